@@ -1,0 +1,54 @@
+# `make` or `make help` lists what there is. It needs Python 3.11 or newer, git and make;
+# uv is fetched into .uv/ where there is none.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+unexport VIRTUAL_ENV
+
+PYTHON ?= python3
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
+BIN := .venv/bin
+
+.PHONY: help setup lint format test bench demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.done ## install the tools into .venv/
+
+lint: setup ## check format, style and types; change nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## bring the code into the format that lint asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup ## run every test: render, refuse, update, run
+	$(BIN)/pytest -n 2 $(ARGS)
+
+demo: setup ## render the default project into ./demo and run its pipeline
+	rm -rf demo
+	$(BIN)/cookiecutter . --no-input --output-dir demo
+	git -C demo/my-pipeline init --quiet --initial-branch main
+	git -C demo/my-pipeline add --all
+	git -C demo/my-pipeline -c user.name=demo -c user.email=demo@example.com commit --quiet --message "Render the template"
+	$(MAKE) -C demo/my-pipeline setup
+	$(MAKE) -C demo/my-pipeline run
+
+bench: setup ## measure what the README claims
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what the other targets made
+	rm -rf .venv .uv demo .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.done: pyproject.toml | $(filter .uv/%,$(UV))
+	$(UV) sync --quiet
+	touch $@
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
