@@ -26,8 +26,8 @@ format: setup ## bring the code into the format that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: setup ## run every test: render, refuse, update, run
-	$(BIN)/pytest -n 2 $(ARGS)
+test: setup ## run every test; ARGS go to pytest, as in ARGS='tests/render -x'
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 demo: setup ## render the default project into ./demo and run its pipeline
 	rm -rf demo

@@ -16,38 +16,40 @@ from jinja2.ext import Extension
 
 ROOT = Path(__file__).resolve().parent
 TREE = "{{{cookiecutter.project_slug}}}"
-QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-DEFAULTS = {text for value in QUESTIONS.values() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)}
+OWN = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+DEFAULTS = [value if isinstance(value, list) else [value] for value in OWN.values()]
 
 
 class Door(Extension):
     """Gives Cookiecutter's environment the functions that cookiecutter.json and the tree call."""
 
     def __init__(self, environment: Environment) -> None:
+        """Make them known."""
         super().__init__(environment)
         environment.globals.update(refuse_bad=refuse_bad, template_commit=template_commit)
         environment.filters["template_address"] = template_address
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Quote an answer: Cookiecutter renders those from the command line like its defaults."""
-        if self.environment.loader or source in DEFAULTS:
-            return source
+        """Quote an answer: Cookiecutter renders those of the command line like its defaults."""
+        if self.environment.loader or any(source in values for values in DEFAULTS):
+            return source  # a file of the tree, or one of our defaults or choices
         answer = "{{{ " + repr(source) + " }}}"
-        if source == TREE:  # the tree's name once the questions are over, an answer until then
-            return "{% if _cookiecutter is defined %}" + TREE + "{% else %}" + answer + "{% endif %}"
-        return answer
+        if source != TREE:
+            return answer
+        # The same words name the tree, once the questions are over.
+        return "{% if _cookiecutter is defined %}" + TREE + "{% else %}" + answer + "{% endif %}"
 
 
 def refuse_bad(answers: Mapping[str, str]) -> str:
     """Apply the `validator:`s of copier.yml; the first sentence that one gives ends the run."""
-    environment = Environment(undefined=StrictUndefined, **QUESTIONS["_jinja2_env_vars"])
-    rules = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    words = {name: rule["default"] for name, rule in rules.items() if name.islower() and "when" in rule}
-    for name, rule in rules.items():
-        if not name.startswith("_") and "validator" in rule:
-            sentence = environment.from_string(rule["validator"]).render(words | dict(answers)).strip()
-            if sentence:
-                raise FailedHookException(sentence)
+    environment = Environment(undefined=StrictUndefined, **OWN["_jinja2_env_vars"])
+    entries = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    questions = {name: entry for name, entry in entries.items() if not name.startswith("_")}
+    known = {name: question["default"] for name, question in questions.items()} | dict(answers)
+    for question in questions.values():
+        validator = environment.from_string(question.get("validator", ""))
+        if sentence := validator.render(known).strip():
+            raise FailedHookException(sentence)
     return ""
 
 

@@ -13,7 +13,7 @@ for dropped in sorted(Path().rglob(".drop-*")):
 answers = Path(".copier-answers.yml")
 if "\n_commit: " not in answers.read_text(encoding="utf-8"):
     print(
-        "The template came without its git history, so its version is not known: before `copier update`,"
-        f" set `_src_path` (its git address) and `_commit` (its tag) in {answers}.",
+        "The template came without its git history, so its version is not known: before `copier"
+        f" update`, set `_src_path` (its git address) and `_commit` (its tag) in {answers}.",
         file=sys.stderr,
     )

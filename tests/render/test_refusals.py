@@ -1,0 +1,162 @@
+"""Answers that cannot be rendered: one sentence, the same at both doors, nothing left behind."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
+
+from tests.conftest import Shell
+from tests.render.conftest import Door
+
+SLUG = (
+    "project_slug is not usable as a name: take lower-case letters, digits and dashes,"
+    " a letter first, no dash last, at most 60."
+)
+PACKAGE = (
+    "package_name is not usable as a name: take lower-case letters, digits and underscores,"
+    " a letter first, at most 60."
+)
+UNSEEN = "has line breaks or other characters that cannot be seen: leave them out."
+EMAIL = "author_email is not an address: give one such as ada@example.com."
+KEYWORD = "is a keyword of Python or a folder of the project: choose another one."
+STDLIB = "would hide a module of Python's standard library: choose another one."
+LIBRARY = "would hide a library that the project may install: choose another one."
+WINDOWS = "cannot be the name of a folder on Windows: choose another one."
+
+SLUGS = [
+    "", " ", "a/b", "a\\b", "/absolute", "..", "../up", ".hidden", "-dash", "dash-", "Upper",
+    "under_score", "2013-flights", "a b", "a.b", "é", "a\n", "C:", "a" * 61,
+]  # fmt: skip
+PACKAGES = ["", " ", "a-b", "a.b", "a/b", "..", "_a", "1a", "Upper", "é", "a\n", "a" * 61]
+
+REFUSED: list[tuple[dict[str, str], str]] = [
+    *(({"project_slug": slug}, SLUG) for slug in SLUGS),
+    *(({"package_name": name}, PACKAGE) for name in PACKAGES),
+    ({"project_name": ""}, "project_name is empty: give the project a name."),
+    ({"project_name": " \u3000"}, "project_name is empty: give the project a name."),
+    ({"project_name": "..", "package_name": "a"}, SLUG),  # nothing to derive a slug from
+    ({"project_name": "Test"}, f'package_name "test" {STDLIB}'),  # derived, and refused
+    ({"description": "\u00a0"}, "description is empty: say in one sentence what the project does."),
+    ({"author_name": " "}, "author_name is empty: name a person or a team."),
+    *(
+        ({name: text}, f"{name} {UNSEEN}")
+        for name in ("project_name", "description", "author_name")
+        for text in ("a\nb", "a\tb", "a\x1bb", "a\x7fb", "a\u2028b", "a\u202eb", "a\udcffb", "a\r")
+    ),
+    *(
+        ({"author_email": text}, EMAIL)
+        for text in ("", "ada", "@", "ada@", "@b", "a@b@c", "a b@c", '"a"@b', "a@b\n", "<a@b>")
+    ),
+    *(({"project_slug": name}, f'project_slug "{name}" {WINDOWS}') for name in ("con", "lpt1")),
+    *(({"package_name": name}, f'package_name "{name}" {WINDOWS}') for name in ("nul", "com9")),
+    *(
+        ({"package_name": name}, f'package_name "{name}" {KEYWORD}')
+        for name in ("class", "match", "src", "tests", "flows", "dags")
+    ),
+    *(
+        ({"package_name": name}, f'package_name "{name}" {STDLIB}')
+        for name in ("test", "json", "types", "tomllib", "imp")
+    ),
+    *(
+        ({"package_name": name}, f'package_name "{name}" {LIBRARY}')
+        for name in ("prefect", "mlflow", "sklearn", "polars", "yaml", "google", "attr", "pytest")
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "sentence"), REFUSED)
+def test_both_doors_refuse(
+    tmp_path: Path,
+    open_cookiecutter: Door,
+    open_copier: Door,
+    answers: dict[str, str],
+    sentence: str,
+) -> None:
+    with pytest.raises(FailedHookException) as refused:
+        open_cookiecutter(tmp_path / "new" / "out", **answers)
+    assert str(refused.value) == sentence
+    with pytest.raises(ValueError, match=r"^Validation error for question") as invalid:
+        open_copier(tmp_path / "new" / "out", **answers)
+    assert str(invalid.value).partition("': ")[2] == sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"description": "d" * 1000},
+        {"project_slug": "a" * 60, "package_name": "b" * 60},
+        {"project_name": "Vols à l'heure — 航班\u3000", "project_slug": "vols"},
+        {"project_name": "2013: flights!", "project_slug": "x--1", "package_name": "flights_2013"},
+        {"author_email": "o'neil+x@ex-ample.co.uk"},
+    ],
+)
+def test_both_doors_accept(
+    tmp_path: Path, open_cookiecutter: Door, open_copier: Door, answers: dict[str, str]
+) -> None:
+    assert (open_cookiecutter(tmp_path / "a", **answers) / "pyproject.toml").exists()
+    assert (open_copier(tmp_path / "b", **answers) / "pyproject.toml").exists()
+
+
+def test_derived_names(tmp_path: Path, open_cookiecutter: Door) -> None:
+    project = open_cookiecutter(tmp_path, project_name="  Late_Flights (NYC), v2! ")
+    assert project.name == "late-flights-nyc-v2"
+    assert (project / "src/late_flights_nyc_v2").is_dir()
+
+
+def check_refusal(done: subprocess.CompletedProcess[str], sentence: str) -> None:
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert said.strip().splitlines()[-1].endswith(sentence)
+
+
+def test_on_the_command_line(tmp_path: Path, shell: Shell) -> None:
+    out = tmp_path / "new" / "out"
+    done = shell.cookiecutter(out, project_slug="a/b")
+    check_refusal(done, SLUG)
+    assert done.stdout == SLUG + "\n"  # nothing else
+    check_refusal(shell.copier(out, project_slug="a/b"), SLUG)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("question", ["license", "orchestrator", "tracker", "python_version"])
+def test_an_unknown_choice(tmp_path: Path, shell: Shell, question: str) -> None:
+    """Each engine refuses it in its own words, which name the question and its choices."""
+    for done in (
+        shell.cookiecutter(tmp_path / "out", **{question: "nothing"}),
+        shell.copier(tmp_path / "out", **{question: "nothing"}),
+    ):
+        assert done.returncode == 1
+        last = (done.stdout + done.stderr).strip().splitlines()[-1]
+        assert question in last
+        assert "nothing" in last
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_exists(tmp_path: Path, open_cookiecutter: Door, open_copier: Door) -> None:
+    project = open_cookiecutter(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputDirExistsException, match=r"my-pipeline. directory already exists"):
+        open_cookiecutter(tmp_path)
+    with pytest.raises(ValueError, match=r"my-pipeline. exists and is not empty: name a new one"):
+        open_copier(project)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("inside", ["note.txt", "notes/note.txt"])
+def test_copier_refuses_any_folder_with_files(
+    tmp_path: Path, open_copier: Door, inside: str
+) -> None:
+    (tmp_path / "out" / inside).parent.mkdir(parents=True)
+    (tmp_path / "out" / inside).touch()
+    with pytest.raises(ValueError, match="exists and is not empty"):
+        open_copier(tmp_path / "out")
+    assert not (tmp_path / "out/pyproject.toml").exists()
+
+
+def test_copier_accepts_a_fresh_git_repository(
+    tmp_path: Path, open_copier: Door, shell: Shell
+) -> None:
+    shell("git", "init", "-q", cwd=tmp_path)
+    assert (open_copier(tmp_path) / "pyproject.toml").exists()

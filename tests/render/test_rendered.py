@@ -1,0 +1,226 @@
+"""Every combination of choices, through both doors, as text: it is run in tests/run."""
+
+import ast
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, TREE
+from tests.render.conftest import Door
+from tests.render.hostile import ANSWERS
+
+pytestmark = pytest.mark.xdist_group("rendered")  # rendered once, not by every worker
+
+QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text())
+CHOICES = {n: q for n, q in QUESTIONS.items() if isinstance(q, list) and not n.startswith("_")}
+COMBINATIONS = [
+    dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())
+]
+# Formatting must not hang on the length of a name, nor the order of imports on its first letter.
+NAMES = [{"project_slug": "zq"}, {"project_slug": "a-name-of-twenty-six-signs"}]
+DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One project, from each door."""
+
+    answers: dict[str, str]
+    folder: Path  # by Cookiecutter
+    other: Path  # by Copier
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file():
+                yield path.relative_to(self.folder).as_posix(), path.read_bytes()
+
+    def texts(self, *suffixes: str) -> Iterator[tuple[str, str]]:
+        for name, content in self.files():
+            if not suffixes or PurePosixPath(name).suffix in suffixes:
+                try:
+                    yield name, content.decode()
+                except UnicodeDecodeError:
+                    assert not suffixes, f"{name} is not UTF-8"
+
+
+@pytest.fixture(scope="module")
+def projects(
+    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door, open_copier: Door
+) -> list[Rendered]:
+    out = tmp_path_factory.mktemp("projects")
+    return [
+        Rendered(
+            answers,
+            folder=open_cookiecutter(out / f"cookiecutter-{number}", **answers),
+            other=open_copier(out / f"copier-{number}", **answers),
+        )
+        for number, answers in enumerate([*COMBINATIONS, *NAMES, ANSWERS])
+    ]
+
+
+def test_both_doors_give_the_same_bytes(projects: list[Rendered]) -> None:
+    for project in projects:
+        ours, theirs = (
+            {
+                path.relative_to(folder): (path.read_bytes(), path.stat().st_mode)
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+            for folder in (project.folder, project.other)
+        )
+        assert ours.keys() == theirs.keys()
+        assert [name for name in ours if ours[name] != theirs[name]] == [], project.answers
+
+
+def test_each_file_comes_with_its_choice(projects: list[Rendered]) -> None:
+    """What is there is what the names in the tree say; nothing belongs to another choice."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", TREE],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    names = [n.partition("/")[2] for n in listed.split("\0") if n and (ROOT / n).exists()]
+    for project in projects:
+        answers = {name: options[0] for name, options in CHOICES.items()} | project.answers
+        package = (project.answers.get("project_slug") or "my-pipeline").replace("-", "_")
+        expected = set()
+        for name in names:
+            rendered = name.replace("{{{cookiecutter.package_name}}}", package)
+            for flag in re.findall(r"{{{cookiecutter\.(__\w+)}}}", name):
+                rule = re.fullmatch(
+                    r"{{{ '' if cookiecutter\.(\w+) == '([^']+)' .*", QUESTIONS[flag]
+                )
+                assert rule, flag
+                prefix = "" if answers[rule[1]] == rule[2] else ".drop-"
+                rendered = rendered.replace(f"{{{{{{cookiecutter.{flag}}}}}}}", prefix)
+            if ".drop-" not in rendered:
+                expected.add(rendered)
+        assert {name for name, _ in project.files()} == expected, project.answers
+
+
+def test_no_folder_is_empty_or_to_be_dropped(projects: list[Rendered]) -> None:
+    for project in projects:
+        for folder in (project.folder, project.other):
+            for path in folder.rglob("*"):
+                assert not path.name.startswith(".drop-"), path
+                assert path.is_file() or any(path.iterdir()), f"{path} is empty"
+
+
+def test_no_delimiter_is_left(projects: list[Rendered]) -> None:
+    """`{%` may stand in a rendered project's own Jinja templates, `%}` in an f-string."""
+    for project in projects:
+        if project.answers is ANSWERS:
+            continue
+        for name, text in project.texts():
+            assert not re.search(r"{{{|{##|##}|cookiecutter\.[_a-z]+\s*}}", text), name
+            if not name.endswith((".j2", ".html", ".jinja")):
+                assert "{%" not in text, name
+
+
+def test_files_parse(projects: list[Rendered]) -> None:
+    seen = set()
+    for project in projects:
+        for name, text in project.texts(".py", ".toml", ".yaml", ".yml", ".json", ".ipynb"):
+            suffix = PurePosixPath(name).suffix
+            seen.add(suffix)
+            match suffix:
+                case ".py":
+                    ast.parse(text, name)
+                case ".toml":
+                    tomllib.loads(text)
+                case ".yaml" | ".yml":
+                    list(yaml.safe_load_all(text))
+                case _:
+                    json.loads(text)
+    assert {".py", ".toml", ".yaml", ".yml"} <= seen
+
+
+def test_texts_end_well(projects: list[Rendered]) -> None:
+    for project in projects:
+        for name, text in project.texts():
+            if text:
+                assert text.endswith("\n"), f"{name} has no newline at its end"
+                assert not text.endswith("\n\n"), f"{name} has empty lines at its end"
+            assert "\r" not in text, name
+            blanks = [n for n, line in enumerate(text.splitlines(), 1) if line != line.rstrip()]
+            assert not blanks, f"{name}: blanks at the end of lines {blanks}"
+
+
+def test_names_are_legal_on_windows(projects: list[Rendered]) -> None:
+    for project in projects:
+        names = [name for name, _ in project.files()]
+        assert len({name.lower() for name in names}) == len(names)
+        for part in {part for name in names for part in PurePosixPath(name).parts}:
+            assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part), part
+            assert part.lower().partition(".")[0] not in DEVICES, part
+
+
+def test_the_template_can_be_checked_out_on_windows() -> None:
+    for path in ROOT.joinpath(TREE).rglob("*"):
+        assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', path.name), path
+
+
+@pytest.mark.parametrize("command", [("format", "--diff"), ("check",)])
+def test_ruff_finds_nothing(projects: list[Rendered], command: tuple[str, ...]) -> None:
+    """By the rendered project's own rules, which ruff finds beside each file."""
+    folders = [project.folder for project in projects if project.answers is not ANSWERS]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ruff"), *command, "--no-cache", "--quiet", *folders],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_licence(projects: list[Rendered]) -> None:
+    first_lines = {
+        "MIT": "MIT License",
+        "Apache-2.0": "Apache License",
+        "BSD-3-Clause": "BSD 3-Clause License",
+        "Proprietary": "Copyright (c) ML Team. All rights reserved.",
+    }
+    assert list(first_lines) == CHOICES["license"]
+    for project in projects:
+        if licence := project.answers.get("license"):
+            text = (project.folder / "LICENSE").read_text()
+            assert text.strip().splitlines()[0].strip() == first_lines[licence]
+
+
+@pytest.fixture(scope="module")
+def hostile(projects: list[Rendered]) -> Rendered:
+    return projects[-1]
+
+
+def test_hostile_text_is_kept_in_toml_and_yaml(hostile: Rendered) -> None:
+    project = tomllib.loads((hostile.folder / "pyproject.toml").read_text())["project"]
+    assert project["description"] == ANSWERS["description"]
+    assert project["authors"] == [
+        {"name": ANSWERS["author_name"], "email": ANSWERS["author_email"]}
+    ]
+    answers = yaml.safe_load((hostile.folder / ".copier-answers.yml").read_text())
+    assert {name: answers[name] for name in ANSWERS} == ANSWERS
+    assert list(answers) == [
+        "_commit", "_src_path", *(name for name in QUESTIONS if not name.startswith("_"))
+    ]  # fmt: skip
+
+
+def test_hostile_text_is_kept_in_the_licence(hostile: Rendered) -> None:
+    assert f"Copyright (c) {ANSWERS['author_name']}\n" in (hostile.folder / "LICENSE").read_text()
+
+
+def test_hostile_text_is_kept_in_markdown(hostile: Rendered) -> None:
+    """Every escape is one that CommonMark takes back, and nothing is lost."""
+    for name, text in hostile.texts(".md"):
+        shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+        if hostile_line := [line for line in text.splitlines() if "Zoë" in line]:
+            assert ANSWERS["project_name"] in shown or ANSWERS["description"] in shown, name
+            for line in hostile_line:
+                assert not re.search(r"(?<!\\)(?:\\\\)*[*_`\[<&|~$]", line), (name, line)
