@@ -1,0 +1,147 @@
+"""The command line: `python -m {{{ cookiecutter.package_name }}} --help`.
+
+Exit codes: 0 released, kept or nothing new; 3 quarantined; 2 refused input; 1 failed.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .errors import BadInput
+from .params import load_params
+from .results import Result, history
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+console = Console()
+
+RUNS_SHOWN = 10
+
+Period = Annotated[str | None, typer.Option(help="A month, such as 2013-06; else the newest.")]
+
+
+@app.command()
+def run(period: Period = None) -> None:
+    """Train on the months before a period, judge on the period, release what is better."""
+    from .plan import plan_run
+
+    plan_run(load_params(), period, at=datetime.now(UTC))  # refuse bad input before a server starts
+    from {{{ cookiecutter.__adapter }}} import training
+
+    end_with(lambda: [training(period)])
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option(help="The first month.")],
+    last: Annotated[str, typer.Option(help="The last month.")],
+) -> None:
+    """Retrain for each month of a range, in order."""
+    from {{{ cookiecutter.__adapter }}} import backfill
+
+    end_with(lambda: backfill(first, last))
+
+
+@app.command()
+def predict(period: Annotated[str, typer.Option(help="The month to score.")]) -> None:
+    """Score a month with the champion and write Parquet."""
+    from .steps.predict import predict
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    typer.echo(f"Wrote {predict(load_params(), period)}")
+
+
+@app.command()
+def rollback() -> None:
+    """Make the previous version the champion again."""
+    from . import tracking
+
+    before, after = tracking.rollback(load_params().model_name)
+    typer.echo(f"The champion is version {after.version} again; it was version {before.version}.")
+
+
+@app.command()
+def status() -> None:
+    """Show the champion, and how the last runs ended."""
+    from . import tracking
+
+    params = load_params()
+    champion = tracking.champion(params.model_name)
+    if champion is None:
+        typer.echo("No version is released yet: `make run` trains the first.")
+    else:
+        made = tracking.registered_at(params.model_name, champion.version)
+        typer.echo(
+            f"Champion: version {champion.version} of {params.model_name}, "
+            f"judged on {champion.period}, registered {age(made)} ago"
+        )
+        typer.echo(f"  {listed(champion.metrics)}")
+    table = Table("run", "status", "AUC", "champion", "seconds", "data", title="Last runs")
+    colours = {"released": "green", "failed": "red", "quarantined": "red"}
+    runs = list(history(params.runs).items())[-RUNS_SHOWN:]
+    for run_id, result in runs:
+        if result is None:
+            table.add_row(run_id, "no result (yet)")
+            continue
+        table.add_row(
+            run_id,
+            f"[{colours.get(result.status, 'yellow')}]{result.status}",
+            f"{result.metrics['auc']:.4f}" if result.metrics else "",
+            f"version {result.champion_after.version}" if result.champion_after else "",
+            f"{sum(result.seconds.values()):.1f}",
+            (result.data_version or "")[:8],
+        )
+    console.print(table)
+    for run_id, result in runs:
+        if result is not None:
+            typer.echo(f"{run_id}: {result.reason}")
+
+
+def age(since: datetime) -> str:
+    """Say how long ago `since` was, in the largest unit that fits."""
+    seconds = (datetime.now(UTC) - since).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if (count := int(seconds // length)) > 0:
+            return f"{count} {unit}{'s' * (count > 1)}"
+    return "less than a minute"
+
+
+def listed(metrics: dict[str, float]) -> str:
+    """Say metrics in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+
+
+def end_with(work: Callable[[], list[Result]]) -> NoReturn:
+    """Do the work, say how it ended, and leave with the exit code of the worst run."""
+    try:
+        results = work()
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - whoever ran it has logged the traceback
+        typer.echo(f"\nfailed: {error}\nThe same command goes on where this run stopped.", err=True)
+        sys.exit(1)
+    typer.echo()
+    for result in results:
+        typer.secho(f"{result.period} {result.status}: {result.reason}", bold=True)
+        if result.metrics:
+            typer.echo(f"  {listed(result.metrics)}")
+        typer.echo(f"  {load_params().runs}/{result.run_id}/report.html")
+    sys.exit(3 if any(result.status == "quarantined" for result in results) else 0)
+
+
+def main() -> None:
+    """Run a command; refuse bad input with its one sentence."""
+    try:
+        app()
+    except BadInput as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""What good data is: the columns, types and limits that every month is held against.
+
+Written with Pandera. Real data are never spotless, so each rule allows a share of exceptions; the
+shares below are those of the sample's year, with room.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+from pydantic import BaseModel
+
+LOCAL_TIME = "America/New_York"
+UTC_TIME = pl.Datetime("us", "UTC")
+
+KNOWN_AFTER_DEPARTURE = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
+"""Columns that do not exist yet when a prediction is wanted: never a feature."""
+
+FLIGHT_KEY = ("time_hour", "origin", "carrier", "flight")
+WEATHER_KEY = ("time_hour", "origin")
+
+
+class Finding(BaseModel):
+    """One way in which a table breaks the contract."""
+
+    table: str
+    column: str | None
+    message: str
+
+    def __str__(self) -> str:
+        """Say it in one line: `flights.dep_delay: 33.3 % missing, 8 % allowed`."""
+        return f"{self.table}{f'.{self.column}' if self.column else ''}: {self.message}"
+
+
+def at_most(share: float, violation: Callable[[pl.Expr], pl.Expr], what: str) -> pa.Check:
+    """Return the rule that `violation` holds for at most `share` of a column's rows."""
+
+    def holds(data: PolarsData) -> pl.LazyFrame:
+        broken = violation(pl.col(data.key)).mean().fill_null(0.0)
+        return data.lazyframe.select(broken <= share)
+
+    return pa.Check(
+        holds, statistics={"share": share, "violation": violation, "what": what}, ignore_na=False
+    )
+
+
+def column(dtype: Any, *rules: pa.Check, missing: float = 0.05, nullable: bool = True) -> pa.Column:
+    """Return the contract of a column of which at most the share `missing` is missing."""
+    return pa.Column(
+        dtype, [at_most(missing, pl.Expr.is_null, "missing"), *rules], nullable=nullable
+    )
+
+
+def within(low: float, high: float, exceptions: float = 0.001) -> pa.Check:
+    """Return the rule that values lie between `low` and `high`, both included."""
+    return at_most(
+        exceptions, lambda values: ~values.is_between(low, high), f"outside {low:g} to {high:g}"
+    )
+
+
+def belongs_to(month: str) -> pa.Check:
+    """Return the rule that hours lie in `month`, by New York's clocks."""
+
+    def elsewhere(hours: pl.Expr) -> pl.Expr:
+        return hours.dt.convert_time_zone(LOCAL_TIME).dt.strftime("%Y-%m") != month
+
+    return at_most(0.0, elsewhere, f"outside {month} by New York's clocks")
+
+
+def table(rows: int) -> dict[str, Any]:
+    """Return the rules of a whole table: enough rows."""
+    enough = pa.Check(
+        lambda data: data.lazyframe.select(pl.len() >= rows), statistics={"fewest": rows}
+    )
+    return {"checks": [enough], "strict": False}
+
+
+def flights(month: str) -> pa.DataFrameSchema:
+    """Return the contract of a month's scheduled departures. About 3 % are cancelled."""
+    clock = at_most(
+        0.001,
+        lambda hours: hours.dt.convert_time_zone(LOCAL_TIME).dt.hour() != pl.col("hour"),
+        "not the hour that `hour` gives by New York's clocks",
+    )
+    return pa.DataFrameSchema(
+        {
+            "year": column(pl.Int64, missing=0.0),
+            "month": column(pl.Int64, within(1, 12), missing=0.0),
+            "day": column(pl.Int64, within(1, 31), missing=0.0),
+            "hour": column(pl.Int64, within(0, 23), missing=0.0),
+            "minute": column(pl.Int64, within(0, 59), missing=0.0),
+            "time_hour": column(UTC_TIME, belongs_to(month), clock, missing=0.0),
+            "sched_dep_time": column(pl.Int64, within(0, 2400)),
+            "sched_arr_time": column(pl.Int64, within(0, 2400)),
+            "carrier": column(pl.String),
+            "flight": column(pl.Int64),
+            "tailnum": column(pl.String),
+            "origin": column(
+                pl.String,
+                at_most(
+                    0.0, lambda codes: ~codes.is_in(["EWR", "JFK", "LGA"]), "not EWR, JFK or LGA"
+                ),
+            ),
+            "dest": column(pl.String),
+            "distance": column(pl.Int64, within(10, 6000)),
+            # Cancelled flights have none of these.
+            "dep_time": column(pl.Int64, within(0, 2400), missing=0.1),
+            "dep_delay": column(pl.Int64, within(-120, 1440), missing=0.1),
+            "arr_time": column(pl.Int64, within(0, 2400), missing=0.1),
+            "arr_delay": column(pl.Int64, within(-180, 1440), missing=0.1),
+            "air_time": column(pl.Int64, within(5, 1440), missing=0.1),
+        },
+        unique=list(FLIGHT_KEY),
+        name="flights",
+        **table(rows=1000),
+    )
+
+
+def weather(month: str) -> pa.DataFrameSchema:
+    """Return the contract of a month's hourly weather at the three airports."""
+    return pa.DataFrameSchema(
+        {
+            "time_hour": column(UTC_TIME, belongs_to(month), missing=0.0),
+            "origin": column(pl.String),
+            "temp": column(pl.Float64, within(-40, 130)),
+            "dewp": column(pl.Float64, within(-60, 100)),
+            "humid": column(pl.Float64, within(0, 100)),
+            "wind_dir": column(pl.Int64, within(0, 360)),
+            "wind_speed": column(pl.Float64, within(0, 150)),  # 1048 mph, once, in February
+            "wind_gust": column(pl.Float64, within(0, 200), missing=0.98),  # only when it gusts
+            "precip": column(pl.Float64, within(0, 10)),
+            "pressure": column(pl.Float64, within(900, 1100), missing=0.25),
+            "visib": column(pl.Float64, within(0, 10)),
+        },
+        unique=list(WEATHER_KEY),
+        name="weather",
+        **table(rows=1000),
+    )
+
+
+def planes(_month: str) -> pa.DataFrameSchema:
+    """Return the contract of the planes known. About 16 % of flights are by others."""
+    return pa.DataFrameSchema(
+        {
+            "tailnum": column(pl.String, missing=0.0),
+            "year": column(pl.Int64, within(1940, 2100)),
+            "engines": column(pl.Int64, within(1, 8)),
+            "seats": column(pl.Int64, within(1, 900)),
+        },
+        unique=["tailnum"],
+        name="planes",
+        **table(rows=100),
+    )
+
+
+def airports(_month: str) -> pa.DataFrameSchema:
+    """Return the contract of the airports known."""
+    return pa.DataFrameSchema(
+        {
+            "faa": column(pl.String, missing=0.0),
+            "lat": column(pl.Float64, within(-90, 90)),
+            "lon": column(pl.Float64, within(-180, 180)),
+        },
+        unique=["faa"],
+        name="airports",
+        **table(rows=100),
+    )
+
+
+CONTRACT = {"flights": flights, "weather": weather, "planes": planes, "airports": airports}
+
+
+def find_faults(
+    tables: Mapping[str, pl.DataFrame], month: str, *, ignore: tuple[str, ...] = ()
+) -> list[Finding]:
+    """Hold the tables of a month against the contract.
+
+    Args:
+        tables: by name, as in `CONTRACT`.
+        month: the month that they are said to be of.
+        ignore: columns that are not looked at, such as those that a prediction does without.
+
+    Returns:
+        What is wrong, or nothing.
+    """
+    findings = []
+    for name, schema in CONTRACT.items():
+        contract = schema(month)
+        contract = contract.remove_columns([c for c in ignore if c in contract.columns])
+        try:
+            contract.validate(tables[name], lazy=True)
+        except pa.errors.SchemaErrors as errors:
+            findings += [_describe(error, name, tables[name]) for error in errors.schema_errors]
+    return findings
+
+
+def _describe(error: pa.errors.SchemaError, name: str, rows: pl.DataFrame) -> Finding:
+    """Put what Pandera found into words that an operator understands."""
+    reason, check = error.reason_code, error.check
+    statistics = getattr(check, "statistics", None) or {}
+    about = error.schema.name if error.schema is not None else None
+    if reason is pa.errors.SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
+        about, message = str(error.failure_cases), "the column is missing"
+    elif reason is pa.errors.SchemaErrorReason.WRONG_DATATYPE:
+        expected = error.schema.dtype
+        message = f"its type is {rows.schema[str(about)]}, not {expected}"
+    elif reason is pa.errors.SchemaErrorReason.DUPLICATES:
+        key = error.schema.unique
+        repeated = rows.height - rows.n_unique(subset=key)
+        message = f"{repeated:,} rows repeat the {', '.join(key)} of another"
+    elif "fewest" in statistics:
+        message = f"{rows.height:,} rows, at least {statistics['fewest']:,} are expected"
+    elif "share" in statistics:
+        share = rows.select(statistics["violation"](pl.col(str(about))).mean()).item()
+        message = f"{share:.1%} {statistics['what']}, {statistics['share']:.2g} allowed"
+        message = f"{share:.1%} are {statistics['what']}, {statistics['share']:.1%} allowed"
+    else:
+        message = " ".join(str(error).split())
+    return Finding(table=name, column=None if about == name else about, message=message)

@@ -1,0 +1,81 @@
+"""What came of a run: `runs/<run_id>/result.json`, the same under every orchestrator."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from upath import UPath
+
+from .workspace import Run, Workspace, read_json, write_json
+
+Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
+
+
+class Champion(BaseModel):
+    """A released version of the model."""
+
+    version: str
+    run_id: str
+    """The run that trained it."""
+    period: str
+    """The month it was judged on."""
+    metrics: dict[str, float]
+    """As judged on that month, before its release."""
+
+
+class Result(BaseModel):
+    """The outcome of a run, for machines."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    period: str
+    status: Status
+    reason: str
+    orchestrator: str
+    rows: dict[str, int] = {}
+    """Rows ingested, cancelled, trained on and scored."""
+    metrics: dict[str, float] = {}
+    """The challenger's, on the period."""
+    champion_before: Champion | None = None
+    champion_after: Champion | None = None
+    data_version: str | None = None
+    code_version: str | None = None
+    tracker_url: str | None = None
+    seconds: dict[str, float] = {}
+    """By step; months that were worked on in parallel are added up."""
+
+
+def finished(run: Run) -> Result | None:
+    """Return the result of a run that came to an end, else None: a failed one may go on."""
+    file = Workspace(run).result
+    result = read_json(file, Result) if file.exists() else None
+    return None if result is None or result.status == "failed" else result
+
+
+def nothing_new(done: Result) -> Result:
+    """Return the outcome of a scheduled run that finds its period already done."""
+    reason = f"{done.period} is done: run {done.run_id} ended as {done.status}"
+    return done.model_copy(update={"status": "nothing_new", "reason": reason})
+
+
+def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
+    """Write, and return, the result of a run that fails with `error`."""
+    lines = str(error).strip().splitlines()
+    result = Result(
+        run_id=run.run_id,
+        period=run.period,
+        status="failed",
+        reason=lines[-1] if lines else type(error).__name__,
+        orchestrator=orchestrator,
+        seconds=Workspace(run).seconds(),
+    )
+    write_json(Workspace(run).result, result)
+    return result
+
+
+def history(root: str) -> dict[str, Result | None]:
+    """Return the results of all runs below `root` by run id; None where a run has none (yet)."""
+    runs = sorted(UPath(root).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
+    files = {plan.parent.name: plan.with_name("result.json") for plan in runs}
+    return {
+        run_id: read_json(file, Result) if file.exists() else None for run_id, file in files.items()
+    }

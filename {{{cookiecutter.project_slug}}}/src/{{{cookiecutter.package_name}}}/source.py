@@ -1,0 +1,59 @@
+"""Where data arrive: monthly partitions, as an upstream system delivers them.
+
+<source>/flights/month=2013-01/*.parquet     a month's scheduled departures
+<source>/weather/month=2013-01/*.parquet     its weather, by hour
+<source>/planes/*.parquet                    all planes known
+<source>/airports/*.parquet                  all airports known
+"""
+
+import hashlib
+from pathlib import PurePosixPath
+
+from upath import UPath
+
+from .errors import BadInput
+
+MONTHLY = ("flights", "weather")
+UNDATED = ("planes", "airports")
+
+
+class Source:
+    """The partitions below an address: a folder, or anything that fsspec can open."""
+
+    def __init__(self, address: str) -> None:
+        """Take the address of a source; nothing is read yet."""
+        self.address = address
+        self.root = UPath(address)
+
+    def months(self) -> list[str]:
+        """Return the months delivered so far, in order.
+
+        Raises:
+            BadInput: the source is missing, empty, or cannot be reached.
+        """
+        try:
+            folders = list((self.root / "flights").glob("month=*"))
+        except (OSError, ImportError, ValueError) as error:
+            raise BadInput(f"The source {self.address} cannot be read: {error}.") from error
+        months = sorted(folder.name.removeprefix("month=") for folder in folders)
+        if not months:
+            raise BadInput(
+                f"The source {self.address} has no month of flights (flights/month=YYYY-MM): "
+                "run `make data` for the sample, or set `source` in params.yaml."
+            )
+        return months
+
+    def files(self, month: str) -> dict[str, UPath]:
+        """Return what makes up a month, by name in a run: `flights/part-0.parquet`, ..."""
+        folders = {table: self.root / table / f"month={month}" for table in MONTHLY}
+        folders |= {table: self.root / table for table in UNDATED}
+        return {
+            str(PurePosixPath(table, file.name)): file
+            for table, folder in folders.items()
+            for file in sorted(folder.glob("*.parquet"), key=str)
+        }
+
+
+def sha256(content: bytes) -> str:
+    """Return the checksum by which a file is known, in hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,165 @@
+"""Judge the challenger: on the period, against a floor and against the champion."""
+
+import logging
+import pickle
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from .. import tracking
+from ..contract import FLIGHT_KEY
+from ..model import probability
+from ..params import EvaluateParams
+from ..plan import read_plan
+from ..results import Champion
+from ..workspace import (
+    Run,
+    Workspace,
+    read_parquet,
+    timed,
+    write_json,
+    write_parquet,
+)
+from .features import LABEL
+
+log = logging.getLogger(__name__)
+
+SLICES = ("carrier", "origin")
+FEWEST_ROWS_IN_SLICE = 100
+
+
+class Slice(BaseModel):
+    """How well the challenger does on part of the period."""
+
+    by: str
+    value: str
+    rows: int
+    late: float
+    """The share that was late."""
+    auc: float | None
+    """None where all or none were late."""
+
+
+class Evaluation(BaseModel):
+    """The verdict, and what it rests on."""
+
+    release: bool
+    reason: str
+    metrics: dict[str, float]
+    champion: Champion | None
+    """The champion of the time; it was compared if `champion_metrics` is there."""
+    champion_metrics: dict[str, float] | None
+    """The champion's, on the same period."""
+    rows: int
+    slices: list[Slice]
+
+
+@timed
+def evaluate(run: Run) -> Evaluation:
+    """Score challenger and champion on the period, and decide whether to release.
+
+    A champion of a later period has seen this one in training: it is not compared, and it stays.
+
+    Writes `scores.parquet` and `evaluation.json`; logs the metrics to the tracker.
+    """
+    workspace, plan = Workspace(run), read_plan(run)
+    table = read_parquet(workspace.features(plan.period))
+    late = table[LABEL].to_numpy()
+    inputs = table.drop(LABEL)
+    model = pickle.loads(workspace.model.read_bytes())  # noqa: S301 - written by this run
+    scores = probability(model, inputs)
+    metrics = measure(late, scores)
+    name = plan.params.model_name
+    champion, champion_metrics = tracking.champion(name), None
+    if champion is not None and champion.period <= plan.period:
+        champion_model = tracking.load_model(name, champion.version)
+        champion_metrics = measure(late, probability(champion_model, inputs))
+    release, reason = decide(plan.params.evaluate, plan.period, metrics, champion, champion_metrics)
+    scored = table.select(*FLIGHT_KEY, LABEL).with_columns(pl.Series("probability", scores))
+    evaluation = Evaluation(
+        release=release,
+        reason=reason,
+        metrics=metrics,
+        champion=champion,
+        champion_metrics=champion_metrics,
+        rows=table.height,
+        slices=[part for by in SLICES for part in slices(scored, by)],
+    )
+    with tracking.tracked(run, name):
+        tracking.log_metrics(metrics)
+        tracking.log_metrics(champion_metrics or {}, prefix="champion_")
+    write_parquet(workspace.scores, scored)
+    write_json(workspace.evaluation, evaluation)
+    log.info("evaluate: AUC %.4f on %d rows; %s", metrics["auc"], table.height, reason)
+    return evaluation
+
+
+def measure(
+    late: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
+    scores: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+) -> dict[str, float]:
+    """Return the metrics of probabilities against what came true.
+
+    Returns:
+        `auc` (area under the ROC curve) and `average_precision`, higher is better; `log_loss` and
+        `brier` (mean squared error), lower is better.
+    """
+    return {
+        "auc": float(roc_auc_score(late, scores)),
+        "average_precision": float(average_precision_score(late, scores)),
+        "log_loss": float(log_loss(late, scores)),
+        "brier": float(brier_score_loss(late, scores)),
+    }
+
+
+def decide(
+    limits: EvaluateParams,
+    period: str,
+    metrics: dict[str, float],
+    champion: Champion | None,
+    champion_metrics: dict[str, float] | None,
+) -> tuple[bool, str]:
+    """Decide whether the challenger is released, and say why in one clause.
+
+    Args:
+        limits: the floor and the gain asked for.
+        period: the month both were scored on.
+        metrics: the challenger's.
+        champion: the version in use, if any.
+        champion_metrics: its metrics on the same month, unless it was trained on it.
+    """
+    auc = metrics["auc"]
+    if auc < limits.min_auc:
+        return False, f"AUC {auc:.4f} is below the floor of {limits.min_auc:.4f}"
+    if champion is None:
+        return True, f"AUC {auc:.4f} reaches the floor, and there is no champion yet"
+    if champion_metrics is None:
+        return False, (
+            f"the champion, version {champion.version}, is of a later period, {champion.period}, "
+            f"and {period} never replaces it"
+        )
+    against = f"AUC {auc:.4f} against {champion_metrics['auc']:.4f} of version {champion.version}"
+    if auc - champion_metrics["auc"] > limits.min_gain:
+        return True, f"better than the champion: {against}"
+    return False, f"not better than the champion by more than {limits.min_gain:g}: {against}"
+
+
+def slices(scored: pl.DataFrame, by: str) -> list[Slice]:
+    """Return the metrics of each value of the column `by` that has enough rows, largest first.
+
+    Args:
+        scored: columns `by`, `late` and `probability`.
+        by: the column.
+    """
+    parts = []
+    for (value,), rows in scored.group_by(by):
+        if rows.height < FEWEST_ROWS_IN_SLICE:
+            continue
+        late = rows[LABEL].to_numpy()
+        both = 0 < late.sum() < len(late)
+        auc = float(roc_auc_score(late, rows["probability"].to_numpy())) if both else None
+        part = Slice(by=by, value=str(value), rows=rows.height, late=float(late.mean()), auc=auc)
+        parts.append(part)
+    return sorted(parts, key=lambda part: (-part.rows, part.value))

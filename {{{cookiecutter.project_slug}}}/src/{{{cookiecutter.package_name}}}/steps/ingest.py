@@ -1,0 +1,67 @@
+"""Copy a month from the source into the run's folder."""
+
+import io
+import logging
+
+import polars as pl
+from pydantic import BaseModel
+
+from ..plan import read_plan
+from ..source import MONTHLY, UNDATED, Source, sha256
+from ..workspace import Run, Workspace, timed, write, write_json
+
+log = logging.getLogger(__name__)
+
+
+class Ingested(BaseModel):
+    """One file as it was copied."""
+
+    sha256: str
+    rows: int | None
+    """None where the file cannot be read as Parquet: what that means is for `validate` to say."""
+
+
+class Manifest(BaseModel):
+    """The files of a month, by name: `flights/part-0.parquet`, ..."""
+
+    files: dict[str, Ingested]
+
+
+@timed
+def ingest(run: Run, month: str) -> Manifest:
+    """Copy the raw tables of `month` byte for byte, and note their checksums and row counts.
+
+    Writes `raw/<month>/<table>/*.parquet` and `manifests/<month>.json`.
+
+    Raises:
+        RuntimeError: a file is not the one that the run was planned with; the source is being
+            written to. A retry may find it whole; else start the run anew.
+        OSError: the source does not answer.
+    """
+    workspace, plan = Workspace(run), read_plan(run)
+    found = Source(plan.params.source).files(month)
+    files: dict[str, Ingested] = {}
+    for name, expected in plan.checksums[month].items():
+        content = found[name].read_bytes() if name in found else b""
+        if sha256(content) != expected:
+            raise RuntimeError(
+                f"{name} of {month} changed at the source while run {run.run_id} was under way: "
+                "start the run again once the delivery is complete."
+            )
+        write(workspace.raw(month) / name, content)
+        files[name] = Ingested(sha256=expected, rows=_count_rows(content))
+    manifest = Manifest(files=files)
+    write_json(workspace.manifest(month), manifest)
+    rows = [
+        f"{sum(file.rows or 0 for name, file in files.items() if name.startswith(table)):,} {table}"
+        for table in MONTHLY + UNDATED
+    ]
+    log.info("ingest %s: read %s", month, ", ".join(rows))
+    return manifest
+
+
+def _count_rows(content: bytes) -> int | None:
+    try:
+        return int(pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError:
+        return None

@@ -1,0 +1,113 @@
+"""Hold what was ingested against the data contract, and say whether the run may go on."""
+
+import logging
+
+import polars as pl
+from pydantic import BaseModel
+
+from ..contract import Finding, find_faults
+from ..plan import FEWEST_MONTHS, read_plan
+from ..source import MONTHLY, UNDATED
+from ..workspace import (
+    Run,
+    Workspace,
+    read_json,
+    read_parquet,
+    timed,
+    write_json,
+)
+from .ingest import Manifest
+
+log = logging.getLogger(__name__)
+
+
+class MonthQuality(BaseModel):
+    """What was found in a month."""
+
+    rows: int
+    cancelled: int
+    """Flights with no arrival: in the count, but neither trained on nor scored."""
+    findings: list[Finding]
+
+
+class Quality(BaseModel):
+    """The quality report of a run."""
+
+    good: bool
+    reason: str
+    window: list[str]
+    """The months that are fit to train on."""
+    months: dict[str, MonthQuality]
+
+
+@timed
+def validate(run: Run) -> Quality:
+    """Judge the data: the period's month strictly, while a bad month of the window is left out.
+
+    Writes `quality.json`. It is good where the period's month is, and enough good months are left
+    to train on.
+    """
+    workspace, plan = Workspace(run), read_plan(run)
+    months = {month: _judge(workspace, month) for month in plan.months}
+    for month, judged in months.items():
+        log.info("validate %s: %d flights, %d cancelled", month, judged.rows, judged.cancelled)
+        for finding in judged.findings:
+            log.warning("validate %s: %s", month, finding)
+    window = [month for month in plan.window if not months[month].findings]
+    left_out = [month for month in plan.window if month not in window]
+    if faults := months[plan.period].findings:
+        reason = f"{plan.period} breaks the data contract: {'; '.join(map(str, faults[:3]))}"
+        reason += f"; and {len(faults) - 3} more" * (len(faults) > 3)
+    elif len(window) < FEWEST_MONTHS:
+        faults = [fault for month in left_out for fault in months[month].findings]
+        reason = (
+            f"{len(window)} good months are left to train on, {FEWEST_MONTHS} are needed; "
+            f"left out: {', '.join(left_out)} ({faults[0]})"
+        )
+    else:
+        faults = []
+        reason = f"left out of training: {', '.join(left_out)}" if left_out else "no findings"
+    quality = Quality(good=not faults, reason=reason, window=window, months=months)
+    write_json(workspace.quality, quality)
+    log.info("validate: %s, %s", "good" if quality.good else "bad", reason)
+    return quality
+
+
+def read_raw(workspace: Workspace, month: str) -> dict[str, pl.DataFrame]:
+    """Return the raw tables of a month by name; one without files is missing.
+
+    Raises:
+        polars.exceptions.PolarsError: a file cannot be read, or the files of a table differ.
+    """
+    return {
+        table: pl.concat([read_parquet(file) for file in files])
+        for table in MONTHLY + UNDATED
+        if (files := sorted((workspace.raw(month) / table).glob("*.parquet"), key=str))
+    }
+
+
+def _judge(workspace: Workspace, month: str) -> MonthQuality:
+    manifest = read_json(workspace.manifest(month), Manifest)
+    findings = [
+        Finding(table=name.split("/")[0], column=None, message=f"{name} is not readable as Parquet")
+        for name, file in manifest.files.items()
+        if file.rows is None
+    ]
+    delivered = {name.split("/")[0] for name in manifest.files}
+    findings += [
+        Finding(table=table, column=None, message="no file was delivered")
+        for table in MONTHLY + UNDATED
+        if table not in delivered
+    ]
+    if findings:
+        return MonthQuality(rows=0, cancelled=0, findings=findings)
+    try:
+        tables = read_raw(workspace, month)
+    except pl.exceptions.PolarsError as error:
+        differing = Finding(table="files", column=None, message=str(error).splitlines()[0])
+        return MonthQuality(rows=0, cancelled=0, findings=[differing])
+    flights = tables["flights"]
+    cancelled = flights["arr_delay"].null_count() if "arr_delay" in flights.columns else 0
+    return MonthQuality(
+        rows=flights.height, cancelled=cancelled, findings=find_faults(tables, month)
+    )

@@ -1,0 +1,174 @@
+"""The experiment tracker and model registry, behind a handful of functions: MLflow.
+
+`MLFLOW_TRACKING_URI` in the environment names a server; without it, a SQLite file in the project.
+The champion is the version that the registry's alias `champion` names, and `previous` the one
+before it.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+import cloudpickle
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from . import model as model_module
+from .errors import BadInput
+from .results import Champion
+from .workspace import Run
+
+# It warns of every pickled model, and that an environment made by uv has no pip.
+for chatty in ("mlflow.sklearn", "mlflow.utils.environment"):
+    logging.getLogger(chatty).setLevel(logging.ERROR)
+
+# A model takes its own code along, so that it still loads and scores after that code has changed.
+cloudpickle.register_pickle_by_value(model_module)
+
+
+_NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
+
+
+@contextmanager
+def tracked(run: Run, model_name: str) -> Iterator[str]:
+    """Open the tracker's run of `run`, made on first use, and yield the tracker's id of it."""
+    experiment = mlflow.set_experiment(model_name)
+    found = mlflow.search_runs(
+        [experiment.experiment_id],
+        filter_string=f"tags.run_id = '{run.run_id}'",
+        max_results=1,
+        output_format="list",
+    )
+    if found:
+        opened = mlflow.start_run(run_id=found[0].info.run_id)
+    else:
+        tags = {"run_id": run.run_id, "period": run.period}
+        opened = mlflow.start_run(run_name=run.run_id, tags=tags)
+    with opened:
+        yield opened.info.run_id
+
+
+def log_training(params: dict[str, Any], tags: dict[str, str]) -> None:
+    """Log what a model is trained with to the open run."""
+    mlflow.log_params(params)
+    mlflow.set_tags(tags)
+
+
+def log_metrics(metrics: dict[str, float], prefix: str = "") -> None:
+    """Log metrics to the open run, their names behind `prefix`."""
+    mlflow.log_metrics({f"{prefix}{name}": value for name, value in metrics.items()})
+
+
+def log_report(status: str, html: str) -> None:
+    """Log the outcome of the open run, and its page."""
+    mlflow.set_tag("status", status)
+    mlflow.log_text(html, "report.html")
+
+
+def log_model(model: Any, sample: pd.DataFrame) -> str:
+    """Log a fitted model to the open run and return its URI.
+
+    Args:
+        model: what `load_model` gives back.
+        sample: inputs, some hundred rows; they give the signature, and the first an example.
+    """
+    logged = mlflow.sklearn.log_model(
+        model,
+        name="model",
+        serialization_format="cloudpickle",
+        signature=mlflow.models.infer_signature(sample, model.predict_proba(sample)),
+        input_example=sample.head(5),
+        pyfunc_predict_fn="predict_proba",
+        pip_requirements=[f"{package}=={version(package)}" for package in _NEEDED],
+    )
+    return str(logged.model_uri)
+
+
+def page_of(tracker_id: str) -> str:
+    """Return the address of the tracker's page of a run."""
+    run = mlflow.get_run(tracker_id)
+    server = os.environ["MLFLOW_TRACKING_URI"]
+    if not server.startswith("http"):
+        server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
+    return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{tracker_id}"
+
+
+def champion(model_name: str) -> Champion | None:
+    """Return the version in use, or None before the first release."""
+    version = _aliased(model_name, "champion")
+    return None if version is None else _described(version)
+
+
+def registered_at(model_name: str, version: str) -> datetime:
+    """Return when a version was registered, in UTC."""
+    milliseconds = mlflow.MlflowClient().get_model_version(model_name, version).creation_timestamp
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def register(model_uri: str, model_name: str, tags: dict[str, str]) -> Champion:
+    """Return the version of a logged model, registered on first use, with `tags` on it."""
+    client = mlflow.MlflowClient()
+    for registered in client.search_model_versions(f"name = '{model_name}'"):
+        if registered.tags.get("run_id") == tags["run_id"]:
+            return _described(registered)
+    return _described(mlflow.register_model(model_uri, model_name, tags=tags))
+
+
+def load_model(model_name: str, version: str) -> Any:
+    """Load a registered version, through the registry."""
+    return mlflow.sklearn.load_model(f"models:/{model_name}/{version}")
+
+
+def promote(model_name: str, version: str) -> None:
+    """Make `version` the champion, and the champion before it the previous one."""
+    client = mlflow.MlflowClient()
+    before = _aliased(model_name, "champion")
+    if before is not None and before.version != version:
+        client.set_registered_model_alias(model_name, "previous", before.version)
+    client.set_registered_model_alias(model_name, "champion", version)
+
+
+def rollback(model_name: str) -> tuple[Champion, Champion]:
+    """Swap the champion and the previous version; return the champion before and after.
+
+    Raises:
+        BadInput: there is no previous version.
+    """
+    before, after = _aliased(model_name, "champion"), _aliased(model_name, "previous")
+    if before is None or after is None:
+        raise BadInput(f"No version was champion before this one: {model_name} cannot roll back.")
+    promote(model_name, after.version)
+    return _described(before), _described(after)
+
+
+def _aliased(model_name: str, alias: str) -> ModelVersion | None:
+    try:
+        return mlflow.MlflowClient().get_model_version_by_alias(model_name, alias)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None  # no such model, or no such alias yet
+        raise
+
+
+def _described(version: ModelVersion) -> Champion:
+    metrics = {
+        name.removeprefix("metric."): float(value)
+        for name, value in version.tags.items()
+        if name.startswith("metric.")
+    }
+    return Champion(
+        version=str(version.version),
+        run_id=version.tags["run_id"],
+        period=version.tags["period"],
+        metrics=metrics,
+    )

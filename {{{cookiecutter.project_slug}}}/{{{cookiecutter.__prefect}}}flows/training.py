@@ -1,0 +1,185 @@
+"""The training pipeline as Prefect flows. The steps themselves are in `src/`."""
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow, get_client, runtime, tags, task, unmapped
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task, exponential_backoff
+
+from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.months import months_between
+from {{{ cookiecutter.package_name }}}.params import load_params
+from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan, require
+from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new, write_failed
+from {{{ cookiecutter.package_name }}}.source import Source
+from {{{ cookiecutter.package_name }}}.workspace import Run
+
+if TYPE_CHECKING:
+    from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation
+    from {{{ cookiecutter.package_name }}}.steps.features import Features
+    from {{{ cookiecutter.package_name }}}.steps.ingest import Manifest
+    from {{{ cookiecutter.package_name }}}.steps.quarantine import Quarantine
+    from {{{ cookiecutter.package_name }}}.steps.release import Release
+    from {{{ cookiecutter.package_name }}}.steps.train import Training
+    from {{{ cookiecutter.package_name }}}.steps.validate import Quality
+    from {{{ cookiecutter.package_name }}}.steps.version import DataVersion
+
+ORCHESTRATOR = "prefect"
+
+# Prefect says for every mapped task that it cannot interrupt a thread at its timeout. It is so;
+# what can hang, reading from the source, gives up by itself.
+logging.getLogger("prefect.task_runs").addFilter(
+    lambda record: "Timeouts in worker threads" not in record.getMessage()
+)
+
+
+def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what may pass: bad input stays bad."""
+    return not isinstance(state.result(raise_on_failure=False), BadInput)
+
+
+def in_the_runs_folder(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Keep a task's result with its run: a run started again goes on where it stopped."""
+    return "/".join(
+        [parameters["run"].run_id, "prefect", context.task.name, parameters.get("month", "once")]
+    )
+
+
+settings: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": worth_retrying,
+    "cache_key_fn": in_the_runs_folder,
+    "persist_result": True,
+}
+
+
+@task(task_run_name="ingest {month}", timeout_seconds=600, tags=["source"], **settings)
+def ingest(run: Run, month: str) -> "Manifest":
+    """Copy a month from the source."""
+    from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
+
+    return ingest(run, month)
+
+
+@task(timeout_seconds=300, **settings)
+def validate(run: Run) -> "Quality":
+    """Hold the months against the data contract."""
+    from {{{ cookiecutter.package_name }}}.steps.validate import validate
+
+    return validate(run)
+
+
+@task(timeout_seconds=60, **settings)
+def quarantine(run: Run) -> "Quarantine":
+    """Set the run aside."""
+    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
+
+    return quarantine(run)
+
+
+@task(timeout_seconds=600, **settings)
+def version(run: Run) -> "DataVersion":
+    """Give the exact data a name."""
+    from {{{ cookiecutter.package_name }}}.steps.version import version
+
+    return version(run)
+
+
+@task(task_run_name="features {month}", timeout_seconds=600, **settings)
+def features(run: Run, month: str) -> "Features":
+    """Join the tables of a month."""
+    from {{{ cookiecutter.package_name }}}.steps.features import features
+
+    return features(run, month)
+
+
+@task(timeout_seconds=3600, **settings)
+def train(run: Run) -> "Training":
+    """Fit the model."""
+    from {{{ cookiecutter.package_name }}}.steps.train import train
+
+    return train(run)
+
+
+@task(timeout_seconds=1800, tags=["registry"], **settings)
+def evaluate(run: Run) -> "Evaluation":
+    """Judge the challenger against the champion."""
+    from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
+
+    return evaluate(run)
+
+
+@task(timeout_seconds=1800, tags=["registry"], **settings)
+def release(run: Run) -> "Release":
+    """Put the challenger in the champion's place, if it earned it; one release at a time."""
+    from {{{ cookiecutter.package_name }}}.steps.release import release
+
+    return release(run)
+
+
+@task(timeout_seconds=600, **settings)
+def report(run: Run) -> Result:
+    """Write the result and the page."""
+    from {{{ cookiecutter.package_name }}}.steps.report import report
+
+    return report(run, ORCHESTRATOR)
+
+
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
+def training(period: str | None = None) -> Result:
+    """Train on the months before a period, judge on the period, and release what is better.
+
+    Args:
+        period: a month such as 2013-06; without it, the newest month that had ended when the run
+            was scheduled.
+    """
+    params = load_params()
+    run = plan_run(params, period, at=runtime.flow_run.scheduled_start_time or datetime.now(UTC))
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(runtime.flow_run.id, name=run.run_id)
+    if done := finished(run):
+        return done if period else nothing_new(done)
+    try:
+        with tags(run.period):
+            return work(run)
+    except Exception as error:
+        write_failed(run, ORCHESTRATOR, error)
+        raise
+
+
+def work(run: Run) -> Result:
+    """Run the graph."""
+    ingested = ingest.map(unmapped(run), read_plan(run).months)
+    ingested.result()  # raises what failed
+    quality = validate(run, wait_for=ingested)
+    if quality.good:
+        data_version: Any = version(run, wait_for=[quality])
+        months = [*quality.window, run.period]
+        joined = features.map(unmapped(run), months, wait_for=[data_version])
+        joined.result()
+        trained = train(run, wait_for=joined)
+        evaluated = evaluate(run, wait_for=[trained])
+        ended: Any = release(run, wait_for=[evaluated])
+    else:
+        ended = quarantine(run, wait_for=[quality])
+    return report(run, wait_for=[ended])
+
+
+@flow(flow_run_name="backfill {first} to {last}")
+def backfill(first: str, last: str) -> list[Result]:
+    """Retrain month by month, in order, so that each is judged against the one before.
+
+    Args:
+        first: the first period, such as 2013-04.
+        last: the last period.
+    """
+    periods, delivered = months_between(first, last), Source(load_params().source).months()
+    for period in periods:
+        require(period, delivered)
+    return [training(period) for period in periods]

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Start the Prefect server, a worker that serves the deployments, and the MLflow UI, for local use.
+# Ctrl-C ends them all. Ports: PREFECT_PORT (4200), MLFLOW_PORT (5000).
+set -euo pipefail
+
+prefect_port=${PREFECT_PORT:-4200} mlflow_port=${MLFLOW_PORT:-5000}
+export PATH="$PWD/.venv/bin:$PATH" MLFLOW_PORT=$mlflow_port
+export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+logs=.prefect/logs
+mkdir -p $logs
+
+for port in "$prefect_port" "$mlflow_port"; do
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    echo "Port $port is taken: end what uses it, or set PREFECT_PORT or MLFLOW_PORT." >&2
+    exit 2
+  fi
+done
+
+finish() {
+  trap - EXIT INT TERM
+  kill $(jobs -p) 2>/dev/null || true
+  wait
+}
+trap finish EXIT
+trap 'exit 0' INT TERM
+
+wait_for() { # name, address, process: until it answers; fails with its log where the process ends
+  for _ in $(seq 600); do
+    curl -fso /dev/null "$2" && return
+    kill -0 "$3" 2>/dev/null || break
+    sleep 0.2
+  done
+  echo "$1 did not start. The end of $logs/$1.log:" >&2
+  tail -n 20 "$logs/$1.log" >&2
+  exit 1
+}
+
+echo "Starting the servers; their logs are in $logs/ ..."
+prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
+prefect_process=$!
+mlflow server --host 127.0.0.1 --port "$mlflow_port" --backend-store-uri "${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" >$logs/mlflow.log 2>&1 &
+wait_for mlflow "http://127.0.0.1:$mlflow_port/health" $!
+wait_for prefect "$PREFECT_API_URL/health" $prefect_process
+
+prefect --no-prompt work-pool create local --type process --overwrite >$logs/deploy.log 2>&1
+prefect --no-prompt deploy --all >>$logs/deploy.log 2>&1
+prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
+
+cat <<END
+
+  Prefect   http://127.0.0.1:$prefect_port
+  MLflow    http://127.0.0.1:$mlflow_port
+
+A worker serves the deployments training/monthly and backfill/backfill. Ctrl-C ends all.
+END
+wait -n || true # one of them ended: end the others
+tail -n 5 $logs/*.log >&2
+exit 1
