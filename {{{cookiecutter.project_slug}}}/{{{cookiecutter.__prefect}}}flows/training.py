@@ -11,11 +11,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.months import months_between
 from {{{ cookiecutter.package_name }}}.params import load_params
-from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan, require
+from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run, read_plan
 from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new, write_failed
-from {{{ cookiecutter.package_name }}}.source import Source
 from {{{ cookiecutter.package_name }}}.workspace import Run
 
 if TYPE_CHECKING:
@@ -179,7 +177,4 @@ def backfill(first: str, last: str) -> list[Result]:
         first: the first period, such as 2013-04.
         last: the last period.
     """
-    periods, delivered = months_between(first, last), Source(load_params().source).months()
-    for period in periods:
-        require(period, delivered)
-    return [training(period) for period in periods]
+    return [training(period) for period in plan_backfill(load_params(), first, last)]

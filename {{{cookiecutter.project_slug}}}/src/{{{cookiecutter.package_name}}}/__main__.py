@@ -42,6 +42,9 @@ def backfill(
     last: Annotated[str, typer.Option(help="The last month.")],
 ) -> None:
     """Retrain for each month of a range, in order."""
+    from .plan import plan_backfill
+
+    plan_backfill(load_params(), first, last)
     from {{{ cookiecutter.__adapter }}} import backfill
 
     end_with(lambda: backfill(first, last))

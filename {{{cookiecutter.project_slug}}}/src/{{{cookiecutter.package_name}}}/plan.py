@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from upath import UPath
 
 from .errors import BadInput
-from .months import has_ended, parse_month, shift
+from .months import has_ended, months_between, parse_month, shift
 from .params import Params
 from .source import Source, sha256
 from .workspace import Run, Workspace, read_json, write_json
@@ -65,6 +65,16 @@ def newest_ended(months: list[str], at: datetime) -> str:
             f"No month of the source had ended at {at:%Y-%m-%d}: the first is {months[0]}."
         )
     return ended[-1]
+
+
+def plan_backfill(params: Params, first: str, last: str) -> list[str]:
+    """Return the periods from `first` to `last`, in order.
+
+    Raises:
+        BadInput: a month is malformed, the last comes before the first, or the source lacks one.
+    """
+    delivered = Source(params.source).months()
+    return [require(period, delivered) for period in months_between(first, last)]
 
 
 def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
