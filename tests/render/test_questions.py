@@ -1,5 +1,7 @@
 """cookiecutter.json and copier.yml ask the same questions and derive the same values."""
 
+import ast
+import html
 import json
 import shutil
 import sys
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from tests.conftest import ROOT, TREE, Shell
 from tests.render.hostile import ANSWERS
@@ -68,17 +71,36 @@ def probe(make_shell: Callable[[], Shell]) -> Shell:
     return shell
 
 
-@pytest.mark.parametrize("answers", [{}, ANSWERS, {"license": "Apache-2.0"}])
+def values(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
+@pytest.mark.parametrize("answers", [{}, ANSWERS, {"description": "2. a) +1"}])
 def test_same_values(probe: Shell, tmp_path: Path, answers: dict[str, str]) -> None:
     done = probe.cookiecutter(tmp_path / "a", **answers)
     assert done.returncode == 0, done.stdout
     done = probe.copier(tmp_path / "b", **answers)
     assert done.returncode == 0, done.stderr
-    ours = next((tmp_path / "a").iterdir()).joinpath("values.txt").read_text().splitlines()
-    theirs = (tmp_path / "b/values.txt").read_text().splitlines()
-    doors_own = ("__commit=", "__accepted=")
-    assert [line for line in ours if not line.startswith(doors_own)] == theirs
-    assert len(theirs) > len(ASKED)
+    ours = values(next((tmp_path / "a").iterdir()) / "values.txt")
+    theirs = values(tmp_path / "b/values.txt")
+    del ours["__commit"], ours["__accepted"]  # its own
+    assert list(ours.items()) == list(theirs.items())
+    assert ours.items() >= answers.items()
+
+    for name in ("project_name", "description", "author_name", "author_email"):
+        literal = ours[f"__{name}_string"]
+        assert tomllib.loads(f"text = {literal}")["text"] == ours[name]
+        assert yaml.safe_load(literal) == ours[name]
+        assert json.loads(literal) == ours[name]
+        assert ast.literal_eval(literal) == ours[name]
+    for name in ("project_name", "description"):
+        docstring = ours[f"__{name}_docstring"]
+        assert ast.literal_eval(f'"""{docstring}."""') == ours[name] + "."
+        for mark, tag in (("", "p"), ("# ", "h1")):
+            shown = MarkdownIt("gfm-like", {"linkify": False}).render(
+                mark + ours[f"__{name}_markdown"]
+            )
+            assert html.unescape(shown) == f"<{tag}>{ours[name]}</{tag}>\n"
 
 
 def test_flags_follow_the_choices() -> None:
