@@ -6,6 +6,7 @@ set -euo pipefail
 prefect_port=${PREFECT_PORT:-4200} mlflow_port=${MLFLOW_PORT:-5000}
 export PATH="$PWD/.venv/bin:$PATH" MLFLOW_PORT=$mlflow_port
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false # pages only
 logs=.prefect/logs
 mkdir -p $logs
 
@@ -38,7 +39,8 @@ wait_for() { # name, address, process: until it answers; fails with its log wher
 echo "Starting the servers; their logs are in $logs/ ..."
 prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
 prefect_process=$!
-mlflow server --host 127.0.0.1 --port "$mlflow_port" --backend-store-uri "${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" >$logs/mlflow.log 2>&1 &
+mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
+  --backend-store-uri sqlite:///mlflow.db >$logs/mlflow.log 2>&1 &
 wait_for mlflow "http://127.0.0.1:$mlflow_port/health" $!
 wait_for prefect "$PREFECT_API_URL/health" $prefect_process
 
@@ -54,5 +56,5 @@ cat <<END
 A worker serves the deployments training/monthly and backfill/backfill. Ctrl-C ends all.
 END
 wait -n || true # one of them ended: end the others
-tail -n 5 $logs/*.log >&2
+echo "One of them ended; their logs are in $logs/." >&2
 exit 1
