@@ -42,7 +42,7 @@ bench: setup ## measure what the README claims
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the other targets made
-	rm -rf .venv .uv demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.done: pyproject.toml | $(filter .uv/%,$(UV))
