@@ -1,0 +1,174 @@
+"""What the tests share: a small source, and projects that a test may do with as it likes."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import polars as pl
+import pytest
+import yaml
+
+from {{{ cookiecutter.package_name }}}.params import Params, load_params
+from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
+from {{{ cookiecutter.package_name }}}.steps import (
+    evaluate,
+    features,
+    ingest,
+    release,
+    report,
+    train,
+    validate,
+    version,
+)
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Run,
+    Workspace,
+    read_json,
+)
+
+ROOT = Path(__file__).parents[1]
+NOW = datetime(2014, 1, 2, tzinfo=UTC)
+THINNED = 8  # every so many flights are kept, all the weather
+
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder, which is also the current one: parameters, source, runs and registry."""
+
+    folder: Path
+
+    @property
+    def params(self) -> Params:
+        return load_params(self.folder / "params.yaml")
+
+    def tune(self, **values: Any) -> None:
+        """Change parameters; one within another is written `train__seed`."""
+        file = self.folder / "params.yaml"
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for name, value in values.items():
+            *outer, key = name.split("__")
+            (content[outer[0]] if outer else content)[key] = value
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def delivered(self, table: str, month: str) -> Path:
+        """The file of a monthly table at the source."""
+        return self.folder / f"data/source/{table}/month={month}/{table}.parquet"
+
+    def deliver(self, table: str, month: str, change: Change) -> None:
+        """Change a file at the source."""
+        file = self.delivered(table, month)
+        change(pl.read_parquet(file)).write_parquet(file)
+
+    def plan(self, period: str | None = None, at: datetime = NOW) -> Run:
+        return plan_run(self.params, period, at)
+
+    def work(self, period: str, last: str = "report") -> Run:
+        """Run the steps for a period, in the order of the graph, up to and with the `last`."""
+        run = self.plan(period)
+        advance(run, last)
+        return run
+
+    def files(self) -> set[str]:
+        """What lies in the folder."""
+        return {str(file.relative_to(self.folder)) for file in self.folder.rglob("*")}
+
+
+def months_of(run: Run) -> list[str]:
+    """The months that features are made of: the good ones of the window, and the period."""
+    return [*read_json(Workspace(run).quality, validate.Quality).window, run.period]
+
+
+GRAPH: dict[str, Callable[[Run], object]] = {
+    "ingest": lambda run: [ingest.ingest(run, month) for month in read_plan(run).months],
+    "validate": validate.validate,
+    "version": version.version,
+    "features": lambda run: [features.features(run, month) for month in months_of(run)],
+    "train": train.train,
+    "evaluate": evaluate.evaluate,
+    "release": release.release,
+    "report": lambda run: report.report(run, "none"),
+}
+
+
+def advance(run: Run, last: str) -> None:
+    """Run the steps of good data in the order of the graph, up to and with the `last`."""
+    for name, step in GRAPH.items():
+        step(run)
+        if name == last:
+            return
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part of the sample: enough for the contract and for a model that is worth something."""
+    from scripts.sample_data import main
+
+    folder = tmp_path_factory.mktemp("sample") / "source"
+    main(folder)
+    for file in folder.glob("flights/*/*.parquet"):
+        pl.read_parquet(file).gather_every(THINNED).write_parquet(file)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which nothing has run; its registry is there, which takes seconds to make."""
+    folder = tmp_path_factory.mktemp("fresh")
+    shutil.copytree(source, folder / "data/source")
+    shutil.copy(ROOT / "params.yaml", folder)
+    Project(folder).tune(train__max_iter=30)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        mlflow.MlflowClient().search_experiments()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def after_april(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose champion is version 1, of 2013-04."""
+    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("april") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        Project(folder).work("2013-04")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def before_may(after_april: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, in which 2013-05 has gone as far as its evaluation."""
+    folder = shutil.copytree(after_april, tmp_path_factory.mktemp("may") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        Project(folder).work("2013-05", last="evaluate")
+    return folder
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> Project:
+    """Make a project the current one."""
+    patch.chdir(folder)
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    return Project(folder)
+
+
+@pytest.fixture
+def project(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of the test's own, in which nothing has run."""
+    return enter(shutil.copytree(fresh, tmp_path / "project"), monkeypatch)
+
+
+@pytest.fixture
+def released(after_april: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of the test's own, whose champion is version 1, of 2013-04."""
+    return enter(shutil.copytree(after_april, tmp_path / "project"), monkeypatch)
+
+
+@pytest.fixture
+def evaluated(before_may: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The same, in which 2013-05 is about to be released."""
+    return enter(shutil.copytree(before_may, tmp_path / "project"), monkeypatch)
