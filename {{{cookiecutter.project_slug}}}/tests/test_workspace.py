@@ -1,0 +1,88 @@
+"""Files of a run: there whole, or not at all."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Run,
+    Workspace,
+    read_json,
+    read_parquet,
+    timed,
+    write,
+    write_json,
+    write_parquet,
+)
+
+RUN = Run(run_id="2013-06-0123abcd", period="2013-06", root="/runs")
+
+
+def test_a_run_travels_as_json() -> None:
+    text = RUN.model_dump_json()
+    assert Run.model_validate_json(text) == RUN
+    assert len(text) < 100
+
+
+def test_everything_lies_below_the_run_s_folder() -> None:
+    workspace = Workspace(RUN)
+    assert str(workspace.folder) == "/runs/2013-06-0123abcd"
+    places = [place for place in vars(workspace).values() if place != workspace.folder]
+    places += [part("2013-05") for part in (workspace.raw, workspace.manifest, workspace.features)]
+    assert len(set(places)) == len(places) >= 10
+    assert all(workspace.folder in place.parents for place in places)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    folder = UPath(tmp_path) / "not" / "yet" / "there"
+    table = pl.DataFrame({"a": [1, None], "b": ["é", "'"], "c": [0.1, float("inf")]})
+    write_parquet(folder / "table.parquet", table)
+    assert_frame_equal(read_parquet(folder / "table.parquet"), table)
+    write_json(folder / "run.json", RUN)
+    assert read_json(folder / "run.json", Run) == RUN
+    write(folder / "bytes", b"one")
+    write(folder / "bytes", b"two")
+    assert (folder / "bytes").read_bytes() == b"two"
+    assert {file.name for file in folder.iterdir()} == {"table.parquet", "run.json", "bytes"}
+
+
+def test_an_object_store_serves_as_root() -> None:
+    run = RUN.model_copy(update={"root": "memory://bucket/runs"})
+    write_json(Workspace(run).plan, run)
+    assert read_json(Workspace(run).plan, Run) == run
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = UPath(tmp_path) / "model.pkl"
+    write(file, b"old")
+    whole = type(file).write_bytes
+
+    def disk_full(part: UPath, content: bytes) -> int:
+        whole(part, content[:2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(file), "write_bytes", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        write(file, b"brand new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.pkl"]
+
+
+def test_a_step_leaves_its_seconds(tmp_path: Path) -> None:
+    run = RUN.model_copy(update={"root": str(tmp_path)})
+
+    @timed
+    def look(run: Run, month: str) -> str:
+        return f"{run.period} {month}"
+
+    assert look(run, "2013-04") == "2013-06 2013-04"
+    first = Workspace(run).seconds()
+    look(run, "2013-05")
+    assert list(first) == ["look"]
+    assert Workspace(run).seconds()["look"] >= first["look"] >= 0
+    assert len(list(tmp_path.glob("*/seconds/*.json"))) == 2
