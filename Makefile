@@ -35,10 +35,11 @@ demo: setup ## render the default project into ./demo and run its pipeline
 	git -C demo/my-pipeline init --quiet --initial-branch main
 	git -C demo/my-pipeline add --all
 	git -C demo/my-pipeline -c user.name=demo -c user.email=demo@example.com commit --quiet --message "Render the template"
-	$(MAKE) -C demo/my-pipeline setup
 	$(MAKE) -C demo/my-pipeline run
+	@echo; $(MAKE) -C demo/my-pipeline status
+	@printf '\nThe report: demo/my-pipeline/runs/*/report.html. The pages of Prefect and MLflow: make -C demo/my-pipeline ui\n'
 
-bench: setup ## measure what the README claims
+bench: setup ## measure what a run costs beside a plain script of the same work
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the other targets made

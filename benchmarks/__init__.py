@@ -1,0 +1,1 @@
+"""What the pipeline costs, beside what the work itself costs."""

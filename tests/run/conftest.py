@@ -1,0 +1,60 @@
+"""One default project, rendered, committed and set up: the tests here run it as its users do."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Shell
+
+# The homes are empty, the package cache is not: a version is downloaded once, not once a home.
+os.environ.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A rendered project in a folder."""
+
+    folder: Path
+    shell: Shell
+
+    def make(self, *words: str, ok: bool = True) -> str:
+        """Run `make` and return what it printed, on both streams."""
+        done = self.shell("make", *words, cwd=self.folder, ok=ok)
+        return done.stdout + done.stderr
+
+    def python(self, *words: str) -> tuple[int, str]:
+        """Run the package's command line; return its exit code and what it printed."""
+        python = self.folder / ".venv" / "bin" / "python"
+        done = self.shell(python, "-m", "my_pipeline", *words, cwd=self.folder, ok=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def results(self) -> dict[str, Any]:
+        """Return the results of all runs by period; each period has one."""
+        read = [json.loads(f.read_bytes()) for f in self.folder.glob("runs/*/result.json")]
+        results = {result["period"]: result for result in read}
+        assert len(results) == len(read)
+        return results
+
+    def champion(self) -> str:
+        """Return the champion's version, as `make status` says it."""
+        found = re.search(r"Champion: version (\d+)", self.make("status"))
+        assert found
+        return found[1]
+
+
+@pytest.fixture(scope="session")
+def project(shell: Shell) -> Project:
+    """Give the default project after `make setup`, all of it committed."""
+    out = shell.home / "run"
+    done = shell.cookiecutter(out)
+    assert done.returncode == 0, done.stderr
+    project = Project(out / "my-pipeline", shell)
+    shell.commit(project.folder, "Rendered")
+    project.make("setup")
+    shell.commit(project.folder, "Locked")
+    return project

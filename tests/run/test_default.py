@@ -1,0 +1,182 @@
+"""The default project does what its README says, in the order in which a newcomer meets it."""
+
+import json
+import shutil
+import sys
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Shell
+from tests.run.conftest import Project
+
+# One project, one worker, in order: later tests look at the runs of earlier ones.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+
+def test_a_fresh_render_is_clean(project: Project, shell: Shell) -> None:
+    project.make("lint")
+    pre_commit = project.folder / ".venv" / "bin" / "pre-commit"
+    shell(pre_commit, "run", "--all-files", cwd=project.folder)
+    assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
+
+
+def test_the_installed_versions_are_older_than_the_date(project: Project) -> None:
+    """And no package hides a module of theirs: the list in copier.yml has them all."""
+    listing = (
+        "import importlib.metadata as m, json; print(json.dumps(sorted({name.split('.')[0]"
+        " for name in m.packages_distributions() if name.isidentifier()})))"
+    )
+    python = project.folder / ".venv" / "bin" / "python"
+    modules = set(json.loads(project.shell(python, "-c", listing).stdout))
+    entries = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    refused = set(
+        " ".join(
+            entries[name]["default"]
+            for name in ("installed_modules", "standard_library", "reserved_words")
+        ).split()
+    )
+    usable = {name for name in modules if name == name.lower() and not name.startswith("_")}
+    assert "prefect" in usable
+    assert usable - {"my_pipeline"} <= refused
+
+
+def test_its_own_tests_pass(project: Project) -> None:
+    said = project.make("test")
+    assert " passed" in said
+    assert " skipped" not in said
+
+
+def test_the_first_period_releases_a_model(project: Project) -> None:
+    project.make("run", "PERIOD=2013-05")
+    result = project.results()["2013-05"]
+    assert result["status"] == "released"
+    assert result["champion_before"] is None
+    assert result["champion_after"]["period"] == "2013-05"
+    assert result["metrics"]["auc"] > 0.65
+    page = (project.folder / "runs" / result["run_id"] / "report.html").read_text()
+    assert page.count("<svg") == 6
+
+
+def test_the_second_period_is_judged_against_the_first_champion(project: Project) -> None:
+    project.make("run", "PERIOD=2013-06")
+    first, second = (project.results()[period] for period in ("2013-05", "2013-06"))
+    assert second["champion_before"] == first["champion_after"]
+    assert f"of version {first['champion_after']['version']}" in second["reason"]
+    assert second["rows"]["trained"] + second["rows"]["scored"] < second["rows"]["ingested"]
+
+
+def test_status_shows_champion_and_runs(project: Project) -> None:
+    said = project.make("status")
+    for result in project.results().values():
+        assert result["run_id"] in said
+        assert result["data_version"][:8] in said
+    assert f"judged on {project.results()['2013-06']['champion_after']['period']}" in said
+
+
+def test_a_finished_run_is_not_repeated(project: Project) -> None:
+    before = project.results()
+    said = project.make("run", "PERIOD=2013-06")
+    assert before["2013-06"]["reason"] in said
+    assert project.results() == before
+
+
+def test_bad_data_are_quarantined(project: Project) -> None:
+    """A third of a required column is missing: exit code 3, the champion stays."""
+    champion = project.champion()
+    params = project.folder / "params.yaml"
+    kept = params.read_text()
+    shutil.copytree(project.folder / "data/source", project.folder / "data/source-damaged")
+    damage = """
+import polars as pl
+file = "data/source-damaged/flights/month=2013-07/flights.parquet"
+lost = pl.int_range(pl.len()) % 3 == 0
+hours = pl.when(lost).then(None).otherwise("sched_dep_time").alias("sched_dep_time")
+pl.read_parquet(file).with_columns(hours).write_parquet(file)
+"""
+    project.shell(project.folder / ".venv/bin/python", "-c", damage, cwd=project.folder)
+    params.write_text(kept.replace("source: data/source ", "source: data/source-damaged "))
+    try:
+        code, said = project.python("run", "--period", "2013-07")
+        assert code == 3, said
+        assert "flights.sched_dep_time: 33.3% are missing, 5.0% allowed" in said
+        assert "Error 3" in project.make("run", "PERIOD=2013-07", ok=False)
+    finally:
+        params.write_text(kept)
+    result = project.results()["2013-07"]
+    assert result["status"] == "quarantined"
+    assert result["champion_after"]["version"] == champion == project.champion()
+
+
+def test_predict_scores_a_month(project: Project) -> None:
+    project.make("predict", "PERIOD=2013-07")
+    reading = (
+        "import polars as pl; t = pl.read_parquet('predictions/2013-07.parquet');"
+        "assert t.height == 29425 and t['probability'].is_between(0, 1).all();"
+        "print(t['version'].unique().item())"
+    )
+    python = project.folder / ".venv" / "bin" / "python"
+    version = project.shell(python, "-c", reading, cwd=project.folder).stdout
+    assert version.strip() == project.champion()
+
+
+def test_rollback_goes_back_to_the_version_before(project: Project) -> None:
+    newest = project.champion()
+    project.make("rollback")
+    assert project.champion() == project.results()["2013-05"]["champion_after"]["version"]
+    project.make("rollback")
+    assert project.champion() == newest
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["PERIOD=2013-5"], "'2013-5' is not a month: write it as YYYY-MM"),
+        (["PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
+        (["PERIOD=2013-02"], "Too few months come before 2013-02"),
+    ],
+)
+def test_a_bad_period_is_refused(project: Project, words: list[str], sentence: str) -> None:
+    before = project.results()
+    said = project.make("run", *words, ok=False)
+    assert f"error: {sentence}" in said
+    assert "Error 2" in said
+    assert "Traceback" not in said
+    assert project.results() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("window: 3 ", "windw: 3 ", "params.yaml: windw: no such parameter exists"),
+        ("seed: 2013", "seed: soon", "params.yaml: seed: Input should be a valid integer"),
+        ("window: 3 ", "window: 1 ", "params.yaml: window: Input should be greater than or equal"),
+        ("seed: 2013", "seed: [", "params.yaml is not valid YAML"),
+        ("source: data/source ", "source: data/nothing ", "The source data/nothing has no month"),
+    ],
+)
+def test_bad_parameters_are_refused(project: Project, old: str, new: str, sentence: str) -> None:
+    params = project.folder / "params.yaml"
+    kept = params.read_text()
+    assert old in kept
+    params.write_text(kept.replace(old, new))
+    try:
+        code, said = project.python("run", "--period", "2013-08")
+    finally:
+        params.write_text(kept)
+    assert (code, said.count("\n")) == (2, 1), said
+    assert said.startswith(f"error: {sentence}")
+
+
+def test_it_takes_an_update_without_a_change(project: Project, shell: Shell) -> None:
+    assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
+    shell("copier", "update", "--defaults", cwd=project.folder)
+    assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
+
+
+def test_python_is_the_one_that_is_here(project: Project) -> None:
+    """No `.python-version` sends uv after an interpreter that is not installed."""
+    python = project.folder / ".venv" / "bin" / "python"
+    version = project.shell(python, "--version").stdout.split()[1]
+    assert tuple(map(int, version.split(".")[:2])) >= (3, 11)
+    assert sys.version_info >= (3, 11)
