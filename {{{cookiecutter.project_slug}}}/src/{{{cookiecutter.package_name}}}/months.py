@@ -6,13 +6,18 @@ from datetime import UTC, datetime
 from .errors import BadInput
 
 
+def is_month(text: str) -> bool:
+    """Tell whether `text` is a month, such as `2013-06`."""
+    return re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text, re.ASCII) is not None
+
+
 def parse_month(text: str) -> str:
     """Return `text` if it is a month, such as `2013-06`.
 
     Raises:
         BadInput: it is not.
     """
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text, re.ASCII):
+    if not is_month(text):
         raise BadInput(f"{text!r} is not a month: write it as YYYY-MM, for example 2013-06.")
     return text
 

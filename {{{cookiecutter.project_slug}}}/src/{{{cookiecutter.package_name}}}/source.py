@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from upath import UPath
 
 from .errors import BadInput
+from .months import is_month
 
 MONTHLY = ("flights", "weather")
 UNDATED = ("planes", "airports")
@@ -35,7 +36,8 @@ class Source:
             folders = list((self.root / "flights").glob("month=*"))
         except (OSError, ImportError, ValueError) as error:
             raise BadInput(f"The source {self.address} cannot be read: {error}.") from error
-        months = sorted(folder.name.removeprefix("month=") for folder in folders)
+        names = [folder.name.removeprefix("month=") for folder in folders]
+        months = sorted(name for name in names if is_month(name))
         if not months:
             raise BadInput(
                 f"The source {self.address} has no month of flights (flights/month=YYYY-MM): "

@@ -44,6 +44,7 @@ _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn"
 def tracked(run: Run, model_name: str) -> Iterator[str]:
     """Open the tracker's run of `run`, made on first use, and yield the tracker's id of it."""
     experiment = mlflow.set_experiment(model_name)
+    mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
     found = mlflow.search_runs(
         [experiment.experiment_id],
         filter_string=f"tags.run_id = '{run.run_id}'",
