@@ -1,11 +1,15 @@
 """What the tests share: a small source, and projects that a test may do with as it likes."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+# On so few rows threads gain nothing, and they wait for each other where the machine is busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import mlflow
 import polars as pl
