@@ -37,17 +37,18 @@ def write(table: pl.DataFrame, file: Path) -> None:
 
 
 def main(target: Path) -> None:
-    """Write all partitions below `target`."""
-    sample = sample_folder()
+    """Write all partitions below `target`, which appears when they are complete."""
+    sample, part = sample_folder(), target.with_name(f"{target.name}.part")
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
     for name, table in (("flights", flights), ("weather", weather)):
         for (year, month), rows in table.group_by("year", "month", maintain_order=True):
-            write(rows, target / name / f"month={year}-{month:02d}" / f"{name}.parquet")
+            write(rows, part / name / f"month={year}-{month:02d}" / f"{name}.parquet")
     for name in ("planes", "airports"):
         table = read_csv((sample / f"{name}.csv").read_bytes())
-        write(table, target / name / f"{name}.parquet")
+        write(table, part / name / f"{name}.parquet")
+    part.replace(target)
     print(f"{flights.height:,} flights of {flights['month'].n_unique()} months are in {target}/.")
 
 

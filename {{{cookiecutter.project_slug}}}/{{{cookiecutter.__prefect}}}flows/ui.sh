@@ -17,10 +17,14 @@ for port in "$prefect_port" "$mlflow_port"; do
   fi
 done
 
+set -m # each server is a group of its own: Ctrl-C comes here only, and here all are told to end
 finish() {
-  trap - EXIT INT TERM
-  kill $(jobs -p) 2>/dev/null || true
-  wait
+  trap '' EXIT INT TERM
+  exec 2>/dev/null # who is ended need not be said
+  for signal in TERM KILL; do
+    for group in $(jobs -p); do kill -$signal -- "-$group" 2>/dev/null || true; done
+    for _ in $(seq 50); do [ -z "$(jobs -rp)" ] && break; sleep 0.2; done
+  done
 }
 trap finish EXIT
 trap 'exit 0' INT TERM

@@ -65,7 +65,8 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is both unknown and missing: say that it is unknown.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         what = {
             "extra_forbidden": "no such parameter exists; remove it or correct its name",

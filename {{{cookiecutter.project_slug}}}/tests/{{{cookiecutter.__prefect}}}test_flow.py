@@ -1,0 +1,367 @@
+"""The flow under a real Prefect server: the graph, retries, resuming, and every way to end."""
+
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+import yaml
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import (
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
+from prefect.tasks import Task
+from prefect.testing.utilities import prefect_test_harness
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.params import load_params
+from {{{ cookiecutter.package_name }}}.results import Result, history
+from {{{ cookiecutter.package_name }}}.steps import train as train_step
+from {{{ cookiecutter.package_name }}}.steps import validate as validate_step
+
+from .conftest import ROOT, Project, enter
+
+TASKS = (
+    "ingest",
+    "validate",
+    "quarantine",
+    "version",
+    "features",
+    "train",
+    "evaluate",
+    "release",
+    "report",
+)
+DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    """One server for all tests of this file, with nothing of the developer's own."""
+    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
+    with temporary_settings(patience), prefect_test_harness(server_startup_timeout=None):
+        yield
+
+
+@pytest.fixture(scope="module")
+def flows(server: None) -> Any:
+    """The module with the flows, its tasks retried without delay."""
+    import flows.training
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in TASKS:
+            hasty = getattr(flows.training, name).with_options(retry_delay_seconds=0)
+            patch.setattr(flows.training, name, hasty)
+        yield flows.training
+
+
+def run_flow(flows: Any, project: Project, *words: str, flow: str = "training") -> State[Any]:
+    """Run a flow in a project's folder and return the state in which it ended."""
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: project.folder / "runs"}):
+        state: State[Any] = getattr(flows, flow)(*words, return_state=True)
+    return state
+
+
+def result_of(state: State[Any]) -> Result:
+    assert state.is_completed(), state.message
+    result = state.result()
+    assert isinstance(result, Result)
+    return result
+
+
+def flow_run(state: State[Any]) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(flow_run_id(state))
+
+
+def flow_run_id(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id is not None
+    return state.state_details.flow_run_id
+
+
+def task_runs(state: State[Any]) -> list[TaskRun]:
+    """Return the task runs of a flow run, once the server knows how all of them ended."""
+    this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id(state)]))
+    with get_client(sync_client=True) as client:
+        for _ in range(600):
+            found = client.read_task_runs(flow_run_filter=this)
+            if found and all(run.state is not None and run.state.is_final() for run in found):
+                return found
+            time.sleep(0.1)
+    raise AssertionError("the server does not know how the tasks ended")
+
+
+def task_of(run: TaskRun) -> str:
+    return run.task_key.split("-")[0].split(".")[-1]
+
+
+def ended(state: State[Any]) -> dict[str, list[str]]:
+    """Return the names of the states in which the runs of each task ended."""
+    names: dict[str, list[str]] = {}
+    for run in task_runs(state):
+        assert run.state is not None
+        names.setdefault(task_of(run), []).append(run.state.name)
+    return names
+
+
+def edges(state: State[Any]) -> set[tuple[str, str]]:
+    """Return which task waits for which, the months of a task as one."""
+    runs = {run.id: run for run in task_runs(state)}
+    return {
+        (task_of(runs[before.id]), task_of(run))
+        for run in runs.values()
+        for given in run.task_inputs.values()
+        for before in given
+        if before.input_type == "task_run"
+    }
+
+
+def drop_a_third(rows: pl.DataFrame) -> pl.DataFrame:
+    """Lose a third of a required column."""
+    lost = pl.int_range(pl.len()) % 3 == 0
+    return rows.with_columns(pl.when(~lost).then("dest").alias("dest"))
+
+
+@pytest.fixture(scope="module")
+def april(
+    flows: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, State[Any]]:
+    """A project whose first period has gone through the flow."""
+    import shutil
+
+    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("flow") / "project")
+    for late in folder.glob("data/source/*/month=*"):
+        if late.name > "month=2013-04":
+            shutil.rmtree(late)
+    with pytest.MonkeyPatch.context() as patch:
+        return folder, run_flow(flows, enter(folder, patch), "2013-04")
+
+
+def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
+    folder, state = april
+    result = result_of(state)
+    assert result.status == "released"
+    assert result.orchestrator == "prefect"
+    assert result.champion_before is None
+    assert result.champion_after is not None
+    assert result.champion_after.run_id == result.run_id
+    assert history(str(folder / "runs")) == {result.run_id: result}
+    steps = {*TASKS} - {"quarantine", "report"}
+    assert set(result.seconds) == steps
+    assert state.name == "Released"
+    assert flow_run(state).name == result.run_id
+    names = {run.name for run in task_runs(state)}
+    assert {"ingest 2013-01", "ingest 2013-04", "features 2013-04"} <= names
+    assert all("2013-04" in run.tags for run in task_runs(state))
+
+
+def test_the_graph_is_the_design_s(april: tuple[Path, State[Any]]) -> None:
+    chain = [task for task in TASKS if task != "quarantine"]
+    assert edges(april[1]) == set(zip(chain, chain[1:], strict=False))
+    months = {task: len(states) for task, states in ended(april[1]).items()}
+    assert months == dict.fromkeys(chain, 1) | {"ingest": 4, "features": 4}
+
+
+def test_a_finished_run_asked_for_again_returns_its_result(
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = run_flow(flows, enter(april[0], monkeypatch), "2013-04")
+    assert result_of(again) == result_of(april[1])
+    with get_client(sync_client=True) as client:
+        this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id(again)]))
+        assert client.read_task_runs(flow_run_filter=this) == []
+
+
+def test_a_scheduled_run_with_nothing_to_do_says_so(
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = result_of(april[1])
+    result = result_of(run_flow(flows, enter(april[0], monkeypatch)))
+    assert result.status == "nothing_new"
+    assert result.reason == f"2013-04 is done: run {before.run_id} ended as released"
+    assert history(str(april[0] / "runs")) == {before.run_id: before}
+
+
+def test_the_second_period_is_judged_against_the_first_s_champion(
+    flows: Any, released: Project
+) -> None:
+    result = result_of(run_flow(flows, released, "2013-05"))
+    assert result.champion_before is not None
+    assert result.champion_before.period == "2013-04"
+    assert result.champion_after is not None
+    expected = {"released": "2013-05", "kept_champion": "2013-04"}
+    assert result.champion_after.period == expected[result.status]
+    assert "of version 1" in result.reason
+
+
+def test_bad_data_are_quarantined_and_the_champion_stays(flows: Any, released: Project) -> None:
+    released.deliver("flights", "2013-05", drop_a_third)
+    state = run_flow(flows, released, "2013-05")
+    result = result_of(state)
+    assert result.status == "quarantined"
+    assert result.reason.endswith("flights.dest: 33.3% are missing, 5.0% allowed")
+    assert result.champion_after == result.champion_before
+    assert result.champion_after is not None
+    assert result.champion_after.version == "1"
+    assert edges(state) == {
+        ("ingest", "validate"),
+        ("validate", "quarantine"),
+        ("quarantine", "report"),
+    }
+    assert state.name == "Quarantined"
+
+
+def test_what_fails_once_is_tried_again(
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
+    state = run_flow(flows, project, "2013-04")
+    assert result_of(state).status == "released"
+    assert len(tries) == 2
+    (train,) = [run for run in task_runs(state) if task_of(run) == "train"]
+    assert train.run_count == 2
+
+
+def failing(
+    patch: pytest.MonkeyPatch, module: Any, name: str, error: Exception, times: int
+) -> list[Any]:
+    """Let a step raise `error` the first `times`; return its calls, which grow."""
+    step: Callable[..., Any] = getattr(module, name)
+    calls: list[Any] = []
+
+    def faulty(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) <= times:
+            raise error
+        return step(*args)
+
+    patch.setattr(module, name, faulty)
+    return calls
+
+
+def test_a_run_that_failed_goes_on_where_it_stopped(flows: Any, project: Project) -> None:
+    run = project.plan("2013-04")
+    in_the_way = project.folder / "runs" / run.run_id / "training.json"
+    in_the_way.mkdir()  # where the file should be: it cannot be written
+    first = run_flow(flows, project, "2013-04")
+    assert first.is_failed()
+    (failed,) = history(str(project.folder / "runs")).values()
+    assert failed is not None
+    assert failed.status == "failed"
+    assert "training.json" in failed.reason
+    assert ended(first) == {task: ["Completed"] * count for task, count in DONE_ONCE.items()} | {
+        "train": ["Failed"]
+    }
+    (train,) = [run for run in task_runs(first) if task_of(run) == "train"]
+    assert train.run_count == 4
+
+    in_the_way.rmdir()
+    second = run_flow(flows, project, "2013-04")
+    assert result_of(second).status == "released"
+    assert result_of(second).run_id == run.run_id == failed.run_id
+    assert flow_run_id(second) != flow_run_id(first)
+    fresh = {task: ["Completed"] for task in ("train", "evaluate", "release", "report")}
+    assert ended(second) == {task: ["Cached"] * count for task, count in DONE_ONCE.items()} | fresh
+
+
+def test_bad_input_is_not_tried_again(
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
+    state = run_flow(flows, project, "2013-04")
+    assert state.is_failed()
+    assert len(calls) == 1
+    (result,) = history(str(project.folder / "runs")).values()
+    assert result is not None
+    assert (result.status, result.reason) == ("failed", "It is wrong.")
+
+
+def test_a_period_that_is_refused_leaves_nothing(flows: Any, project: Project) -> None:
+    state = run_flow(flows, project, "2014-01")
+    assert state.is_failed()
+    with pytest.raises(BadInput, match="The source has no 2014-01"):
+        state.result()
+    assert not (project.folder / "runs").exists()
+
+
+def test_a_backfill_goes_month_by_month(flows: Any, project: Project) -> None:
+    state = run_flow(flows, project, "2013-04", "2013-05", flow="backfill")
+    assert state.is_completed()
+    first, second = state.result()
+    assert [first.period, second.period] == ["2013-04", "2013-05"]
+    assert second.champion_before == first.champion_after is not None
+    assert flow_run(state).name == "backfill 2013-04 to 2013-05"
+    parent = FlowRunFilterParentFlowRunId(any_=[flow_run_id(state)])
+    with get_client(sync_client=True) as client:
+        children = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
+    runs = {child.name: child for child in children}
+    assert set(runs) == {first.run_id, second.run_id}
+    before, after = (runs[result.run_id] for result in (first, second))
+    assert before.end_time is not None
+    assert after.start_time is not None
+    assert before.end_time <= after.start_time
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_retried_with_patience_and_a_limit(name: str) -> None:
+    import flows.training
+
+    task: Task[..., Any] = getattr(flows.training, name)
+    assert task.retries >= 2
+    assert task.timeout_seconds is not None
+    assert 0 < task.timeout_seconds <= 3600
+    delays = task.retry_delay_seconds
+    assert isinstance(delays, list)
+    assert delays == sorted(set(delays))
+    assert delays[-1] >= 2 * delays[0] > 0
+    assert task.retry_jitter_factor is not None
+    assert task.retry_jitter_factor > 0
+
+
+def test_every_task_of_the_flow_is_looked_at() -> None:
+    import flows.training
+
+    found = {name for name, value in vars(flows.training).items() if isinstance(value, Task)}
+    assert found == set(TASKS)
+
+
+def test_only_one_release_at_a_time() -> None:
+    import flows.training
+
+    assert "registry" in flows.training.release.tags
+
+
+def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert [deployment["name"] for deployment in deployments] == ["monthly", "backfill"]
+    for deployment in deployments:
+        flow = load_flow_from_entrypoint(deployment["entrypoint"])
+        assert flow.validate_parameters(deployment["parameters"]) == deployment["parameters"]
+        assert deployment["work_pool"]["name"]
+        for schedule in deployment.get("schedules", []):
+            assert ZoneInfo(schedule["timezone"])
+            CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+    assert deployments[0]["schedules"]
+
+
+def test_results_are_kept_with_the_runs() -> None:
+    settings = tomllib.loads((ROOT / "prefect.toml").read_text())
+    assert settings["results"]["local_storage_path"] == load_params(ROOT / "params.yaml").runs
+    assert package.__name__ in settings["logging"]["extra_loggers"]
