@@ -1,4 +1,7 @@
-"""The training pipeline as Prefect flows. The steps themselves are in `src/`."""
+"""The training pipeline as Prefect flows. The steps themselves are in `src/`.
+
+Each task imports its step when it runs: loading a flow, to deploy it or to plan a run, stays cheap.
+"""
 
 import logging
 from datetime import UTC, datetime
