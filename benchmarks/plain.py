@@ -16,16 +16,6 @@ SOURCE = Path("data/source")
 CATEGORICAL = ["carrier", "origin", "dest"]
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"]
 WEATHER += ["precip", "pressure", "visib"]
-    "temp",
-    "dewp",
-    "humid",
-    "wind_dir",
-    "wind_speed",
-    "wind_gust",
-    "precip",
-    "pressure",
-    "visib",
-]
 SCHEDULE = ["day", "distance", "sched_dep_time", "sched_arr_time"]
 
 
