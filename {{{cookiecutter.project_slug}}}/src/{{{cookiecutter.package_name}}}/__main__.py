@@ -28,9 +28,9 @@ Period = Annotated[str | None, typer.Option(help="A month, such as 2013-06; else
 @app.command()
 def run(period: Period = None) -> None:
     """Train on the months before a period, judge on the period, release what is better."""
-    from .plan import plan_run
+    from .plan import choose_months
 
-    plan_run(load_params(), period, at=datetime.now(UTC))  # refuse bad input before a server starts
+    choose_months(load_params(), period, at=datetime.now(UTC))  # refuse before a server starts
     from {{{ cookiecutter.__adapter }}} import training
 
     end_with(lambda: [training(period)])

@@ -77,11 +77,8 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     return [require(period, delivered) for period in months_between(first, last)]
 
 
-def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
-    """Settle what a run works on and write it to the run's folder.
-
-    The id is a hash of the source's checksums, the parameters and the code, so the same work
-    finds its own folder again and goes on there.
+def choose_months(params: Params, asked: str | None, at: datetime) -> tuple[str, list[str]]:
+    """Return the period, and the months before it to train on, oldest first.
 
     Args:
         params: the parameters.
@@ -91,17 +88,26 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     Raises:
         BadInput: the source is missing or lacks the period, or too few months come before it.
     """
-    source = Source(params.source)
-    months = source.months()
+    months = Source(params.source).months()
     period = newest_ended(months, at) if asked is None else require(asked, months)
-    window = [
-        m for m in (shift(period, -back) for back in range(params.window, 0, -1)) if m in months
-    ]
+    before = [shift(period, -back) for back in range(params.window, 0, -1)]
+    window = [month for month in before if month in months]
     if len(window) < FEWEST_MONTHS:
         raise BadInput(
             f"Too few months come before {period} to train on: the source has {len(window)} of the "
             f"{params.window} before it, and {FEWEST_MONTHS} are needed; ask for a later period."
         )
+    return period, window
+
+
+def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
+    """Settle what a run works on and write it to the run's folder.
+
+    The id is a hash of the source's checksums, the parameters and the code, so the same work
+    finds its own folder again and goes on there. Takes and raises what `choose_months` does.
+    """
+    period, window = choose_months(params, asked, at)
+    source = Source(params.source)
     plan = Plan(
         period=period,
         window=window,
