@@ -1,0 +1,78 @@
+"""What Prefect is told of tasks and deployments; no server is needed."""
+
+import tomllib
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import load_flow_from_entrypoint
+from prefect.tasks import Task
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.params import load_params
+
+from .conftest import ROOT
+
+TASKS = (
+    "ingest",
+    "validate",
+    "quarantine",
+    "version",
+    "features",
+    "train",
+    "evaluate",
+    "release",
+    "report",
+)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_retried_with_patience_and_a_limit(name: str) -> None:
+    import flows.training
+
+    task: Task[..., Any] = getattr(flows.training, name)
+    assert task.retries >= 2
+    assert task.timeout_seconds is not None
+    assert 0 < task.timeout_seconds <= 3600
+    delays = task.retry_delay_seconds
+    assert isinstance(delays, list)
+    assert delays == sorted(set(delays))
+    assert delays[-1] >= 2 * delays[0] > 0
+    assert task.retry_jitter_factor is not None
+    assert task.retry_jitter_factor > 0
+
+
+def test_every_task_of_the_flow_is_looked_at() -> None:
+    import flows.training
+
+    found = {name for name, value in vars(flows.training).items() if isinstance(value, Task)}
+    assert found == set(TASKS)
+
+
+def test_only_one_release_at_a_time() -> None:
+    import flows.training
+
+    assert "registry" in flows.training.release.tags
+
+
+def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert [deployment["name"] for deployment in deployments] == ["monthly", "backfill"]
+    for deployment in deployments:
+        flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+        assert flow.validate_parameters(deployment["parameters"]) == deployment["parameters"]
+        assert deployment["work_pool"]["name"]
+        for schedule in deployment.get("schedules", []):
+            assert ZoneInfo(schedule["timezone"])
+            CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+    assert deployments[0]["schedules"]
+
+
+def test_results_are_kept_with_the_runs() -> None:
+    settings = tomllib.loads((ROOT / "prefect.toml").read_text())
+    assert settings["results"]["local_storage_path"] == load_params(ROOT / "params.yaml").runs
+    assert package.__name__ in settings["logging"]["extra_loggers"]
