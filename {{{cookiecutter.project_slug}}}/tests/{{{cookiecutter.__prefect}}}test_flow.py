@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.settings import (
     PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
@@ -38,8 +39,11 @@ DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
     """One server for all tests of this file, with nothing of the developer's own."""
-    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
-    with temporary_settings(patience), prefect_test_harness(server_startup_timeout=None):
+    settings: dict[Any, Any] = {
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",  # steps are also run without a flow
+    }
+    with temporary_settings(settings), prefect_test_harness(server_startup_timeout=None):
         yield
 
 
