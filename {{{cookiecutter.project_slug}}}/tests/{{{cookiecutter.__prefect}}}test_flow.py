@@ -1,5 +1,6 @@
 """The flow under a real Prefect server: the graph, retries, resuming, and every way to end."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+# Other tests run steps without a flow: what they log is not Prefect's.
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
 import polars as pl
 import pytest
@@ -19,7 +23,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.settings import (
     PREFECT_LOCAL_STORAGE_PATH,
-    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
@@ -39,11 +42,8 @@ DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
     """One server for all tests of this file, with nothing of the developer's own."""
-    settings: dict[Any, Any] = {
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
-        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",  # steps are also run without a flow
-    }
-    with temporary_settings(settings), prefect_test_harness(server_startup_timeout=None):
+    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
+    with temporary_settings(patience), prefect_test_harness(server_startup_timeout=None):
         yield
 
 
