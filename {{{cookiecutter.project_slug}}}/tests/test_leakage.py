@@ -10,7 +10,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from {{{ cookiecutter.package_name }}}.contract import FLIGHT_KEY, KNOWN_AFTER_DEPARTURE
+from {{{ cookiecutter.package_name }}}.contract import (
+    FLIGHT_KEY,
+    KNOWN_AFTER_DEPARTURE,
+)
 from {{{ cookiecutter.package_name }}}.model import (
     CATEGORICAL,
     NUMERIC,

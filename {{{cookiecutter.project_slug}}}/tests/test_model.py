@@ -17,7 +17,10 @@ from {{{ cookiecutter.package_name }}}.model import (
     derive,
     probability,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Workspace, read_parquet
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Workspace,
+    read_parquet,
+)
 
 from .conftest import Project
 

@@ -11,7 +11,10 @@ import pytest
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.plan import plan_backfill, read_plan
+from {{{ cookiecutter.package_name }}}.plan import (
+    plan_backfill,
+    read_plan,
+)
 from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
 from .conftest import Project

@@ -7,10 +7,16 @@ import polars as pl
 import pytest
 
 from {{{ cookiecutter.package_name }}} import tracking
-from {{{ cookiecutter.package_name }}}.contract import FLIGHT_KEY, KNOWN_AFTER_DEPARTURE
+from {{{ cookiecutter.package_name }}}.contract import (
+    FLIGHT_KEY,
+    KNOWN_AFTER_DEPARTURE,
+)
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.steps.predict import predict
-from {{{ cookiecutter.package_name }}}.workspace import Workspace, read_parquet
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Workspace,
+    read_parquet,
+)
 
 from .conftest import Project
 

@@ -8,9 +8,17 @@ from {{{ cookiecutter.package_name }}} import tracking
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import EvaluateParams
 from {{{ cookiecutter.package_name }}}.results import Champion
-from {{{ cookiecutter.package_name }}}.steps import release as release_step
-from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation, decide
-from {{{ cookiecutter.package_name }}}.steps.release import Release, release
+from {{{ cookiecutter.package_name }}}.steps import (
+    release as release_step,
+)
+from {{{ cookiecutter.package_name }}}.steps.evaluate import (
+    Evaluation,
+    decide,
+)
+from {{{ cookiecutter.package_name }}}.steps.release import (
+    Release,
+    release,
+)
 from {{{ cookiecutter.package_name }}}.workspace import (
     Run,
     Workspace,

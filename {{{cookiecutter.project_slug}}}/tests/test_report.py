@@ -14,7 +14,11 @@ from {{{ cookiecutter.package_name }}}.results import (
     write_failed,
 )
 from {{{ cookiecutter.package_name }}}.steps import quarantine, report
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Run,
+    Workspace,
+    read_json,
+)
 
 from .conftest import Project
 

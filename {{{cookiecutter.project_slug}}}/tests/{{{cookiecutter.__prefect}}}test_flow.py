@@ -31,7 +31,9 @@ from prefect.testing.utilities import prefect_test_harness
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.results import Result, history
 from {{{ cookiecutter.package_name }}}.steps import train as train_step
-from {{{ cookiecutter.package_name }}}.steps import validate as validate_step
+from {{{ cookiecutter.package_name }}}.steps import (
+    validate as validate_step,
+)
 
 from .conftest import Project, enter
 from .test_deployment import TASKS
