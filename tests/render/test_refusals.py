@@ -13,11 +13,11 @@ from tests.render.conftest import Door
 
 SLUG = (
     "project_slug is not usable as a name: take lower-case letters, digits and dashes,"
-    " a letter first, no dash last, at most 60."
+    " a letter first, no dash last, at most 40."
 )
 PACKAGE = (
     "package_name is not usable as a name: take lower-case letters, digits and underscores,"
-    " a letter first, at most 60."
+    " a letter first, at most 40."
 )
 UNSEEN = "has line breaks or other characters that cannot be seen: leave them out."
 EMAIL = "author_email is not an address: give one such as ada@example.com."
@@ -28,9 +28,9 @@ WINDOWS = "cannot be the name of a folder on Windows: choose another one."
 
 SLUGS = [
     "", " ", "a/b", "a\\b", "/absolute", "..", "../up", ".hidden", "-dash", "dash-", "Upper",
-    "under_score", "2013-flights", "a b", "a.b", "é", "a\n", "C:", "a" * 61,
+    "under_score", "2013-flights", "a b", "a.b", "é", "a\n", "C:", "a" * 41,
 ]  # fmt: skip
-PACKAGES = ["", " ", "a-b", "a.b", "a/b", "..", "_a", "1a", "Upper", "é", "a\n", "a" * 61]
+PACKAGES = ["", " ", "a-b", "a.b", "a/b", "..", "_a", "1a", "Upper", "é", "a\n", "a" * 41]
 
 REFUSED: list[tuple[dict[str, str], str]] = [
     *(({"project_slug": slug}, SLUG) for slug in SLUGS),
@@ -98,7 +98,7 @@ def test_both_doors_refuse(
     "answers",
     [
         {"description": "d" * 1000},
-        {"project_slug": "a" * 60, "package_name": "b" * 60},
+        {"project_slug": "a" * 40, "package_name": "b" * 40},
         {"project_name": "Vols à l'heure — 航班\u3000", "project_slug": "vols"},
         {"project_name": "2013: flights!", "project_slug": "x--1", "package_name": "flights_2013"},
         {"author_email": "o'neil+x@ex-ample.co.uk"},

@@ -15,9 +15,10 @@ from {{{ cookiecutter.package_name }}}.plan import (
     plan_backfill,
     read_plan,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Workspace
+from {{{ cookiecutter.package_name }}}.steps.validate import Quality
+from {{{ cookiecutter.package_name }}}.workspace import Workspace, read_json
 
-from .conftest import Project
+from .conftest import Project, advance
 
 
 def test_the_period_asked_for(project: Project) -> None:
@@ -145,10 +146,21 @@ def test_other_code_gives_another_id(tmp_path: Path) -> None:
     assert code_version(tmp_path) != code_version(folder.parent)
 
 
-def test_a_plan_stays_as_it_was_made(project: Project) -> None:
+def test_data_that_moved_are_found_by_the_run_started_again(project: Project) -> None:
     run = project.plan("2013-06")
-    file = Workspace(run).plan
-    before = file.read_bytes()
-    project.tune(source=str(project.folder / "data/source"))
+    before = read_plan(run)
+    shutil.copytree(project.folder / "data/source", project.folder / "data/moved")
+    project.tune(source="data/moved")
     assert project.plan("2013-06") == run
-    assert file.read_bytes() == before
+    after = read_plan(run)
+    assert after.params.source == "data/moved"
+    assert after.begun == before.begun
+    assert after.checksums == before.checksums
+
+
+def test_a_month_of_the_window_that_was_not_delivered_is_named(project: Project) -> None:
+    shutil.rmtree(project.folder / "data/source/flights/month=2013-04")
+    run = project.plan("2013-06")
+    assert read_plan(run).absent == ["2013-04"]
+    advance(run, "validate")
+    assert read_json(Workspace(run).quality, Quality).reason.endswith("not delivered: 2013-04")

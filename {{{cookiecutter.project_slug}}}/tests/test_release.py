@@ -1,24 +1,30 @@
 """Evaluate, release, roll back: which version is the champion, and why."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import mlflow
+import polars as pl
 import pytest
 
 from {{{ cookiecutter.package_name }}} import tracking
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import EvaluateParams
-from {{{ cookiecutter.package_name }}}.results import Champion
+from {{{ cookiecutter.package_name }}}.results import Champion, Result
 from {{{ cookiecutter.package_name }}}.steps import (
     release as release_step,
 )
 from {{{ cookiecutter.package_name }}}.steps.evaluate import (
     Evaluation,
     decide,
+    evaluate,
 )
 from {{{ cookiecutter.package_name }}}.steps.release import (
     Release,
     release,
 )
+from {{{ cookiecutter.package_name }}}.steps.train import Training
 from {{{ cookiecutter.package_name }}}.workspace import (
     Run,
     Workspace,
@@ -34,16 +40,12 @@ CHAMPION = Champion(version="7", run_id="2013-04-0123abcd", period="2013-04", me
 
 def champion(project: Project, alias: str = "champion") -> str | None:
     """Return the version that has an alias."""
-    import mlflow
-
     model = mlflow.MlflowClient().get_registered_model(project.params.model_name)
     version = model.aliases.get(alias)
     return None if version is None else str(version)
 
 
 def versions(project: Project) -> int:
-    import mlflow
-
     name = project.params.model_name
     return len(mlflow.MlflowClient().search_model_versions(f"name = '{name}'"))
 
@@ -97,7 +99,9 @@ def test_slices_add_up(evaluated: Project) -> None:
 def test_below_the_floor_nothing_is_released(project: Project) -> None:
     project.tune(evaluate__min_auc=0.99)
     run = project.work("2013-04", last="release")
-    assert read_json(Workspace(run).release, Release) == Release(released=False, champion=None)
+    assert read_json(Workspace(run).release, Release) == Release(
+        released=False, reason=evaluation_of(run).reason, champion=None
+    )
     assert tracking.champion(project.params.model_name) is None
 
 
@@ -168,8 +172,6 @@ def test_killed_on_the_way(evaluated: Project, monkeypatch: pytest.MonkeyPatch, 
 def test_killed_between_the_two_aliases(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mlflow
-
     run = evaluated.plan("2013-05")
     set_alias = mlflow.MlflowClient.set_registered_model_alias
 
@@ -260,3 +262,71 @@ def test_no_version_to_roll_back_to(released: Project) -> None:
 def test_nothing_to_roll_back(project: Project) -> None:
     with pytest.raises(BadInput, match="cannot roll back"):
         tracking.rollback(project.params.model_name)
+
+
+def test_a_run_started_again_leaves_a_rollback_as_it_is(evaluated: Project) -> None:
+    run = evaluated.plan("2013-05")
+    release(run)
+    Workspace(run).release.unlink()  # as if it was killed before it could write it
+    tracking.rollback(evaluated.params.model_name)
+    done = release(run)
+    assert not done.released
+    assert done.reason == "version 2, of this run, was rolled back"
+    assert (champion(evaluated), versions(evaluated)) == ("1", 2)
+
+
+def test_rolled_forward_again_it_is_no_longer_marked(evaluated: Project) -> None:
+    release(evaluated.plan("2013-05"))
+    name = evaluated.params.model_name
+    tracking.rollback(name)
+    assert tracking.was_rolled_back(name, "2")
+    tracking.rollback(name)
+    assert not tracking.was_rolled_back(name, "2")
+    assert tracking.was_rolled_back(name, "1")
+
+
+def test_a_run_whose_folder_was_removed_finds_its_version(project: Project) -> None:
+    run = project.work("2013-04")
+    shutil.rmtree(Path(run.root) / run.run_id)
+    result = read_json(Workspace(project.work("2013-04")).result, Result)
+    assert result.status == "released"
+    assert result.reason == "the champion is of this very run"
+    assert versions(project) == 1
+
+
+def test_a_champion_that_cannot_score_is_named(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Former:
+        def predict_proba(self, table: pl.DataFrame) -> Any:
+            return table["a column of last month"]
+
+    run = released.work("2013-05", last="train")
+    monkeypatch.setattr(tracking, "load_model", lambda *_: Former())
+    with pytest.raises(BadInput, match=r"version 1 of .*, cannot score this table .*of last month"):
+        evaluate(run)
+
+
+def test_what_is_no_number_is_not_released() -> None:
+    limits = EvaluateParams(min_auc=0.6, min_gain=0.0)
+    released, _ = decide(limits, "2013-05", {"auc": float("nan")}, None, None)
+    assert not released
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("https://ada:secret@tracker.example/mlflow/", "https://tracker.example/mlflow/#/exp"),
+        ("postgresql://ada:secret@db.example/mlflow", None),
+    ],
+)
+def test_no_password_in_the_address_of_the_page(
+    released: Project, monkeypatch: pytest.MonkeyPatch, address: str, page: str | None
+) -> None:
+    run = released.plan("2013-04")
+    tracker_id = read_json(Workspace(run).training, Training).tracker_id
+    kept = mlflow.get_run(tracker_id)
+    monkeypatch.setattr("mlflow.get_run", lambda _: kept)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    found = tracking.page_of(tracker_id)
+    assert found == page or (page is not None and found is not None and found.startswith(page))

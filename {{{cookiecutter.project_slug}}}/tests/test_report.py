@@ -86,6 +86,7 @@ def test_the_result_of_a_release(released: Project) -> None:
     assert result.tracker_url is not None
     assert result.tracker_url.startswith("http")
     steps = ["ingest", "validate", "version", "features", "train", "evaluate", "release"]
+    steps += ["report", "all"]
     assert list(result.seconds) == steps
     assert finished(run) == result
     assert history("runs") == {run.run_id: result}

@@ -16,11 +16,11 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.tasks import Task
 
 import {{{ cookiecutter.package_name }}} as package
-from {{{ cookiecutter.package_name }}}.params import load_params
 
 from .conftest import ROOT
 
 TASKS = (
+    "plan",
     "ingest",
     "validate",
     "quarantine",
@@ -56,10 +56,9 @@ def test_every_task_of_the_flow_is_looked_at() -> None:
     assert found == set(TASKS)
 
 
-def test_only_one_release_at_a_time() -> None:
-    import flows.training
-
-    assert "registry" in flows.training.release.tags
+def test_a_deployment_runs_once_at_a_time() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {deployment["concurrency_limit"]["limit"] for deployment in deployments} == {1}
 
 
 def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +75,7 @@ def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
     assert deployments[0]["schedules"]
 
 
-def test_results_are_kept_with_the_runs() -> None:
+def test_settings_stay_in_the_project() -> None:
     settings = tomllib.loads((ROOT / "prefect.toml").read_text())
-    assert settings["results"]["local_storage_path"] == load_params(ROOT / "params.yaml").runs
+    assert settings["home"] == ".prefect"
     assert package.__name__ in settings["logging"]["extra_loggers"]

@@ -4,11 +4,13 @@ Each task imports its step when it runs: loading a flow, to deploy it or to plan
 """
 
 import logging
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_client, runtime, tags, task, unmapped
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -17,7 +19,12 @@ from prefect.tasks import Task, exponential_backoff
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run, read_plan
-from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new, write_failed
+from {{{ cookiecutter.package_name }}}.results import (
+    Result,
+    finished,
+    nothing_new,
+    write_failed,
+)
 from {{{ cookiecutter.package_name }}}.workspace import Run
 
 if TYPE_CHECKING:
@@ -44,24 +51,32 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
 
-def in_the_runs_folder(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Keep a task's result with its run: a run started again goes on where it stopped."""
-    return "/".join(
-        [parameters["run"].run_id, "prefect", context.task.name, parameters.get("month", "once")]
-    )
+def of_the_same_work(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Let a run started again go on where it stopped: a task's result is kept for its run.
+
+    A run whose folder was removed begins anew, and so do its tasks.
+    """
+    run = parameters["run"]
+    begun = f"{read_plan(run).begun:%Y%m%dT%H%M%S%f}"
+    return f"{run.run_id}-{begun}-{context.task.name}-{parameters.get('month', 'once')}"
 
 
-settings: dict[str, Any] = {
+retried: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": worth_retrying,
-    "cache_key_fn": in_the_runs_folder,
-    "persist_result": True,
 }
+settings: dict[str, Any] = retried | {"cache_key_fn": of_the_same_work, "persist_result": True}
 
 
-@task(task_run_name="ingest {month}", timeout_seconds=600, tags=["source"], **settings)
+@task(timeout_seconds=600, **retried)
+def plan(period: str | None, at: datetime) -> str:
+    """Settle what the run works on; the run, as JSON."""
+    return plan_run(load_params(), period, at).model_dump_json()
+
+
+@task(task_run_name="ingest {month}", timeout_seconds=600, **settings)
 def ingest(run: Run, month: str) -> "Manifest":
     """Copy a month from the source."""
     from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
@@ -109,7 +124,7 @@ def train(run: Run) -> "Training":
     return train(run)
 
 
-@task(timeout_seconds=1800, tags=["registry"], **settings)
+@task(timeout_seconds=1800, **settings)
 def evaluate(run: Run) -> "Evaluation":
     """Judge the challenger against the champion."""
     from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
@@ -117,12 +132,18 @@ def evaluate(run: Run) -> "Evaluation":
     return evaluate(run)
 
 
-@task(timeout_seconds=1800, tags=["registry"], **settings)
+@task(timeout_seconds=1800, **settings)
 def release(run: Run) -> "Release":
-    """Put the challenger in the champion's place, if it earned it; one release at a time."""
+    """Put the challenger in the champion's place, if it earned it; one release at a time.
+
+    The step holds a lock on this machine. Between machines, deployments hold Prefect's limit
+    `{{{ cookiecutter.project_slug }}}-release`, where it was created.
+    """
     from {{{ cookiecutter.package_name }}}.steps.release import release
 
-    return release(run)
+    limit = concurrency("{{{ cookiecutter.project_slug }}}-release", occupy=1)
+    with limit if runtime.deployment.id else nullcontext():
+        return release(run)
 
 
 @task(timeout_seconds=600, **settings)
@@ -141,8 +162,8 @@ def training(period: str | None = None) -> Result:
         period: a month such as 2013-06; without it, the newest month that had ended when the run
             was scheduled.
     """
-    params = load_params()
-    run = plan_run(params, period, at=runtime.flow_run.scheduled_start_time or datetime.now(UTC))
+    planned = plan(period, runtime.flow_run.scheduled_start_time or datetime.now(UTC))
+    run = Run.model_validate_json(planned)
     with get_client(sync_client=True) as client:
         client.update_flow_run(runtime.flow_run.id, name=run.run_id)
     if done := finished(run):

@@ -62,9 +62,9 @@ def predict(period: Annotated[str, typer.Option(help="The month to score.")]) ->
 @app.command()
 def rollback() -> None:
     """Make the previous version the champion again."""
-    from . import tracking
+    from .steps.release import rollback
 
-    before, after = tracking.rollback(load_params().model_name)
+    before, after = rollback(load_params())
     typer.echo(f"The champion is version {after.version} again; it was version {before.version}.")
 
 
@@ -96,7 +96,7 @@ def status() -> None:
             f"[{colours.get(result.status, 'yellow')}]{result.status}",
             f"{result.metrics['auc']:.4f}" if result.metrics else "",
             f"version {result.champion_after.version}" if result.champion_after else "",
-            f"{sum(result.seconds.values()):.1f}",
+            f"{result.seconds.get('all', 0):.1f}",
             (result.data_version or "")[:8],
         )
     console.print(table)

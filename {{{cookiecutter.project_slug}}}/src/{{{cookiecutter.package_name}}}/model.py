@@ -18,6 +18,8 @@ from .params import TrainParams
 if TYPE_CHECKING:
     import pandas as pd
 
+Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
+
 CATEGORICAL = ("carrier", "origin", "dest")
 NUMERIC = (
     "departure_minute",
@@ -81,7 +83,7 @@ def build_model(params: TrainParams, seed: int) -> Pipeline:
     )
 
 
-def probability(model: Any, table: pl.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def probability(model: Any, table: pl.DataFrame) -> Scores:
     """Return, for each row of the joined table, the probability of being late, from 0 to 1."""
-    positive: np.ndarray[tuple[int], np.dtype[np.float64]] = model.predict_proba(table)[:, 1]
+    positive: Scores = model.predict_proba(table)[:, 1]
     return positive

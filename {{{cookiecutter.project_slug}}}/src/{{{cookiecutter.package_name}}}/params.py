@@ -42,7 +42,7 @@ class Params(Checked):
     source: str = Field(min_length=1)
     runs: str = Field(min_length=1)
     predictions: str = Field(min_length=1)
-    model_name: str = Field(min_length=1)
+    model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int
     window: int = Field(ge=2)
     late_minutes: int = Field(gt=0)

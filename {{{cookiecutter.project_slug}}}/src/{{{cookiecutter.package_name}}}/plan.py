@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -24,10 +24,14 @@ FEWEST_MONTHS = 2
 class Plan(BaseModel):
     """What a run works on, settled before its first step."""
 
+    begun: datetime
+    """When the run was first planned, in UTC."""
     period: str
     """The month to judge on."""
     window: list[str]
     """The months to train on, oldest first; all lie before the period."""
+    absent: list[str]
+    """Months that belong into the window, but were not delivered."""
     checksums: dict[str, dict[str, str]]
     """By month and file name, the SHA-256 of the file at the source."""
     params: Params
@@ -71,14 +75,18 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     """Return the periods from `first` to `last`, in order.
 
     Raises:
-        BadInput: a month is malformed, the last comes before the first, or the source lacks one.
+        BadInput: a month is malformed, the last comes before the first, or one cannot be a period.
     """
-    delivered = Source(params.source).months()
-    return [require(period, delivered) for period in months_between(first, last)]
+    periods = months_between(first, last)
+    for period in periods:
+        choose_months(params, period, at=datetime.now(UTC))
+    return periods
 
 
-def choose_months(params: Params, asked: str | None, at: datetime) -> tuple[str, list[str]]:
-    """Return the period, and the months before it to train on, oldest first.
+def choose_months(
+    params: Params, asked: str | None, at: datetime
+) -> tuple[str, list[str], list[str]]:
+    """Return the period, the months before it to train on, and those that were not delivered.
 
     Args:
         params: the parameters.
@@ -87,6 +95,7 @@ def choose_months(params: Params, asked: str | None, at: datetime) -> tuple[str,
 
     Raises:
         BadInput: the source is missing or lacks the period, or too few months come before it.
+        OSError: the source does not answer.
     """
     months = Source(params.source).months()
     period = newest_ended(months, at) if asked is None else require(asked, months)
@@ -97,7 +106,7 @@ def choose_months(params: Params, asked: str | None, at: datetime) -> tuple[str,
             f"Too few months come before {period} to train on: the source has {len(window)} of the "
             f"{params.window} before it, and {FEWEST_MONTHS} are needed; ask for a later period."
         )
-    return period, window
+    return period, window, [month for month in before if month not in months]
 
 
 def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
@@ -106,25 +115,33 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     The id is a hash of the source's checksums, the parameters and the code, so the same work
     finds its own folder again and goes on there. Takes and raises what `choose_months` does.
     """
-    period, window = choose_months(params, asked, at)
+    period, window, absent = choose_months(params, asked, at)
     source = Source(params.source)
+    files = {month: source.files(month) for month in [*window, period]}
+    distinct = {str(file): file for named in files.values() for file in named.values()}
+    checksum = {address: sha256(file.read_bytes()) for address, file in distinct.items()}
     plan = Plan(
+        begun=datetime.now(UTC),
         period=period,
         window=window,
+        absent=absent,
         checksums={
-            month: {name: sha256(file.read_bytes()) for name, file in source.files(month).items()}
-            for month in [*window, period]
+            month: {name: checksum[str(file)] for name, file in named.items()}
+            for month, named in files.items()
         },
         params=params,
         code_version=code_version(),
     )
-    # Where data and results lie does not change what the work is.
-    what = plan.model_dump(exclude={"params": {"source", "runs", "predictions"}})
+    # When it is done, and where data and results lie, does not change what the work is.
+    where = {"source", "runs", "predictions"}
+    what = plan.model_dump(exclude={"begun": True, "params": where})
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     root = UPath(params.runs).absolute()
     run = Run(run_id=f"{period}-{digest[:8]}", period=period, root=str(root))
-    if not (file := Workspace(run).plan).exists():
-        write_json(file, plan)
+    if (file := Workspace(run).plan).exists():
+        # Started again: all is as it was, but the data may have moved.
+        plan = plan.model_copy(update={"begun": read_plan(run).begun})
+    write_json(file, plan)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))
     return run
 
@@ -136,7 +153,7 @@ def read_plan(run: Run) -> Plan:
 
 @cache
 def code_version() -> str:
-    """Return a hash of this package's source, 12 hex: the same in a checkout and in an image."""
+    """Return a hash of this package's Python files, 12 hex: the same in a checkout and an image."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
     for file in sorted(package.rglob("*.py")):

@@ -41,7 +41,7 @@ class Result(BaseModel):
     code_version: str | None = None
     tracker_url: str | None = None
     seconds: dict[str, float] = {}
-    """By step; months that were worked on in parallel are added up."""
+    """By step, the months of a step added up; `all` is from the first plan to the end."""
 
 
 def finished(run: Run) -> Result | None:

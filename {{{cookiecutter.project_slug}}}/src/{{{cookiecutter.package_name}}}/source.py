@@ -22,19 +22,27 @@ class Source:
     """The partitions below an address: a folder, or anything that fsspec can open."""
 
     def __init__(self, address: str) -> None:
-        """Take the address of a source; nothing is read yet."""
+        """Take the address of a source; nothing is read yet.
+
+        Raises:
+            BadInput: nothing is known that opens such an address.
+        """
         self.address = address
-        self.root = UPath(address)
+        try:
+            self.root = UPath(address)
+        except (ValueError, ImportError) as error:
+            raise BadInput(f"The source {address} cannot be read: {error}.") from error
 
     def months(self) -> list[str]:
         """Return the months delivered so far, in order.
 
         Raises:
-            BadInput: the source is missing, empty, or cannot be reached.
+            BadInput: the source is missing, empty, or not to be read by us.
+            OSError: it does not answer; trying again may help.
         """
         try:
             folders = list((self.root / "flights").glob("month=*"))
-        except (OSError, ImportError, ValueError) as error:
+        except (PermissionError, FileNotFoundError, ImportError, ValueError) as error:
             raise BadInput(f"The source {self.address} cannot be read: {error}.") from error
         names = [folder.name.removeprefix("month=") for folder in folders]
         months = sorted(name for name in names if is_month(name))

@@ -7,11 +7,13 @@ before it.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -24,7 +26,6 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from . import model as model_module
 from .errors import BadInput
 from .results import Champion
 from .workspace import Run
@@ -34,9 +35,10 @@ for chatty in ("mlflow.sklearn", "mlflow.utils.environment"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
 
 # A model takes its own code along, so that it still loads and scores after that code has changed.
-cloudpickle.register_pickle_by_value(model_module)
+cloudpickle.register_pickle_by_value(sys.modules[__package__])
 
 
+ROLLED_BACK = "rolled_back"
 _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
 
 
@@ -96,13 +98,18 @@ def log_model(model: Any, sample: pd.DataFrame) -> str:
     return str(logged.model_uri)
 
 
-def page_of(tracker_id: str) -> str:
-    """Return the address of the tracker's page of a run."""
-    run = mlflow.get_run(tracker_id)
-    server = os.environ["MLFLOW_TRACKING_URI"]
-    if not server.startswith("http"):
+def page_of(tracker_id: str) -> str | None:
+    """Return the address of the tracker's page of a run, or None where the tracker has no pages."""
+    address = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
+    if address.scheme.startswith("http"):
+        host = address.netloc.rpartition("@")[2]  # a password stays out of results
+        server = f"{address.scheme}://{host}{address.path.rstrip('/')}"
+    elif address.scheme == "sqlite":
         server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
-    return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{tracker_id}"
+    else:
+        return None
+    run = mlflow.get_run(tracker_id)
+    return f"{server}/#/experiments/{run.info.experiment_id}/runs/{tracker_id}"
 
 
 def champion(model_name: str) -> Champion | None:
@@ -143,14 +150,25 @@ def promote(model_name: str, version: str) -> None:
 def rollback(model_name: str) -> tuple[Champion, Champion]:
     """Swap the champion and the previous version; return the champion before and after.
 
+    The version taken back is marked, so that its run, started again, does not release it again.
+
     Raises:
         BadInput: there is no previous version.
     """
     before, after = _aliased(model_name, "champion"), _aliased(model_name, "previous")
-    if before is None or after is None:
+    if before is None or after is None or before.version == after.version:
         raise BadInput(f"No version was champion before this one: {model_name} cannot roll back.")
+    client = mlflow.MlflowClient()
+    client.set_model_version_tag(model_name, before.version, ROLLED_BACK, "true")
     promote(model_name, after.version)
+    if ROLLED_BACK in after.tags:
+        client.delete_model_version_tag(model_name, after.version, ROLLED_BACK)
     return _described(before), _described(after)
+
+
+def was_rolled_back(model_name: str, version: str) -> bool:
+    """Tell whether `rollback` took this version back."""
+    return ROLLED_BACK in mlflow.MlflowClient().get_model_version(model_name, version).tags
 
 
 def _aliased(model_name: str, alias: str) -> ModelVersion | None:

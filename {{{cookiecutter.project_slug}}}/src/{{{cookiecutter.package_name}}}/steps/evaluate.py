@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from .. import tracking
 from ..contract import FLIGHT_KEY
-from ..model import probability
+from ..errors import BadInput
+from ..model import Scores, probability
 from ..params import EvaluateParams
 from ..plan import read_plan
 from ..results import Champion
@@ -73,10 +74,16 @@ def evaluate(run: Run) -> Evaluation:
     metrics = measure(late, scores)
     name = plan.params.model_name
     champion, champion_metrics = tracking.champion(name), None
-    if champion is not None and champion.period <= plan.period:
-        champion_model = tracking.load_model(name, champion.version)
-        champion_metrics = measure(late, probability(champion_model, inputs))
-    release, reason = decide(plan.params.evaluate, plan.period, metrics, champion, champion_metrics)
+    if champion is not None and champion.run_id == run.run_id:
+        release, reason = (
+            True,
+            "the champion is of this very run",
+        )
+    else:
+        if champion is not None and champion.period <= plan.period:
+            champion_metrics = measure(late, _score_champion(name, champion, inputs))
+        limits = plan.params.evaluate
+        release, reason = decide(limits, plan.period, metrics, champion, champion_metrics)
     scored = table.select(*FLIGHT_KEY, LABEL).with_columns(pl.Series("probability", scores))
     evaluation = Evaluation(
         release=release,
@@ -96,9 +103,21 @@ def evaluate(run: Run) -> Evaluation:
     return evaluation
 
 
+def _score_champion(name: str, champion: Champion, inputs: pl.DataFrame) -> Scores:
+    model = tracking.load_model(name, champion.version)
+    try:
+        return probability(model, inputs)
+    except Exception as error:
+        raise BadInput(
+            f"The champion, version {champion.version} of {name}, cannot score this table "
+            f"({' '.join(str(error).split())[:200]}): give `join` back what it reads, or begin "
+            "anew with another model_name in params.yaml."
+        ) from error
+
+
 def measure(
     late: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
-    scores: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    scores: Scores,
 ) -> dict[str, float]:
     """Return the metrics of probabilities against what came true.
 
@@ -131,7 +150,7 @@ def decide(
         champion_metrics: its metrics on the same month, unless it was trained on it.
     """
     auc = metrics["auc"]
-    if auc < limits.min_auc:
+    if not auc >= limits.min_auc:  # nor is one that is not a number
         return False, f"AUC {auc:.4f} is below the floor of {limits.min_auc:.4f}"
     if champion is None:
         return True, f"AUC {auc:.4f} reaches the floor, and there is no champion yet"

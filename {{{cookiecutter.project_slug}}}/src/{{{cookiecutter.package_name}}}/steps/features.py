@@ -48,7 +48,10 @@ def features(run: Run, month: str) -> Features:
     tables = read_raw(workspace, month)
     late = pl.col("arr_delay") > plan.params.late_minutes
     labels = tables["flights"].select(*FLIGHT_KEY, late.alias(LABEL)).drop_nulls(LABEL)
-    joined = join(tables).join(labels, on=FLIGHT_KEY, how="inner", maintain_order="left")
+    # A carrier may be missing: rows of the same table belong together all the same.
+    joined = join(tables).join(
+        labels, on=FLIGHT_KEY, how="inner", nulls_equal=True, maintain_order="left"
+    )
     write_parquet(workspace.features(month), joined)
     log.info("features %s: wrote %d rows, %d columns", month, joined.height, joined.width)
     return Features(rows=joined.height, columns=joined.columns)

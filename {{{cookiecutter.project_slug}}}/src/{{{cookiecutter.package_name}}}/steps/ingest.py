@@ -42,11 +42,12 @@ def ingest(run: Run, month: str) -> Manifest:
     found = Source(plan.params.source).files(month)
     files: dict[str, Ingested] = {}
     for name, expected in plan.checksums[month].items():
-        content = found[name].read_bytes() if name in found else b""
-        if sha256(content) != expected:
+        content = found[name].read_bytes() if name in found else None
+        if content is None or sha256(content) != expected:
             raise RuntimeError(
-                f"{name} of {month} changed at the source while run {run.run_id} was under way: "
-                "start the run again once the delivery is complete."
+                f"{name} of {month} {'is gone' if content is None else 'changed'} at the source "
+                f"{plan.params.source} since run {run.run_id} was planned: start the run again "
+                "once the delivery is complete."
             )
         write(workspace.raw(month) / name, content)
         files[name] = Ingested(sha256=expected, rows=_count_rows(content))

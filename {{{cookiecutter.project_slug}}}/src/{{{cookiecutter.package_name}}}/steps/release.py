@@ -12,6 +12,7 @@ from upath import UPath
 
 from .. import tracking
 from ..model import probability
+from ..params import Params
 from ..plan import read_plan
 from ..results import Champion
 from ..workspace import (
@@ -37,6 +38,7 @@ class Release(BaseModel):
     """What the release step did."""
 
     released: bool
+    reason: str
     champion: Champion | None
     """The champion afterwards."""
 
@@ -55,32 +57,41 @@ def release(run: Run) -> Release:
         RuntimeError: the version loaded back scores differently.
         filelock.Timeout: another release holds the lock for too long.
     """
-    workspace, plan = Workspace(run), read_plan(run)
-    name = plan.params.model_name
+    workspace = Workspace(run)
     if workspace.release.exists():
         return read_json(workspace.release, Release)
-    with _one_at_a_time(run):
-        current = tracking.champion(name)
-        if current is not None and current.run_id == run.run_id:
-            released = True  # and killed before it could say so
-        else:
-            evaluation = read_json(workspace.evaluation, Evaluation)
-            if current != evaluation.champion:
-                log.warning("release: the champion changed since the evaluation; evaluating again")
-                evaluation = evaluate(run)
-            released = evaluation.release
-            if released:
-                current = _promote(run, evaluation)
-        done = Release(released=released, champion=current)
+    with one_at_a_time(run.root):
+        done = _release(run)
         write_json(workspace.release, done)
-    version = f"version {current.version}" if current is not None else "none"
-    log.info("release: the champion is %s %s", "now" if released else "still", version)
+    version = f"version {done.champion.version}" if done.champion is not None else "none"
+    log.info("release: the champion is %s %s", "now" if done.released else "still", version)
     return done
 
 
-def _promote(run: Run, evaluation: Evaluation) -> Champion:
+def rollback(params: Params) -> tuple[Champion, Champion]:
+    """Make the previous version the champion again; return the champion before and after.
+
+    Raises:
+        BadInput: there is no previous version.
+        filelock.Timeout: a release holds the lock for too long.
+    """
+    with one_at_a_time(str(UPath(params.runs).absolute())):
+        return tracking.rollback(params.model_name)
+
+
+def _release(run: Run) -> Release:
     workspace, plan = Workspace(run), read_plan(run)
     name = plan.params.model_name
+    evaluation = read_json(workspace.evaluation, Evaluation)
+    current = tracking.champion(name)
+    if current is not None and current.run_id == run.run_id:
+        # It was killed after the alias was set, and before it could say so.
+        return Release(released=True, reason=evaluation.reason, champion=current)
+    if current != evaluation.champion:
+        log.warning("release: the champion changed since the evaluation; evaluating again")
+        evaluation = evaluate(run)
+    if not evaluation.release:
+        return Release(released=False, reason=evaluation.reason, champion=current)
     tags = {
         "run_id": run.run_id,
         "period": run.period,
@@ -88,25 +99,40 @@ def _promote(run: Run, evaluation: Evaluation) -> Champion:
         "code_version": plan.code_version,
         **{f"metric.{metric}": repr(value) for metric, value in evaluation.metrics.items()},
     }
-    version = tracking.register(read_json(workspace.training, Training).model_uri, name, tags)
+    challenger = tracking.register(read_json(workspace.training, Training).model_uri, name, tags)
+    if tracking.was_rolled_back(name, challenger.version):
+        reason = f"version {challenger.version}, of this run, was rolled back"
+        return Release(released=False, reason=reason, champion=current)
+    _check_loaded(run, name, challenger.version)
+    tracking.promote(name, challenger.version)
+    return Release(released=True, reason=evaluation.reason, champion=challenger)
+
+
+def _check_loaded(run: Run, name: str, version: str) -> None:
+    """Score a sample with the version as the registry gives it, against what was evaluated."""
+    workspace = Workspace(run)
     sample = read_parquet(workspace.features(run.period)).head(SAMPLE_ROWS)
-    loaded = tracking.load_model(name, version.version)
-    now = probability(loaded, sample.drop(LABEL))
+    now = probability(tracking.load_model(name, version), sample.drop(LABEL))
     before = read_parquet(workspace.scores)["probability"].head(SAMPLE_ROWS).to_numpy()
     if not np.allclose(now, before, rtol=0, atol=1e-12):
         raise RuntimeError(
-            f"Version {version.version} of {name} scores differently when loaded from the registry "
+            f"Version {version} of {name} scores differently when loaded from the registry "
             f"(by up to {np.abs(now - before).max():.2g}): it is not released."
         )
-    tracking.promote(name, version.version)
-    return version
 
 
 @contextmanager
-def _one_at_a_time(run: Run) -> Iterator[None]:
-    root = UPath(run.root)
-    if root.protocol not in ("", "file", "local"):
-        yield  # no lock to be had there: let the orchestrator run one at a time
+def one_at_a_time(root: str) -> Iterator[None]:
+    """Hold the lock of releases, a file in the folder of runs.
+
+    Raises:
+        filelock.Timeout: another process holds it for too long.
+    """
+    folder = UPath(root)
+    if folder.protocol not in ("", "file", "local"):
+        log.warning("release: no lock at %s; let the orchestrator release one at a time", root)
+        yield
         return
-    with FileLock(Path(root.path) / ".release.lock", timeout=LOCK_SECONDS):
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(Path(folder.path) / ".release.lock", timeout=LOCK_SECONDS):
         yield

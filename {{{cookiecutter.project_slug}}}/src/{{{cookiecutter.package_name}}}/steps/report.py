@@ -3,6 +3,8 @@
 import io
 import logging
 import pickle
+import time
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import numpy as np
@@ -46,6 +48,7 @@ def report(run: Run, orchestrator: str) -> Result:
         run: a run that was released, kept from release, or quarantined.
         orchestrator: the name of what ran it.
     """
+    started = time.perf_counter()
     workspace, plan = Workspace(run), read_plan(run)
     quality = read_json(workspace.quality, Quality)
     name = plan.params.model_name
@@ -67,17 +70,24 @@ def report(run: Run, orchestrator: str) -> Result:
             code_version=plan.code_version,
         )
         evaluation, plots = None, {}
-    result = result.model_copy(update={"seconds": workspace.seconds()})
     page = Environment(autoescape=True).from_string(
         files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     )
     html = page.render(
-        result=result, plan=plan, quality=quality, evaluation=evaluation, plots=plots
+        result=result,
+        seconds=workspace.seconds(),
+        plan=plan,
+        quality=quality,
+        evaluation=evaluation,
+        plots=plots,
     )
     write(workspace.report, html.encode())
     if quality.good:
         with tracking.tracked(run, name):
             tracking.log_report(result.status, html)
+    seconds = workspace.seconds() | {"report": round(time.perf_counter() - started, 3)}
+    seconds["all"] = round((datetime.now(UTC) - plan.begun).total_seconds(), 3)
+    result = result.model_copy(update={"seconds": seconds})
     # Last: the run is finished when this file is there.
     write_json(workspace.result, result)
     log.info("report: %s %s: %s", result.period, result.status, result.reason)
@@ -101,7 +111,7 @@ def _judged(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result
         run_id=run.run_id,
         period=run.period,
         status="released" if release.released else "kept_champion",
-        reason=evaluation.reason,
+        reason=release.reason,
         orchestrator=orchestrator,
         rows=_counted(quality) | {"trained": training.rows, "scored": evaluation.rows},
         metrics=evaluation.metrics,

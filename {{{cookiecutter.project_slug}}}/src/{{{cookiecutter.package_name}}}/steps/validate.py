@@ -67,6 +67,7 @@ def validate(run: Run) -> Quality:
     else:
         faults = []
         reason = f"left out of training: {', '.join(left_out)}" if left_out else "no findings"
+        reason += f"; not delivered: {', '.join(plan.absent)}" if plan.absent else ""
     quality = Quality(good=not faults, reason=reason, window=window, months=months)
     write_json(workspace.quality, quality)
     log.info("validate: %s, %s", "good" if quality.good else "bad", reason)
