@@ -10,8 +10,9 @@ export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false # 
 logs=.prefect/logs
 mkdir -p $logs
 
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 for port in "$prefect_port" "$mlflow_port"; do
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  if answers "$port"; then
     echo "Port $port is taken: end what uses it, or set PREFECT_PORT or MLFLOW_PORT." >&2
     exit 2
   fi
@@ -29,15 +30,15 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
-wait_for() { # name, address, process: until it answers; fails with its log where the process ends
-  for _ in $(seq 600); do
-    curl -fso /dev/null "$2" && return
-    kill -0 "$3" 2>/dev/null || break
+wait_for() { # name, port, process: until it answers; fails with its log where the process ends
+  until answers "$2"; do
+    if ! kill -0 "$3" 2>/dev/null; then
+      echo "$1 did not start. The end of $logs/$1.log:" >&2
+      tail -n 20 "$logs/$1.log" >&2
+      exit 1
+    fi
     sleep 0.2
   done
-  echo "$1 did not start. The end of $logs/$1.log:" >&2
-  tail -n 20 "$logs/$1.log" >&2
-  exit 1
 }
 
 echo "Starting the servers; their logs are in $logs/ ..."
@@ -45,8 +46,8 @@ prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 
 prefect_process=$!
 mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
   --backend-store-uri sqlite:///mlflow.db >$logs/mlflow.log 2>&1 &
-wait_for mlflow "http://127.0.0.1:$mlflow_port/health" $!
-wait_for prefect "$PREFECT_API_URL/health" $prefect_process
+wait_for mlflow "$mlflow_port" $!
+wait_for prefect "$prefect_port" $prefect_process
 
 prefect --no-prompt work-pool create local --type process --overwrite >$logs/deploy.log 2>&1
 prefect --no-prompt deploy --all >>$logs/deploy.log 2>&1
@@ -59,6 +60,6 @@ cat <<END
 
 A worker serves the deployments training/monthly and backfill/backfill. Ctrl-C ends all.
 END
-wait -n || true # one of them ended: end the others
+while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 1; done # one of them ended: end the others
 echo "One of them ended; their logs are in $logs/." >&2
 exit 1
