@@ -16,6 +16,9 @@ from pydantic import BaseModel
 LOCAL_TIME = "America/New_York"
 UTC_TIME = pl.Datetime("us", "UTC")
 
+OUTCOME = "arr_delay"
+"""The column of the first monthly table that tells what came true; missing where nothing did."""
+
 KNOWN_AFTER_DEPARTURE = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
 """Columns that do not exist yet when a prediction is wanted: never a feature."""
 

@@ -41,14 +41,14 @@ class Source:
             OSError: it does not answer; trying again may help.
         """
         try:
-            folders = list((self.root / "flights").glob("month=*"))
+            folders = list((self.root / MONTHLY[0]).glob("month=*"))
         except (PermissionError, FileNotFoundError, ImportError, ValueError) as error:
             raise BadInput(f"The source {self.address} cannot be read: {error}.") from error
         names = [folder.name.removeprefix("month=") for folder in folders]
         months = sorted(name for name in names if is_month(name))
         if not months:
             raise BadInput(
-                f"The source {self.address} has no month of flights (flights/month=YYYY-MM): "
+                f"The source {self.address} has no month of {MONTHLY[0]} ({MONTHLY[0]}/month=YYYY-MM): "
                 "run `make data` for the sample, or set `source` in params.yaml."
             )
         return months

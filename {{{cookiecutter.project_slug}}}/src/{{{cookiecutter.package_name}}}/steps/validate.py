@@ -5,7 +5,7 @@ import logging
 import polars as pl
 from pydantic import BaseModel
 
-from ..contract import Finding, find_faults
+from ..contract import OUTCOME, Finding, find_faults
 from ..plan import FEWEST_MONTHS, read_plan
 from ..source import MONTHLY, UNDATED
 from ..workspace import (
@@ -107,8 +107,8 @@ def _judge(workspace: Workspace, month: str) -> MonthQuality:
     except pl.exceptions.PolarsError as error:
         differing = Finding(table="files", column=None, message=str(error).splitlines()[0])
         return MonthQuality(rows=0, cancelled=0, findings=[differing])
-    flights = tables["flights"]
-    cancelled = flights["arr_delay"].null_count() if "arr_delay" in flights.columns else 0
+    flights = tables[MONTHLY[0]]
+    cancelled = flights[OUTCOME].null_count() if OUTCOME in flights.columns else 0
     return MonthQuality(
         rows=flights.height, cancelled=cancelled, findings=find_faults(tables, month)
     )
