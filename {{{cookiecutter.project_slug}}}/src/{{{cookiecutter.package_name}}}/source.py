@@ -48,8 +48,9 @@ class Source:
         months = sorted(name for name in names if is_month(name))
         if not months:
             raise BadInput(
-                f"The source {self.address} has no month of {MONTHLY[0]} ({MONTHLY[0]}/month=YYYY-MM): "
-                "run `make data` for the sample, or set `source` in params.yaml."
+                f"The source {self.address} has no month of {MONTHLY[0]}, such as "
+                f"{MONTHLY[0]}/month=2013-06: run `make data` for the sample, or set `source` in "
+                "params.yaml."
             )
         return months
 
