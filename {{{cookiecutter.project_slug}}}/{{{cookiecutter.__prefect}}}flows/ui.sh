@@ -57,6 +57,7 @@ cat <<END
 
   Prefect   http://127.0.0.1:$prefect_port
   MLflow    http://127.0.0.1:$mlflow_port
+            http://127.0.0.1:$mlflow_port/#/models for the released versions
 
 A worker serves the deployments training/monthly and backfill/backfill. Ctrl-C ends all.
 END

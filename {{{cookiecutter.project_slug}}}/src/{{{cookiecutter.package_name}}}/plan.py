@@ -142,6 +142,8 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
         # Started again: all is as it was, but the data may have moved.
         plan = plan.model_copy(update={"begun": read_plan(run).begun})
     write_json(file, plan)
+    if absent:
+        log.warning("run %s: not delivered, and left out: %s", run.run_id, ", ".join(absent))
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))
     return run
 

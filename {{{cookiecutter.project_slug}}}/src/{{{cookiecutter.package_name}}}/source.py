@@ -49,8 +49,8 @@ class Source:
         if not months:
             raise BadInput(
                 f"The source {self.address} has no month of {MONTHLY[0]}, such as "
-                f"{MONTHLY[0]}/month=2013-06: run `make data` for the sample, or set `source` in "
-                "params.yaml."
+                f"{MONTHLY[0]}/month=2013-06: correct `source` in params.yaml, or deliver one "
+                "(`make data` lays out the sample)."
             )
         return months
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # seconds, not minutes, to give up
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import cloudpickle

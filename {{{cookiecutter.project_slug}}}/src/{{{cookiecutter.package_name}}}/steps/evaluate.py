@@ -162,7 +162,8 @@ def decide(
     against = f"AUC {auc:.4f} against {champion_metrics['auc']:.4f} of version {champion.version}"
     if auc - champion_metrics["auc"] > limits.min_gain:
         return True, f"better than the champion: {against}"
-    return False, f"not better than the champion by more than {limits.min_gain:g}: {against}"
+    enough = f" by more than {limits.min_gain:g}" if limits.min_gain else ""
+    return False, f"not better than the champion{enough}: {against}"
 
 
 def slices(scored: pl.DataFrame, by: str) -> list[Slice]:

@@ -78,6 +78,7 @@ def report(run: Run, orchestrator: str) -> Result:
         seconds=workspace.seconds(),
         plan=plan,
         quality=quality,
+        absent=plan.absent,
         evaluation=evaluation,
         plots=plots,
     )
@@ -128,6 +129,7 @@ def _plots(workspace: Workspace, plan: Plan, evaluation: Evaluation) -> dict[str
     scored = read_parquet(workspace.scores)
     late, scores = scored[LABEL].to_numpy(), scored["probability"].to_numpy()
     plots = {}
+    log.info("report: drawing the plots and shuffling the features")
 
     figure, axes = _figure("false positive rate", "true positive rate")
     false_positive, true_positive, _ = roc_curve(late, scores)
