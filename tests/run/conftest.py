@@ -1,8 +1,13 @@
 """One default project, rendered, committed and set up: the tests here run it as its users do."""
 
+import contextlib
 import json
 import os
 import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,9 @@ from tests.conftest import Shell
 
 # The homes are empty, the package cache is not: a version is downloaded once, not once a home.
 os.environ.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
+
+
+PATIENCE = 300  # seconds; nothing is timed with it, it only ends a hang
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,29 @@ class Project:
         """Run `make` and return what it printed, on both streams."""
         done = self.shell("make", *words, cwd=self.folder, ok=ok)
         return done.stdout + done.stderr
+
+    def start(self, log: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """Start `make` as a terminal does: a group of its own, to which Ctrl-C can be sent."""
+        with log.open("w") as said:
+            return subprocess.Popen(
+                ["make", *words],
+                cwd=self.folder,
+                env=self.shell.environment() | variables,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            )
+
+    def processes(self) -> set[int]:
+        """Return the processes whose program lies in the project's environment."""
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if str(self.folder / ".venv").encode() in (process / "cmdline").read_bytes():
+                    found.add(int(process.name))
+        return found
 
     def python(self, *words: str) -> tuple[int, str]:
         """Run the package's command line; return its exit code and what it printed."""
@@ -45,6 +76,16 @@ class Project:
         found = re.search(r"Champion: version (\d+)", self.make("status"))
         assert found
         return found[1]
+
+
+def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
+    """Wait for something to hold, as long as the process, if one is given, is there."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and (process is None or process.poll() is None):
+        if found := holds():
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"waited in vain; the process: {process and process.poll()}")
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,16 @@
 """The default project does what its README says, in the order in which a newcomer meets it."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 
 import pytest
 import yaml
 
 from tests.conftest import ROOT, Shell
-from tests.run.conftest import Project
+from tests.run.conftest import PATIENCE, Project, until
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
@@ -166,6 +168,20 @@ def test_bad_parameters_are_refused(project: Project, old: str, new: str, senten
         params.write_text(kept)
     assert (code, said.count("\n")) == (2, 1), said
     assert said.startswith(f"error: {sentence}")
+
+
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(project: Project) -> None:
+    log = project.folder.parent / "interrupted.log"
+    process = project.start(log, "run", "PERIOD=2013-08")
+    until(lambda: "version: the data are" in log.read_text(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+    until(lambda: not project.processes())
+    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
+    assert "2013-08" not in project.results()
+    said = project.make("run", "PERIOD=2013-08")
+    assert said.count("Finished in state Cached") >= 6  # four months, validate, version
+    assert project.results()["2013-08"]["status"] in ("released", "kept_champion")
 
 
 def test_it_takes_an_update_without_a_change(project: Project, shell: Shell) -> None:

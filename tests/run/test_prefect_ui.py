@@ -1,25 +1,21 @@
 """`make ui` under Prefect: real servers, a schedule that fires, and an end without leftovers."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.run.conftest import Project
+from tests.run.conftest import PATIENCE, Project, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
-
-PATIENCE = 300  # seconds; nothing here is timed, this only ends a hang
 
 
 def free_port() -> int:
@@ -27,16 +23,6 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def until(holds: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
-    """Wait for something to hold, as long as the process is there."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        if found := holds():
-            return found
-        time.sleep(0.5)
-    pytest.fail(f"waited in vain; make ui ended with {process.poll()}")
 
 
 class Api:
@@ -55,32 +41,12 @@ class Api:
             return json.load(answer)
 
 
-def started_below(folder: Path) -> set[int]:
-    """Return the processes whose program lies in the project's environment."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if str(folder / ".venv").encode() in (process / "cmdline").read_bytes():
-                found.add(int(process.name))
-    return found
-
-
 @pytest.fixture(scope="module")
 def ui(project: Project) -> Iterator[tuple[subprocess.Popen[str], int, int, Path]]:
     prefect_port, mlflow_port = free_port(), free_port()
     log = project.folder.parent / "ui.log"
-    with log.open("w") as said:
-        process = subprocess.Popen(
-            ["make", "ui"],
-            cwd=project.folder,
-            env=project.shell.environment()
-            | {"PREFECT_PORT": str(prefect_port), "MLFLOW_PORT": str(mlflow_port)},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
+    ports = {"PREFECT_PORT": str(prefect_port), "MLFLOW_PORT": str(mlflow_port)}
+    process = project.start(log, "ui", **ports)
     try:
         until(lambda: "Ctrl-C ends all" in log.read_text(), process)
         yield process, prefect_port, mlflow_port, log
@@ -150,11 +116,8 @@ def test_ctrl_c_ends_all(
     ui: tuple[subprocess.Popen[str], int, int, Path], project: Project
 ) -> None:
     process, _, _, log = ui
-    assert started_below(project.folder)
+    assert project.processes()
     os.killpg(process.pid, signal.SIGINT)
     process.wait(PATIENCE)
-    until_gone = time.monotonic() + 30
-    while started_below(project.folder) and time.monotonic() < until_gone:
-        time.sleep(0.5)
-    assert not started_below(project.folder)
+    until(lambda: not project.processes())
     assert "Traceback" not in log.read_text()

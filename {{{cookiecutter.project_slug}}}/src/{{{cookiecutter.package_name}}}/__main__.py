@@ -4,8 +4,12 @@ Exit codes: 0 released, kept or nothing new; 3 quarantined; 2 refused input; 1 f
 """
 
 import logging
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 
@@ -119,8 +123,20 @@ def listed(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
 
 
+def leave_at_once(*_: object) -> NoReturn:
+    """End at Ctrl-C, with all processes started from here.
+
+    An orderly end would report to a server that the same Ctrl-C is ending, and wait for minutes.
+    """
+    typer.echo("\ninterrupted: the same command goes on where this run stopped.", err=True)
+    with suppress(FileNotFoundError):
+        subprocess.run(["pkill", "-KILL", "-P", str(os.getpid())], check=False)  # noqa: S603, S607
+    os._exit(130)
+
+
 def end_with(work: Callable[[], list[Result]]) -> NoReturn:
     """Do the work, say how it ended, and leave with the exit code of the worst run."""
+    signal.signal(signal.SIGINT, leave_at_once)
     try:
         results = work()
     except BadInput:
