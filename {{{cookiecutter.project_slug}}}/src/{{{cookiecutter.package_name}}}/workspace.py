@@ -72,9 +72,14 @@ class Workspace:
         return total
 
 
+def is_local(path: UPath) -> bool:
+    """Tell whether `path` is on a disk of this machine, where files can be renamed and locked."""
+    return path.protocol in ("", "file", "local")
+
+
 def write(file: UPath, content: bytes) -> None:
     """Write `file` whole or not at all, with the folders above it."""
-    if file.protocol not in ("", "file", "local"):
+    if not is_local(file):
         file.write_bytes(content)  # an object store shows an object only once it is complete
         return
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from ..results import Champion
 from ..workspace import (
     Run,
     Workspace,
+    is_local,
     read_json,
     read_parquet,
     timed,
@@ -129,7 +130,7 @@ def one_at_a_time(root: str) -> Iterator[None]:
         filelock.Timeout: another process holds it for too long.
     """
     folder = UPath(root)
-    if folder.protocol not in ("", "file", "local"):
+    if not is_local(folder):
         log.warning("release: no lock at %s; let the orchestrator release one at a time", root)
         yield
         return

@@ -78,7 +78,6 @@ def report(run: Run, orchestrator: str) -> Result:
         seconds=workspace.seconds(),
         plan=plan,
         quality=quality,
-        absent=plan.absent,
         evaluation=evaluation,
         plots=plots,
     )
