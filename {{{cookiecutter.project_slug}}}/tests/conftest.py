@@ -126,6 +126,8 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     shutil.copytree(source, folder / "data/source")
     shutil.copy(ROOT / "params.yaml", folder)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
     Project(folder).tune(train__max_iter=30)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)

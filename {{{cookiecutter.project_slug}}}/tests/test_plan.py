@@ -101,7 +101,7 @@ def test_the_same_work_has_the_same_id(project: Project, tmp_path: Path) -> None
     project.tune(source=str(tmp_path / "elsewhere"), runs="others", predictions="more")
     moved = project.plan("2013-06")
     assert moved.run_id == run.run_id
-    assert Path(moved.root) == project.folder / "others"
+    assert Path(moved.folder).parent == project.folder / "others"
 
 
 @pytest.mark.parametrize("table", ["flights", "weather"])

@@ -236,7 +236,7 @@ def test_one_release_at_a_time(evaluated: Project, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(release_step, "LOCK_SECONDS", 0.1)
     run = evaluated.plan("2013-05")
-    with FileLock(f"{run.root}/.release.lock"), pytest.raises(Timeout):
+    with FileLock(evaluated.folder / "runs/.release.lock"), pytest.raises(Timeout):
         release(run)
     assert champion(evaluated) == "1"
     assert release(run).released
@@ -287,7 +287,7 @@ def test_rolled_forward_again_it_is_no_longer_marked(evaluated: Project) -> None
 
 def test_a_run_whose_folder_was_removed_finds_its_version(project: Project) -> None:
     run = project.work("2013-04")
-    shutil.rmtree(Path(run.root) / run.run_id)
+    shutil.rmtree(run.folder)
     result = read_json(Workspace(project.work("2013-04")).result, Result)
     assert result.status == "released"
     assert result.reason == "the champion is of this very run"

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from {{{ cookiecutter.package_name }}}.model import probability
 from {{{ cookiecutter.package_name }}}.plan import read_plan
-from {{{ cookiecutter.package_name }}}.source import sha256
+from {{{ cookiecutter.package_name }}}.source import Source, sha256
 from {{{ cookiecutter.package_name }}}.steps import (
     ingest,
     quarantine,
@@ -27,6 +27,8 @@ from {{{ cookiecutter.package_name }}}.workspace import (
 
 from .conftest import Project, advance
 
+WEATHER = "weather/month=2013-06/weather.parquet"
+
 
 def features_of(project: Project, period: str = "2013-06", month: str = "2013-05") -> pl.DataFrame:
     """Return the joined table of a month."""
@@ -41,21 +43,20 @@ def test_ingest_copies_byte_for_byte_and_counts(project: Project) -> None:
     run = project.plan("2013-06")
     manifest = ingest.ingest(run, "2013-05")
     assert manifest == read_json(Workspace(run).manifest("2013-05"), ingest.Manifest)
-    assert set(manifest.files) == {
-        f"{table}/{table}.parquet" for table in ("flights", "weather", "planes", "airports")
-    }
+    monthly = {f"{table}/month=2013-05/{table}.parquet" for table in ("flights", "weather")}
+    assert set(manifest.files) == monthly | {"planes/planes.parquet", "airports/airports.parquet"}
     for name, file in manifest.files.items():
-        copy = Workspace(run).raw("2013-05") / name
+        copy = Workspace(run).raw / name
         assert sha256(copy.read_bytes()) == file.sha256 == read_plan(run).checksums["2013-05"][name]
         assert read_parquet(copy).height == file.rows
     delivered = project.delivered("flights", "2013-05").read_bytes()
-    assert manifest.files["flights/flights.parquet"].sha256 == sha256(delivered)
+    assert manifest.files["flights/month=2013-05/flights.parquet"].sha256 == sha256(delivered)
 
 
 def test_ingest_refuses_a_file_that_changed_after_planning(project: Project) -> None:
     run = project.plan("2013-06")
     project.deliver("weather", "2013-05", lambda rows: rows.head(100))
-    with pytest.raises(RuntimeError, match=r"weather/weather\.parquet of 2013-05 changed"):
+    with pytest.raises(RuntimeError, match=r"weather/.*\.parquet of 2013-05 changed"):
         ingest.ingest(run, "2013-05")
     assert not Workspace(run).manifest("2013-05").exists()
     project.delivered("weather", "2013-05").unlink()
@@ -66,7 +67,7 @@ def test_ingest_refuses_a_file_that_changed_after_planning(project: Project) -> 
 def test_a_file_that_is_not_parquet_is_noted(project: Project) -> None:
     project.delivered("weather", "2013-05").write_bytes(b"PAR1 cut off")
     run = project.plan("2013-06")
-    assert ingest.ingest(run, "2013-05").files["weather/weather.parquet"].rows is None
+    assert ingest.ingest(run, "2013-05").files["weather/month=2013-05/weather.parquet"].rows is None
 
 
 def test_several_files_of_a_table_are_one_table(project: Project) -> None:
@@ -76,7 +77,7 @@ def test_several_files_of_a_table_are_one_table(project: Project) -> None:
     whole.tail(-1000).write_parquet(file.with_name("flights-2.parquet"))
     run = project.work("2013-06", last="validate")
     assert_frame_equal(
-        validate.read_raw(Workspace(run), "2013-05")["flights"],
+        Source(str(Workspace(run).raw)).tables("2013-05")["flights"],
         whole.select(pl.read_parquet(file).columns),
         check_row_order=False,
     )
@@ -145,8 +146,8 @@ def test_too_few_good_months_stop_the_run(project: Project) -> None:
 @pytest.mark.parametrize(
     ("content", "finding"),
     [
-        (b"", "weather: weather/weather.parquet is not readable as Parquet"),
-        (b"PAR1 cut off PAR1", "weather: weather/weather.parquet is not readable as Parquet"),
+        (b"", f"weather: {WEATHER} is not readable as Parquet"),
+        (b"PAR1 cut off PAR1", f"weather: {WEATHER} is not readable as Parquet"),
         (None, "weather: no file was delivered"),
     ],
 )
@@ -187,7 +188,7 @@ def test_quarantine_says_what_was_delivered(project: Project) -> None:
     for month, bad in kept.months.items():
         assert bad.findings == ["flights.dest: 33.3% are missing, 5.0% allowed"]
         delivered = project.delivered("flights", month).read_bytes()
-        assert bad.sha256["flights/flights.parquet"] == sha256(delivered)
+        assert bad.sha256[f"flights/month={month}/flights.parquet"] == sha256(delivered)
 
 
 # version

@@ -18,7 +18,7 @@ from {{{ cookiecutter.package_name }}}.workspace import (
     write_parquet,
 )
 
-RUN = Run(run_id="2013-06-0123abcd", period="2013-06", root="/runs")
+RUN = Run(run_id="2013-06-0123abcd", period="2013-06", folder="/runs/2013-06-0123abcd")
 
 
 def test_a_run_travels_as_json() -> None:
@@ -31,7 +31,7 @@ def test_everything_lies_below_the_run_s_folder() -> None:
     workspace = Workspace(RUN)
     assert str(workspace.folder) == "/runs/2013-06-0123abcd"
     places = [place for place in vars(workspace).values() if place != workspace.folder]
-    places += [part("2013-05") for part in (workspace.raw, workspace.manifest, workspace.features)]
+    places += [workspace.manifest("2013-05"), workspace.features("2013-05"), workspace.curve("roc")]
     assert len(set(places)) == len(places) >= 10
     assert all(workspace.folder in place.parents for place in places)
 
@@ -49,8 +49,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {"table.parquet", "run.json", "bytes"}
 
 
-def test_an_object_store_serves_as_root() -> None:
-    run = RUN.model_copy(update={"root": "memory://bucket/runs"})
+def test_a_run_s_folder_may_be_in_an_object_store() -> None:
+    run = RUN.model_copy(update={"folder": "memory://bucket/runs/2013-06-0123abcd"})
     write_json(Workspace(run).plan, run)
     assert read_json(Workspace(run).plan, Run) == run
 
@@ -74,7 +74,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 
 
 def test_a_step_leaves_its_seconds(tmp_path: Path) -> None:
-    run = RUN.model_copy(update={"root": str(tmp_path)})
+    run = RUN.model_copy(update={"folder": str(tmp_path)})
 
     @timed
     def look(run: Run, month: str) -> str:
@@ -85,4 +85,4 @@ def test_a_step_leaves_its_seconds(tmp_path: Path) -> None:
     look(run, "2013-05")
     assert list(first) == ["look"]
     assert Workspace(run).seconds()["look"] >= first["look"] >= 0
-    assert len(list(tmp_path.glob("*/seconds/*.json"))) == 2
+    assert len(list(tmp_path.glob("seconds/*.json"))) == 2

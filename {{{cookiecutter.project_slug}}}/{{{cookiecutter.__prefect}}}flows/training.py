@@ -25,7 +25,7 @@ from {{{ cookiecutter.package_name }}}.results import (
     nothing_new,
     write_failed,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Run
+from {{{ cookiecutter.package_name }}}.workspace import Run, alone
 
 if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation
@@ -102,7 +102,7 @@ def quarantine(run: Run) -> "Quarantine":
 
 @task(timeout_seconds=600, **settings)
 def version(run: Run) -> "DataVersion":
-    """Give the exact data a name."""
+    """Keep the exact data, and give them a name."""
     from {{{ cookiecutter.package_name }}}.steps.version import version
 
     return version(run)
@@ -166,15 +166,16 @@ def training(period: str | None = None) -> Result:
     run = Run.model_validate_json(planned)
     with get_client(sync_client=True) as client:
         client.update_flow_run(runtime.flow_run.id, name=run.run_id)
-    if done := finished(run):
-        result = done if period else nothing_new(done)
-    else:
-        try:
-            with tags(run.period):
-                result = work(run)
-        except Exception as error:
-            write_failed(run, ORCHESTRATOR, error)
-            raise
+    with alone(run):
+        if done := finished(run):
+            result = done if period else nothing_new(done)
+        else:
+            try:
+                with tags(run.period):
+                    result = work(run)
+            except Exception as error:
+                write_failed(run, ORCHESTRATOR, error)
+                raise
     # The run's state tells the status; whoever calls the flow gets the result.
     name = result.status.replace("_", " ").capitalize()
     return Completed(name=name, message=result.reason, data=result)  # type: ignore[return-value]

@@ -55,6 +55,32 @@ def backfill(
 
 
 @app.command()
+def step(name: Annotated[str, typer.Argument(help="One of the steps up to evaluate.")]) -> None:
+    """Run one step of an experiment: what the stages of dvc.yaml call."""
+    from .experiment import run_step
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    run_step(load_params(), name)
+
+
+@app.command()
+def restore(version: Annotated[str, typer.Argument(help="A run, or a data version.")]) -> None:
+    """Bring back the data that a run was trained on."""
+    from .steps.version import restore
+
+    folder = restore(load_params(), version)
+    typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them again.")
+
+
+@app.command()
+def prune() -> None:
+    """Remove the data that no kept run needs: one with its folder, or a registered version."""
+    from .steps.version import prune
+
+    typer.echo(f"{len(prune(load_params()))} data versions stay.")
+
+
+@app.command()
 def predict(period: Annotated[str, typer.Option(help="The month to score.")]) -> None:
     """Score a month with the champion and write Parquet."""
     from .steps.predict import predict

@@ -36,6 +36,12 @@ class EvaluateParams(Checked):
     min_gain: Share
 
 
+class ExperimentParams(Checked):
+    """What `dvc repro` and `dvc exp run` work on."""
+
+    period: str = Field(pattern=r"^\d{4}-\d{2}$")
+
+
 class Params(Checked):
     """All of `params.yaml`."""
 
@@ -48,6 +54,7 @@ class Params(Checked):
     late_minutes: int = Field(gt=0)
     train: TrainParams
     evaluate: EvaluateParams
+    experiment: ExperimentParams
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:

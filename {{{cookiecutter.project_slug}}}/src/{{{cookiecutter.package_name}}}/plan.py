@@ -109,11 +109,14 @@ def choose_months(
     return period, window, [month for month in before if month not in months]
 
 
-def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
+def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None = None) -> Run:
     """Settle what a run works on and write it to the run's folder.
 
     The id is a hash of the source's checksums, the parameters and the code, so the same work
     finds its own folder again and goes on there. Takes and raises what `choose_months` does.
+
+    Args:
+        folder: a fixed one in place of `<runs>/<run_id>`.
     """
     period, window, absent = choose_months(params, asked, at)
     source = Source(params.source)
@@ -133,11 +136,12 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
         code_version=code_version(),
     )
     # When it is done, and where data and results lie, does not change what the work is.
-    where = {"source", "runs", "predictions"}
+    where = {"source", "runs", "predictions", "experiment"}
     what = plan.model_dump(exclude={"begun": True, "params": where})
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    root = UPath(params.runs).absolute()
-    run = Run(run_id=f"{period}-{digest[:8]}", period=period, root=str(root))
+    run_id = f"{period}-{digest[:8]}"
+    place = UPath(params.runs) / run_id if folder is None else UPath(folder)
+    run = Run(run_id=run_id, period=period, folder=str(place.absolute()))
     if (file := Workspace(run).plan).exists():
         # Started again: all is as it was, but the data may have moved.
         plan = plan.model_copy(update={"begun": read_plan(run).begun})

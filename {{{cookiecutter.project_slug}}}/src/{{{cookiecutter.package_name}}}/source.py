@@ -7,12 +7,13 @@
 """
 
 import hashlib
-from pathlib import PurePosixPath
 
+import polars as pl
 from upath import UPath
 
 from .errors import BadInput
 from .months import is_month
+from .workspace import read_parquet
 
 MONTHLY = ("flights", "weather")
 UNDATED = ("planes", "airports")
@@ -55,14 +56,29 @@ class Source:
         return months
 
     def files(self, month: str) -> dict[str, UPath]:
-        """Return what makes up a month, by name in a run: `flights/part-0.parquet`, ..."""
-        folders = {table: self.root / table / f"month={month}" for table in MONTHLY}
-        folders |= {table: self.root / table for table in UNDATED}
+        """Return what makes up a month, by name: `flights/month=2013-06/part-0.parquet`, ..."""
+        folders = [f"{table}/month={month}" for table in MONTHLY] + list(UNDATED)
         return {
-            str(PurePosixPath(table, file.name)): file
-            for table, folder in folders.items()
-            for file in sorted(folder.glob("*.parquet"), key=str)
+            f"{folder}/{file.name}": file
+            for folder in folders
+            for file in sorted((self.root / folder).glob("*.parquet"), key=str)
         }
+
+    def tables(self, month: str) -> dict[str, pl.DataFrame]:
+        """Return the tables of a month by name; one without files is missing.
+
+        Raises:
+            polars.exceptions.PolarsError: a file is not Parquet, or the files of a table differ.
+        """
+        parts: dict[str, list[pl.DataFrame]] = {}
+        for name, file in self.files(month).items():
+            parts.setdefault(table_of(name), []).append(read_parquet(file))
+        return {table: pl.concat(read) for table, read in parts.items()}
+
+
+def table_of(name: str) -> str:
+    """Return the table that a file of the source belongs to."""
+    return name.partition("/")[0]
 
 
 def sha256(content: bytes) -> str:

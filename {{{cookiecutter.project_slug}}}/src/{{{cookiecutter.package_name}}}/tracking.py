@@ -134,6 +134,12 @@ def register(model_uri: str, model_name: str, tags: dict[str, str]) -> Champion:
     return _described(mlflow.register_model(model_uri, model_name, tags=tags))
 
 
+def data_versions(model_name: str) -> dict[str, str]:
+    """Return the data that the registered versions of a model were trained on, by run id."""
+    versions = mlflow.MlflowClient().search_model_versions(f"name = '{model_name}'")
+    return {v.tags["run_id"]: v.tags["data_version"] for v in versions if "run_id" in v.tags}
+
+
 def load_model(model_name: str, version: str) -> Any:
     """Load a registered version, through the registry."""
     return mlflow.sklearn.load_model(f"models:/{model_name}/{version}")

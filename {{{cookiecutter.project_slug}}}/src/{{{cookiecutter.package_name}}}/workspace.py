@@ -6,16 +6,21 @@ with the names given here. A file is there whole or not at all: a killed task le
 
 import io
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 import polars as pl
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 from upath import UPath
+
+log = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=BaseModel)
 Given = ParamSpec("Given")
@@ -29,17 +34,19 @@ class Run(BaseModel, frozen=True):
     """`<period>-<8 hex>`: the same work has the same id."""
     period: str
     """The month the model is judged on, `YYYY-MM`."""
-    root: str
-    """The folder or URI below which every run has its folder."""
+    folder: str
+    """The folder or URI of everything the run makes, `<runs>/<run_id>`."""
 
 
 class Workspace:
-    """The folder of a run, `<root>/<run_id>/`."""
+    """The folder of a run."""
 
     def __init__(self, run: Run) -> None:
         """Name the files of `run`; nothing is made yet."""
-        self.folder = UPath(run.root) / run.run_id
+        self.folder = UPath(run.folder)
         self.plan = self.folder / "plan.json"
+        self.raw = self.folder / "raw"
+        """The months as delivered, laid out like the source."""
         self.quality = self.folder / "quality.json"
         self.quarantine = self.folder / "quarantine.json"
         self.version = self.folder / "version.json"
@@ -47,13 +54,10 @@ class Workspace:
         self.training = self.folder / "training.json"
         self.scores = self.folder / "scores.parquet"
         self.evaluation = self.folder / "evaluation.json"
+        self.metrics = self.folder / "metrics.json"
         self.release = self.folder / "release.json"
         self.report = self.folder / "report.html"
         self.result = self.folder / "result.json"
-
-    def raw(self, month: str) -> UPath:
-        """The folder of a month's raw tables, each a folder of Parquet files."""
-        return self.folder / "raw" / month
 
     def manifest(self, month: str) -> UPath:
         """What was ingested of a month."""
@@ -62,6 +66,10 @@ class Workspace:
     def features(self, month: str) -> UPath:
         """The joined table of a month."""
         return self.folder / "features" / f"{month}.parquet"
+
+    def curve(self, name: str) -> UPath:
+        """The points of a curve, as CSV."""
+        return self.folder / "curves" / f"{name}.csv"
 
     def seconds(self) -> dict[str, float]:
         """How long each step took; the months of a step are added up."""
@@ -75,6 +83,43 @@ class Workspace:
 def is_local(path: UPath) -> bool:
     """Tell whether `path` is on a disk of this machine, where files can be renamed and locked."""
     return path.protocol in ("", "file", "local")
+
+
+@contextmanager
+def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
+    """Hold the lock `file`, which the operating system frees when its holder dies.
+
+    Where the folder is not on a disk of this machine there is no lock: there the orchestrator sees
+    to it that what must not overlap does not.
+
+    Args:
+        file: made if missing.
+        waiting: what to log when another process holds it.
+        patience: seconds to wait for it.
+
+    Raises:
+        filelock.Timeout: it was held for longer.
+    """
+    if not is_local(file):
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.warning(waiting)
+        lock.acquire(timeout=patience)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def alone(run: Run) -> AbstractContextManager[None]:
+    """Keep a second process from working on the same run: it waits for the first to end."""
+    waiting = f"run {run.run_id}: another process is at it; waiting for it to end"
+    return locked(UPath(run.folder) / ".lock", waiting)
 
 
 def write(file: UPath, content: bytes) -> None:

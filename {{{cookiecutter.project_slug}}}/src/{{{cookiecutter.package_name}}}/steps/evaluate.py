@@ -1,12 +1,21 @@
 """Judge the challenger: on the period, against a floor and against the champion."""
 
+import json
 import logging
 import pickle
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 from .. import tracking
 from ..contract import FLIGHT_KEY
@@ -20,6 +29,7 @@ from ..workspace import (
     Workspace,
     read_parquet,
     timed,
+    write,
     write_json,
     write_parquet,
 )
@@ -29,6 +39,7 @@ log = logging.getLogger(__name__)
 
 SLICES = ("carrier", "origin")
 FEWEST_ROWS_IN_SLICE = 100
+POINTS_IN_CURVE = 300
 
 
 class Slice(BaseModel):
@@ -63,7 +74,8 @@ def evaluate(run: Run) -> Evaluation:
 
     A champion of a later period has seen this one in training: it is not compared, and it stays.
 
-    Writes `scores.parquet` and `evaluation.json`; logs the metrics to the tracker.
+    Writes `scores.parquet`, `metrics.json`, `curves/*.csv` and `evaluation.json`; logs the metrics to
+    the tracker.
     """
     workspace, plan = Workspace(run), read_plan(run)
     table = read_parquet(workspace.features(plan.period))
@@ -98,6 +110,9 @@ def evaluate(run: Run) -> Evaluation:
         tracking.log_metrics(metrics)
         tracking.log_metrics(champion_metrics or {}, prefix="champion_")
     write_parquet(workspace.scores, scored)
+    write(workspace.metrics, json.dumps(metrics, indent=2).encode() + b"\n")
+    for name, points in curves(late, scores).items():
+        write(workspace.curve(name), points.write_csv().encode())
     write_json(workspace.evaluation, evaluation)
     log.info("evaluate: AUC %.4f on %d rows; %s", metrics["auc"], table.height, reason)
     return evaluation
@@ -131,6 +146,32 @@ def measure(
         "log_loss": float(log_loss(late, scores)),
         "brier": float(brier_score_loss(late, scores)),
     }
+
+
+def curves(
+    late: "np.ndarray[tuple[int], np.dtype[np.bool_]]", scores: Scores
+) -> dict[str, pl.DataFrame]:
+    """Return the curves of probabilities against what came true, thinned to what a plot shows.
+
+    Returns:
+        `roc` (`false_positive_rate`, `true_positive_rate`), `precision_recall` (`recall`,
+        `precision`) and `calibration` (`predicted`, `came_true`: the means of tenths of the rows).
+    """
+    false_positive, true_positive, _ = roc_curve(late, scores)
+    precision, recall, _ = precision_recall_curve(late, scores)
+    came_true, predicted = calibration_curve(late, scores, n_bins=10, strategy="quantile")
+    points = {
+        "roc": {"false_positive_rate": false_positive, "true_positive_rate": true_positive},
+        # The last point, of no prediction at all, is not the model's.
+        "precision_recall": {"recall": recall[:-1], "precision": precision[:-1]},
+        "calibration": {"predicted": predicted, "came_true": came_true},
+    }
+    return {name: _thinned(pl.DataFrame(columns)) for name, columns in points.items()}
+
+
+def _thinned(points: pl.DataFrame) -> pl.DataFrame:
+    kept = np.unique(np.linspace(0, points.height - 1, POINTS_IN_CURVE).round().astype(int))
+    return points[kept]
 
 
 def decide(

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from ..contract import FLIGHT_KEY, OUTCOME
 from ..plan import read_plan
+from ..source import Source
 from ..workspace import Run, Workspace, timed, write_parquet
-from .validate import read_raw
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def features(run: Run, month: str) -> Features:
     Writes `features/<month>.parquet`.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    tables = read_raw(workspace, month)
+    tables = Source(str(workspace.raw)).tables(month)
     late = pl.col(OUTCOME) > plan.params.late_minutes
     labels = tables["flights"].select(*FLIGHT_KEY, late.alias(LABEL)).drop_nulls(LABEL)
     # A carrier may be missing: rows of the same table belong together all the same.

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from ..plan import read_plan
-from ..source import MONTHLY, UNDATED, Source, sha256
+from ..source import MONTHLY, UNDATED, Source, sha256, table_of
 from ..workspace import Run, Workspace, timed, write, write_json
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Ingested(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The files of a month, by name: `flights/part-0.parquet`, ..."""
+    """The files of a month, by name: `flights/month=2013-06/part-0.parquet`, ..."""
 
     files: dict[str, Ingested]
 
@@ -31,7 +31,7 @@ class Manifest(BaseModel):
 def ingest(run: Run, month: str) -> Manifest:
     """Copy the raw tables of `month` byte for byte, and note their checksums and row counts.
 
-    Writes `raw/<month>/<table>/*.parquet` and `manifests/<month>.json`.
+    Writes `raw/`, laid out like the source, and `manifests/<month>.json`.
 
     Raises:
         RuntimeError: a file is not the one that the run was planned with; the source is being
@@ -49,12 +49,12 @@ def ingest(run: Run, month: str) -> Manifest:
                 f"{plan.params.source} since run {run.run_id} was planned: start the run again "
                 "once the delivery is complete."
             )
-        write(workspace.raw(month) / name, content)
+        write(workspace.raw / name, content)
         files[name] = Ingested(sha256=expected, rows=_count_rows(content))
     manifest = Manifest(files=files)
     write_json(workspace.manifest(month), manifest)
     rows = [
-        f"{sum(file.rows or 0 for name, file in files.items() if name.startswith(table)):,} {table}"
+        f"{sum(file.rows or 0 for name, file in files.items() if table_of(name) == table):,} {table}"
         for table in MONTHLY + UNDATED
     ]
     log.info("ingest %s: read %s", month, ", ".join(rows))

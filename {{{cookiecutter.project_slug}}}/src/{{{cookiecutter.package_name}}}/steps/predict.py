@@ -12,7 +12,7 @@ from ..model import probability
 from ..params import Params
 from ..plan import require
 from ..source import Source
-from ..workspace import read_parquet, write_parquet
+from ..workspace import write_parquet
 from .features import join
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ def predict(params: Params, period: str) -> UPath:
     champion = tracking.champion(params.model_name)
     if champion is None:
         raise BadInput(f"No version of {params.model_name} is released yet: run `make run` first.")
-    tables = _read(source, period)
+    try:
+        tables = source.tables(period)
+    except pl.exceptions.PolarsError as error:
+        raise BadInput(f"A file of {period} is not readable as Parquet: {error}.") from error
     if faults := find_faults(tables, period, ignore=KNOWN_AFTER_DEPARTURE):
         raise BadInput(f"{period} breaks the data contract: {'; '.join(map(str, faults[:3]))}.")
     table = join(tables)
@@ -47,12 +50,3 @@ def predict(params: Params, period: str) -> UPath:
     log.info("predict: scored %d flights with version %s", scored.height, champion.version)
     return file
 
-
-def _read(source: Source, month: str) -> dict[str, pl.DataFrame]:
-    tables: dict[str, list[pl.DataFrame]] = {}
-    try:
-        for name, file in source.files(month).items():
-            tables.setdefault(name.split("/")[0], []).append(read_parquet(file))
-        return {name: pl.concat(parts) for name, parts in tables.items()}
-    except pl.exceptions.PolarsError as error:
-        raise BadInput(f"A file of {month} is not readable as Parquet: {error}.") from error

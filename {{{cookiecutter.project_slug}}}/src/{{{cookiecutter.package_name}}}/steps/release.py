@@ -1,12 +1,9 @@
 """Put the challenger in the champion's place, if it earned it."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import numpy as np
-from filelock import FileLock
 from pydantic import BaseModel
 from upath import UPath
 
@@ -18,7 +15,7 @@ from ..results import Champion
 from ..workspace import (
     Run,
     Workspace,
-    is_local,
+    locked,
     read_json,
     read_parquet,
     timed,
@@ -61,7 +58,7 @@ def release(run: Run) -> Release:
     workspace = Workspace(run)
     if workspace.release.exists():
         return read_json(workspace.release, Release)
-    with one_at_a_time(run.root):
+    with one_at_a_time(workspace.folder.parent):
         done = _release(run)
         write_json(workspace.release, done)
     version = f"version {done.champion.version}" if done.champion is not None else "none"
@@ -76,8 +73,14 @@ def rollback(params: Params) -> tuple[Champion, Champion]:
         BadInput: there is no previous version.
         filelock.Timeout: a release holds the lock for too long.
     """
-    with one_at_a_time(str(UPath(params.runs).absolute())):
+    with one_at_a_time(UPath(params.runs)):
         return tracking.rollback(params.model_name)
+
+
+def one_at_a_time(runs: UPath) -> AbstractContextManager[None]:
+    """Hold the lock of releases, a file in the folder of runs."""
+    waiting = "release: waiting for another release to end"
+    return locked(runs / ".release.lock", waiting, LOCK_SECONDS)
 
 
 def _release(run: Run) -> Release:
@@ -121,19 +124,3 @@ def _check_loaded(run: Run, name: str, version: str) -> None:
             f"(by up to {np.abs(now - before).max():.2g}): it is not released."
         )
 
-
-@contextmanager
-def one_at_a_time(root: str) -> Iterator[None]:
-    """Hold the lock of releases, a file in the folder of runs.
-
-    Raises:
-        filelock.Timeout: another process holds it for too long.
-    """
-    folder = UPath(root)
-    if not is_local(folder):
-        log.warning("release: no lock at %s; let the orchestrator release one at a time", root)
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(Path(folder.path) / ".release.lock", timeout=LOCK_SECONDS):
-        yield

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 import numpy as np
+import polars as pl
 from jinja2 import Environment
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.calibration import calibration_curve
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from .. import tracking
 from ..plan import Plan, read_plan
@@ -125,31 +124,36 @@ def _judged(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result
 
 def _plots(workspace: Workspace, plan: Plan, evaluation: Evaluation) -> dict[str, str]:
     """Return the plots of the page by title, as SVG."""
-    scored = read_parquet(workspace.scores)
-    late, scores = scored[LABEL].to_numpy(), scored["probability"].to_numpy()
+
+    def curve(name: str) -> pl.DataFrame:
+        return pl.read_csv(io.BytesIO(workspace.curve(name).read_bytes()))
+
     plots = {}
     log.info("report: drawing the plots and shuffling the features")
 
     figure, axes = _figure("false positive rate", "true positive rate")
-    false_positive, true_positive, _ = roc_curve(late, scores)
+    roc = curve("roc")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-    axes.plot(false_positive, true_positive, color=BLUE)
+    axes.plot(roc["false_positive_rate"], roc["true_positive_rate"], color=BLUE)
     plots[f"ROC, area {evaluation.metrics['auc']:.3f}"] = _svg(figure)
 
     figure, axes = _figure("recall", "precision")
-    precision, recall, _ = precision_recall_curve(late, scores)
-    axes.axhline(late.mean(), color=GREY, linestyle=":")
-    axes.plot(recall[:-1], precision[:-1], color=BLUE)
+    late = read_parquet(workspace.scores)[LABEL].mean()
+    precision_recall = curve("precision_recall")
+    axes.axhline(late, color=GREY, linestyle=":")
+    axes.plot(precision_recall["recall"], precision_recall["precision"], color=BLUE)
     axes.set_ylim(0, 1)
     plots[f"Precision and recall, average {evaluation.metrics['average_precision']:.3f}"] = _svg(
         figure
     )
 
     figure, axes = _figure("predicted probability of being late", "share that was late")
-    came_true, predicted = calibration_curve(late, scores, n_bins=10, strategy="quantile")
-    top = max(came_true.max(), predicted.max()) * 1.05
+    calibration = curve("calibration")
+    top = calibration.max().max_horizontal().item() * 1.05
     axes.plot([0, top], [0, top], color=GREY, linestyle=":")
-    axes.plot(predicted, came_true, color=BLUE, marker="o", markersize=4)
+    axes.plot(
+        calibration["predicted"], calibration["came_true"], color=BLUE, marker="o", markersize=4
+    )
     plots["Calibration, in tenths of the flights"] = _svg(figure)
 
     figure, axes = _figure("loss of AUC when shuffled", "")

@@ -7,12 +7,11 @@ from pydantic import BaseModel
 
 from ..contract import OUTCOME, Finding, find_faults
 from ..plan import FEWEST_MONTHS, read_plan
-from ..source import MONTHLY, UNDATED
+from ..source import MONTHLY, Source, table_of
 from ..workspace import (
     Run,
     Workspace,
     read_json,
-    read_parquet,
     timed,
     write_json,
 )
@@ -74,40 +73,21 @@ def validate(run: Run) -> Quality:
     return quality
 
 
-def read_raw(workspace: Workspace, month: str) -> dict[str, pl.DataFrame]:
-    """Return the raw tables of a month by name; one without files is missing.
-
-    Raises:
-        polars.exceptions.PolarsError: a file cannot be read, or the files of a table differ.
-    """
-    return {
-        table: pl.concat([read_parquet(file) for file in files])
-        for table in MONTHLY + UNDATED
-        if (files := sorted((workspace.raw(month) / table).glob("*.parquet"), key=str))
-    }
-
-
 def _judge(workspace: Workspace, month: str) -> MonthQuality:
     manifest = read_json(workspace.manifest(month), Manifest)
     findings = [
-        Finding(table=name.split("/")[0], column=None, message=f"{name} is not readable as Parquet")
+        Finding(table=table_of(name), column=None, message=f"{name} is not readable as Parquet")
         for name, file in manifest.files.items()
         if file.rows is None
-    ]
-    delivered = {name.split("/")[0] for name in manifest.files}
-    findings += [
-        Finding(table=table, column=None, message="no file was delivered")
-        for table in MONTHLY + UNDATED
-        if table not in delivered
     ]
     if findings:
         return MonthQuality(rows=0, cancelled=0, findings=findings)
     try:
-        tables = read_raw(workspace, month)
+        tables = Source(str(workspace.raw)).tables(month)
     except pl.exceptions.PolarsError as error:
         differing = Finding(table="files", column=None, message=str(error).splitlines()[0])
         return MonthQuality(rows=0, cancelled=0, findings=[differing])
-    flights = tables[MONTHLY[0]]
+    flights = tables.get(MONTHLY[0], pl.DataFrame())
     cancelled = flights[OUTCOME].null_count() if OUTCOME in flights.columns else 0
     return MonthQuality(
         rows=flights.height, cancelled=cancelled, findings=find_faults(tables, month)

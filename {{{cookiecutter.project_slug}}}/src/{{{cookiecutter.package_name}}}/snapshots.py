@@ -1,0 +1,110 @@
+"""Versions of the data that runs were trained on, kept in DVC's storage.
+
+The remote `snapshots` of `.dvc/config` says where. Files are stored by the hash of their content, so
+months that many runs share are there once. Each function works in a small DVC repository of its own
+that goes away with it: the run's folder may lie anywhere, and git plays no part.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upath import UPath
+
+from .errors import BadInput
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+REMOTE = "snapshots"
+
+
+def save(folder: UPath) -> str:
+    """Store the content of a folder, and return its version: 32 hex, the same for the same content.
+
+    Raises:
+        BadInput: no storage is configured.
+        dvc.exceptions.DvcException, OSError: the storage does not take it; trying again may help.
+    """
+    with _repository() as (repo, root):
+        UPath(folder).fs.get(folder.path, str(root / "data"), recursive=True)
+        (stage,) = repo.add(str(root / "data"))
+        repo.push(remote=REMOTE)
+        return str(stage.outs[0].hash_info.value).removesuffix(".dir")
+
+
+def restore(version: str, target: Path) -> None:
+    """Bring a version back as the folder `target`, which appears when it is complete and right.
+
+    Raises:
+        BadInput: the storage lacks it, or what it has does not match the hash any more.
+    """
+    from dvc.exceptions import DvcException
+
+    with _repository() as (repo, root):
+        _name(root, version)
+        try:
+            repo.pull(remote=REMOTE)
+        except DvcException as error:
+            raise BadInput(
+                f"Data version {version} cannot be restored: it, or a file of it, is missing from "
+                f"the remote `{REMOTE}` of .dvc/config, or damaged there."
+            ) from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(root / version, part)
+        part.replace(target)
+
+
+def prune(keep: set[str]) -> None:
+    """Remove from the storage all that no version of `keep` needs.
+
+    Raises:
+        BadInput: one of them is not in the storage; nothing is removed.
+    """
+    from dvc.exceptions import DvcException
+
+    with _repository() as (repo, root):
+        for version in keep:
+            _name(root, version)
+        try:
+            repo.gc(workspace=True, cloud=True, remote=REMOTE)
+        except DvcException as error:
+            raise BadInput(
+                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks a data version "
+                "that a run needs; is it the right one?"
+            ) from error
+
+
+def _name(root: Path, version: str) -> None:
+    """Tell the repository of a version; its hash is all that DVC needs."""
+    out = f"outs:\n- md5: {version}.dir\n  hash: md5\n  path: {version}\n"
+    (root / f"{version}.dvc").write_text(out, encoding="utf-8")
+
+
+@contextmanager
+def _repository() -> "Iterator[tuple[Repo, Path]]":
+    """Yield a DVC repository in a temporary folder, with the remotes of the project's own.
+
+    In this process, since each call of DVC's command line costs a second of imports.
+    """
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    for chatty in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what it raises says it
+    remotes = Config(dvc_dir=os.path.abspath(".dvc"))["remote"]
+    if REMOTE not in remotes:
+        raise BadInput(f"No remote `{REMOTE}` is in .dvc/config: add it, data versions go there.")
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        (root / ".dvc").mkdir()
+        core = {"no_scm": True, "site_cache_dir": str(root / ".dvc/site")}
+        with Repo(str(root), config={"core": core, "remote": remotes}) as repo:
+            yield repo, root
