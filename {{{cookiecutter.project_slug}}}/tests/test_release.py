@@ -1,7 +1,6 @@
 """Evaluate, release, roll back: which version is the champion, and why."""
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import mlflow

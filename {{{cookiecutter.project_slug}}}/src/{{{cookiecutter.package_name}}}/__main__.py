@@ -66,7 +66,7 @@ def step(name: Annotated[str, typer.Argument(help="One of the steps up to evalua
 @app.command()
 def restore(version: Annotated[str, typer.Argument(help="A run, or a data version.")]) -> None:
     """Bring back the data that a run was trained on."""
-    from .steps.version import restore
+    from .retention import restore
 
     folder = restore(load_params(), version)
     typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them again.")
@@ -75,7 +75,7 @@ def restore(version: Annotated[str, typer.Argument(help="A run, or a data versio
 @app.command()
 def prune() -> None:
     """Remove the data that no kept run needs: one with its folder, or a registered version."""
-    from .steps.version import prune
+    from .retention import prune
 
     typer.echo(f"{len(prune(load_params()))} data versions stay.")
 

@@ -1,22 +1,22 @@
 """Versions of the data that runs were trained on, kept in DVC's storage.
 
-The remote `snapshots` of `.dvc/config` says where. Files are stored by the hash of their content, so
-months that many runs share are there once. Each function works in a small DVC repository of its own
-that goes away with it: the run's folder may lie anywhere, and git plays no part.
+The remote `snapshots` of `.dvc/config` says where. Files are stored by the hash of their content,
+so months that many runs share are there once. Each function works in a small DVC repository of its
+own that goes away with it: the run's folder may lie anywhere, and git plays no part.
 """
 
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upath import UPath
 
 from .errors import BadInput
+from .workspace import locked
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -82,6 +82,11 @@ def prune(keep: set[str]) -> None:
             ) from error
 
 
+def one_at_a_time(runs: UPath) -> AbstractContextManager[None]:
+    """Keep `prune` from removing what a run has stored and not yet said so."""
+    return locked(runs / ".snapshots.lock", "version: waiting for another snapshot to end")
+
+
 def _name(root: Path, version: str) -> None:
     """Tell the repository of a version; its hash is all that DVC needs."""
     out = f"outs:\n- md5: {version}.dir\n  hash: md5\n  path: {version}\n"
@@ -99,7 +104,7 @@ def _repository() -> "Iterator[tuple[Repo, Path]]":
 
     for chatty in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what it raises says it
-    remotes = Config(dvc_dir=os.path.abspath(".dvc"))["remote"]
+    remotes = Config(dvc_dir=str(Path(".dvc").absolute()))["remote"]
     if REMOTE not in remotes:
         raise BadInput(f"No remote `{REMOTE}` is in .dvc/config: add it, data versions go there.")
     with tempfile.TemporaryDirectory() as made:

@@ -74,8 +74,8 @@ def evaluate(run: Run) -> Evaluation:
 
     A champion of a later period has seen this one in training: it is not compared, and it stays.
 
-    Writes `scores.parquet`, `metrics.json`, `curves/*.csv` and `evaluation.json`; logs the metrics to
-    the tracker.
+    Writes `scores.parquet`, `metrics.json`, `curves/*.csv` and `evaluation.json`; logs the metrics
+    to the tracker.
     """
     workspace, plan = Workspace(run), read_plan(run)
     table = read_parquet(workspace.features(plan.period))

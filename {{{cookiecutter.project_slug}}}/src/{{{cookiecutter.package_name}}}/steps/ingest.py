@@ -53,11 +53,11 @@ def ingest(run: Run, month: str) -> Manifest:
         files[name] = Ingested(sha256=expected, rows=_count_rows(content))
     manifest = Manifest(files=files)
     write_json(workspace.manifest(month), manifest)
-    rows = [
-        f"{sum(file.rows or 0 for name, file in files.items() if table_of(name) == table):,} {table}"
-        for table in MONTHLY + UNDATED
-    ]
-    log.info("ingest %s: read %s", month, ", ".join(rows))
+    rows = dict.fromkeys(MONTHLY + UNDATED, 0)
+    for name, file in files.items():
+        rows[table_of(name)] += file.rows or 0
+    read = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    log.info("ingest %s: read %s", month, read)
     return manifest
 
 

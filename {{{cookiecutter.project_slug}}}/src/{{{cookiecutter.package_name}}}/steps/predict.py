@@ -49,4 +49,3 @@ def predict(params: Params, period: str) -> UPath:
     write_parquet(file, scored)
     log.info("predict: scored %d flights with version %s", scored.height, champion.version)
     return file
-

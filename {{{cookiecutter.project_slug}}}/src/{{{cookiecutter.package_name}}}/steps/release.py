@@ -123,4 +123,3 @@ def _check_loaded(run: Run, name: str, version: str) -> None:
             f"Version {version} of {name} scores differently when loaded from the registry "
             f"(by up to {np.abs(now - before).max():.2g}): it is not released."
         )
-

@@ -1,0 +1,131 @@
+"""The data of a run come back as they were, and only what nobody needs is removed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from {{{ cookiecutter.package_name }}} import snapshots
+from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.retention import kept, prune, restore
+from {{{ cookiecutter.package_name }}}.source import sha256
+from {{{ cookiecutter.package_name }}}.steps.version import DataVersion
+from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+
+from .conftest import Project
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Return the checksums of all files below a folder by name."""
+    return {
+        str(file.relative_to(folder)): sha256(file.read_bytes())
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def version_of(run: Run) -> str:
+    return read_json(Workspace(run).version, DataVersion).data_version
+
+
+def stored(project: Project) -> list[Path]:
+    """Return the files in DVC's storage."""
+    folder = project.folder / "data/remote/snapshots"
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize("by", ["run", "version"])
+def test_the_data_of_a_run_come_back(project: Project, by: str) -> None:
+    run = project.work("2013-06", last="version")
+    before = content(Path(run.folder) / "raw")
+    shutil.rmtree(Path(run.folder) / "raw")
+    back = restore(project.params, run.run_id if by == "run" else version_of(run))
+    assert content(back) == before
+    # They are a source: on them, the same work is the same run.
+    project.tune(source=str(back))
+    assert project.plan("2013-06") == run
+
+
+def test_the_same_data_are_stored_once(project: Project) -> None:
+    first = project.work("2013-06", last="version")
+    files = stored(project)
+    project.tune(train__max_iter=31)
+    second = project.work("2013-06", last="version")
+    assert first.run_id != second.run_id
+    assert version_of(first) == version_of(second)
+    assert stored(project) == files
+
+
+def test_other_data_are_another_version(project: Project) -> None:
+    first = project.work("2013-06", last="version")
+    project.deliver("flights", "2013-05", lambda rows: rows.reverse())
+    assert version_of(project.work("2013-06", last="version")) != version_of(first)
+
+
+def test_damage_in_the_storage_is_noticed(project: Project) -> None:
+    run = project.work("2013-06", last="version")
+    largest = max(stored(project), key=lambda file: file.stat().st_size)
+    largest.chmod(0o644)
+    largest.write_bytes(largest.read_bytes()[::-1])
+    with pytest.raises(BadInput, match="cannot be restored"):
+        restore(project.params, run.run_id)
+    assert not (project.folder / "data/versions").exists()
+
+
+def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -> None:
+    april = next((released.folder / "runs").glob("2013-04-*"))
+    may = released.work("2013-05", last="version")
+    june = released.work("2013-06", last="version")
+    shutil.rmtree(april)  # its version is registered, and the champion
+    shutil.rmtree(june.folder)
+    params = released.params
+    assert set(kept(params)) == {april.name, may.run_id}
+    before = len(stored(released))
+    assert len(prune(params)) == 2
+    assert len(stored(released)) < before
+    for run_id in (april.name, may.run_id):
+        assert restore(params, run_id).is_dir()
+    with pytest.raises(BadInput, match=f"{june.run_id} is neither a run that is kept"):
+        restore(params, june.run_id)
+
+
+def test_prune_removes_nothing_where_the_storage_is_not_the_right_one(project: Project) -> None:
+    run = project.work("2013-06", last="version")
+    shutil.rmtree(project.folder / "data/remote/snapshots")
+    other = snapshots.save(Workspace(run).folder / "manifests")
+    with pytest.raises(BadInput, match="Nothing is removed"):
+        prune(project.params)
+    snapshots.restore(other, project.folder / "other")
+
+
+@pytest.mark.parametrize("asked", ["2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])
+def test_what_is_no_version_is_refused(project: Project, asked: str) -> None:
+    with pytest.raises(BadInput, match="is neither a run that is kept nor a data version"):
+        restore(project.params, asked)
+
+
+def test_an_unknown_version_is_refused(project: Project) -> None:
+    with pytest.raises(BadInput, match=f"Data version {'0' * 32} cannot be restored"):
+        restore(project.params, "0" * 32)
+
+
+def test_a_missing_storage_is_said(project: Project) -> None:
+    run = project.work("2013-06", last="validate")
+    (project.folder / ".dvc/config").write_text("[core]\nanalytics = false\n")
+    with pytest.raises(BadInput, match=r"No remote `snapshots` is in \.dvc/config"):
+        snapshots.save(Workspace(run).raw)
+
+
+def test_the_version_is_dvc_s_own_hash(project: Project) -> None:
+    """So that `dvc.lock` of an experiment and the tags of a run name the same data alike."""
+    from dvc.repo import Repo
+
+    run = project.work("2013-06", last="version")
+    folder = project.folder / "elsewhere"
+    folder.mkdir()
+    with Repo.init(str(folder), no_scm=True) as repo:
+        shutil.copytree(Path(run.folder) / "raw", folder / "raw")
+        repo.add(str(folder / "raw"))
+    (out,) = yaml.safe_load((folder / "raw.dvc").read_text())["outs"]
+    assert out["md5"] == f"{version_of(run)}.dir"
