@@ -10,7 +10,7 @@ PYTHON ?= python3
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup lint format test bench demo clean
+.PHONY: help setup lint format test matrix bench demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,21 +26,21 @@ format: setup ## bring the code into the format that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: setup ## run every test; ARGS go to pytest, as in ARGS='tests/render -x'
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+test: setup ## run the tests; ARGS go to pytest, as in ARGS='tests/render -x'
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not matrix" $(ARGS)
+
+matrix: setup ## run every test, those that take minutes too, with many more hostile answers
+	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(ARGS)
 
 demo: setup ## render the default project into ./demo and run its pipeline
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --output-dir demo
-	git -C demo/my-pipeline init --quiet --initial-branch main
-	git -C demo/my-pipeline add --all
-	git -C demo/my-pipeline -c user.name=demo -c user.email=demo@example.com commit --quiet --message "Render the template"
 	$(MAKE) -C demo/my-pipeline run
 	@echo; $(MAKE) -C demo/my-pipeline status
 	@printf '\nThe report: demo/my-pipeline/runs/*/report.html. The pages of Prefect and MLflow: make -C demo/my-pipeline ui\n'
 
-bench: setup ## measure what a run costs beside a plain script of the same work
-	$(BIN)/python -m benchmarks
+bench: setup ## measure what the template costs; ARGS chooses, as in ARGS='data render'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -64,6 +65,18 @@ class Project:
         done = self.shell(python, "-m", "my_pipeline", *words, cwd=self.folder, ok=False)
         return done.returncode, done.stdout + done.stderr
 
+    def begin(self, log: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the project's Python on `words`; what it prints goes to `log`."""
+        with log.open("a") as said:
+            return subprocess.Popen(
+                [self.folder / ".venv" / "bin" / "python", *words],
+                cwd=self.folder,
+                env=self.shell.environment() | variables,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
     def results(self) -> dict[str, Any]:
         """Return the results of all runs by period; each period has one."""
         read = [json.loads(f.read_bytes()) for f in self.folder.glob("runs/*/result.json")]
@@ -78,6 +91,18 @@ class Project:
         return found[1]
 
 
+def clone(project: Project, folder: Path) -> Project:
+    """Clone what is committed of a project, with its environment and data: nothing has run there."""
+    project.shell("git", "clone", "-q", project.folder, folder)
+    (folder / ".venv").symlink_to(project.folder / ".venv")
+    (folder / ".git" / "info" / "exclude").write_text(".venv\n")
+    project.make("data")
+    shutil.copytree(project.folder / "data" / "source", folder / "data" / "source")
+    for file in ("pyproject.toml", "uv.lock"):
+        os.utime(folder / file, (0, 0))  # the environment is not out of date
+    return Project(folder, project.shell)
+
+
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
     """Wait for something to hold, as long as the process, if one is given, is there."""
     end = time.monotonic() + PATIENCE
@@ -86,6 +111,12 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None
             return found
         time.sleep(0.2)
     pytest.fail(f"waited in vain; the process: {process and process.poll()}")
+
+
+@pytest.fixture
+def fresh(project: Project, tmp_path: Path) -> Project:
+    """Give a default project of the test's own, in which nothing has run."""
+    return clone(project, tmp_path / "my-pipeline")
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,8 @@ from {{{ cookiecutter.package_name }}}.workspace import (
     read_json,
 )
 
+from .orchestrator import adapter, server  # noqa: F401 - fixtures
+
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2014, 1, 2, tzinfo=UTC)
 THINNED = 8  # every so many flights are kept, all the weather

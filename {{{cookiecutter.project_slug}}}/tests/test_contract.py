@@ -67,6 +67,15 @@ def allowed_missing(table: str, column: str) -> float:
     return float(share)
 
 
+def told(count: int, rows: int) -> str:
+    """Say which share of the rows breaks a rule; of a few among very many, how many."""
+    return f"{count / rows:.1%}" if count / rows >= 0.001 else f"{count} of {rows:,}"
+
+
+def allowance(share: float) -> str:
+    return f"{share:.1%} allowed" if share else "none allowed"
+
+
 def violations(column: str, what: str) -> list[pl.Expr]:
     """Return values that break a rule: each end of a range, for one."""
     if limits := re.fullmatch(r"outside (\S+) to (\S+)", what):
@@ -74,10 +83,8 @@ def violations(column: str, what: str) -> list[pl.Expr]:
         return [pl.lit(low - 1), pl.lit(high + 1)]
     if what == f"outside {MONTH} by New York's clocks":
         return [pl.col(column).dt.offset_by(by) for by in ("-30d", "30d")]
-    if what == "not the hour that `hour` gives by New York's clocks":
-        # Not at the ends of the month, where it would be another month's.
-        earlier, later = (pl.col(column).dt.offset_by(by) for by in ("-4h", "4h"))
-        return [pl.when(pl.col("day") > 15).then(earlier).otherwise(later)]
+    if what == f"not the {column} of `time_hour` by New York's clocks":
+        return [pl.col(column) - 1, pl.col(column) + 1]
     if what == "not EWR, JFK or LGA":
         return [pl.lit("BOS")]
     pytest.fail(f"no value is known here that breaks the rule {what!r}: add one")
@@ -123,7 +130,7 @@ def test_too_many_missing(tables: Tables, table: str, column: str) -> None:
     count = one_too_many(rows, allowed)
     more = count - rows[column].null_count()
     assert found(tables, **{table: replaced(rows, column, pl.lit(None), more)}) == [
-        f"{table}.{column}: {count / rows.height:.1%} are missing, {allowed:.1%} allowed"
+        f"{table}.{column}: {told(count, rows.height)} are missing, {allowance(allowed)}"
     ]
 
 
@@ -144,10 +151,10 @@ def test_values_that_break_a_rule(tables: Tables, table: str, column: str, rule:
     count = one_too_many(rows, allowed)
     for value in violations(column, what):
         findings = found(tables, **{table: replaced(rows, column, value, count)})
-        share = count / rows[column].count()
-        assert f"{table}.{column}: {share:.1%} are {what}, {allowed:.1%} allowed" in findings
-        # An hour of the clock that is out of range is not that of `time_hour` either.
-        assert len(findings) == 1 or column == "hour"
+        many = told(count, rows[column].count())
+        assert f"{table}.{column}: {many} are {what}, {allowance(allowed)}" in findings
+        # With an hour of another month, the columns that tell of the same hour differ from it.
+        assert len(findings) == 1 or (table, column) == ("flights", "time_hour")
 
 
 def test_a_few_exceptions_are_allowed(tables: Tables) -> None:
@@ -182,6 +189,7 @@ def test_empty_tables(tables: Tables) -> None:
 
 
 def test_another_month(tables: Tables) -> None:
+    """All that tells of the time is of one month, and not of the one it was delivered as."""
     findings = find_faults(tables, "2013-07")
     assert {(finding.table, finding.column) for finding in findings} == {
         ("flights", "time_hour"),
@@ -201,7 +209,16 @@ def test_another_time_zone_is_another_type(tables: Tables, zone: str | None) -> 
 def test_local_hours_that_pass_as_utc(tables: Tables) -> None:
     hours = pl.col("time_hour").dt.convert_time_zone("America/New_York").dt.replace_time_zone("UTC")
     findings = found(tables, flights=tables["flights"].with_columns(hours))
-    assert any("100.0% are not the hour that `hour` gives" in finding for finding in findings)
+    assert any("100.0% are not the hour of `time_hour`" in finding for finding in findings)
+
+
+@pytest.mark.parametrize("column", ["year", "month", "day"])
+def test_a_single_date_that_is_none_is_found(tables: Tables, column: str) -> None:
+    """No model could be fitted on it."""
+    flights = replaced(tables["flights"], column, pl.lit(99), 1)
+    (finding,) = found(tables, flights=flights)
+    assert finding.startswith(f"flights.{column}: 1 of ")
+    assert finding.endswith("none allowed")
 
 
 def test_not_a_number_is_out_of_range(tables: Tables) -> None:

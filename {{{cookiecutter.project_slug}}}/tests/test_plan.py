@@ -52,11 +52,12 @@ def test_no_month_had_ended(project: Project) -> None:
         ("2014-01", "The source has no 2014-01: it holds 2013-01 to 2013-12"),
         ("2013-02", "Too few months come before 2013-02 to train on: the source has 1 of the 3"),
         ("2013-01", "the source has 0 of the 3"),
+        ("2013-12", "2013-12 has not ended yet, and a run judges on a whole month"),
     ],
 )
 def test_a_period_that_is_refused(project: Project, period: str, sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
-        project.plan(period)
+        project.plan(period, at=datetime(2013, 12, 31, 23, 59, tzinfo=UTC))
     assert not (project.folder / "runs").exists()
 
 
@@ -156,6 +157,55 @@ def test_data_that_moved_are_found_by_the_run_started_again(project: Project) ->
     assert after.params.source == "data/moved"
     assert after.begun == before.begun
     assert after.checksums == before.checksums
+
+
+def test_a_month_delivered_anew_is_noted(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    may = project.plan("2013-05")
+    assert read_plan(may).notes == []
+    for table in ("flights", "weather"):
+        project.deliver(table, "2013-04", pl.DataFrame.reverse)
+    with caplog.at_level("WARNING"):
+        june, again = project.plan("2013-06"), project.plan("2013-05")
+    assert again.run_id != may.run_id
+    note = f"2013-04 was delivered anew since run {may.run_id} used it"
+    assert read_plan(june).notes == read_plan(again).notes == [note]
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        f"run {run.run_id}: {note}" for run in (june, again)
+    ]
+    # The last run had the same as this: with it, nothing is new any more.
+    project.tune(seed=1)
+    assert read_plan(project.plan("2013-05")).notes == []
+
+
+def test_a_note_is_no_other_work(project: Project) -> None:
+    july = project.plan("2013-07")
+    reverse = pl.DataFrame.reverse
+    project.deliver("flights", "2013-06", reverse)
+    project.plan("2013-06")
+    project.deliver("flights", "2013-06", reverse)
+    assert project.plan("2013-07") == july
+    project.deliver("flights", "2013-06", reverse)
+    shutil.rmtree(july.folder)
+    noted = project.plan("2013-07")
+    shutil.rmtree("runs")
+    assert project.plan("2013-07") == noted
+
+
+def test_tables_without_a_date_grow(project: Project) -> None:
+    project.plan("2013-05")
+    file = project.folder / "data/source/planes/planes.parquet"
+    pl.read_parquet(file).reverse().write_parquet(file)
+    assert read_plan(project.plan("2013-05")).notes == []
+
+
+def test_plans_of_other_parameters_are_understood(project: Project) -> None:
+    """An earlier run may be of a project that knew other parameters."""
+    file = Workspace(project.plan("2013-05")).plan
+    file.write_text(file.read_text().replace('"seed"', '"former"'))
+    project.deliver("flights", "2013-05", pl.DataFrame.reverse)
+    assert len(read_plan(project.plan("2013-05")).notes) == 1
 
 
 def test_a_month_of_the_window_that_was_not_delivered_is_named(project: Project) -> None:

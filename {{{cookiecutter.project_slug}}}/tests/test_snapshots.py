@@ -10,7 +10,7 @@ from {{{ cookiecutter.package_name }}} import snapshots
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.retention import kept, prune, restore
 from {{{ cookiecutter.package_name }}}.source import sha256
-from {{{ cookiecutter.package_name }}}.steps.version import DataVersion
+from {{{ cookiecutter.package_name }}}.steps.version import DataVersion, version
 from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
 
 from .conftest import Project
@@ -57,6 +57,15 @@ def test_the_same_data_are_stored_once(project: Project) -> None:
     assert stored(project) == files
 
 
+def test_what_a_killed_process_left_half_written_is_not_stored(project: Project) -> None:
+    run = project.work("2013-06", last="version")
+    before = version_of(run)
+    half = Path(run.folder) / "raw/planes/.planes.parquet.01234567.part"
+    half.write_bytes(b"PAR1")
+    version(run)
+    assert version_of(run) == before
+
+
 def test_other_data_are_another_version(project: Project) -> None:
     first = project.work("2013-06", last="version")
     project.deliver("flights", "2013-05", lambda rows: rows.reverse())
@@ -93,7 +102,7 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
 def test_prune_removes_nothing_where_the_storage_is_not_the_right_one(project: Project) -> None:
     run = project.work("2013-06", last="version")
     shutil.rmtree(project.folder / "data/remote/snapshots")
-    other = snapshots.save(Workspace(run).folder / "manifests")
+    other = snapshots.save(Workspace(run).folder, ["plan.json"])
     with pytest.raises(BadInput, match="Nothing is removed"):
         prune(project.params)
     snapshots.restore(other, project.folder / "other")
@@ -114,7 +123,7 @@ def test_a_missing_storage_is_said(project: Project) -> None:
     run = project.work("2013-06", last="validate")
     (project.folder / ".dvc/config").write_text("[core]\nanalytics = false\n")
     with pytest.raises(BadInput, match=r"No remote `snapshots` is in \.dvc/config"):
-        snapshots.save(Workspace(run).raw)
+        snapshots.save(Workspace(run).folder, ["plan.json"])
 
 
 def test_the_version_is_dvc_s_own_hash(project: Project) -> None:

@@ -138,8 +138,8 @@ def test_too_few_good_months_stop_the_run(project: Project) -> None:
     quality = judged(project)
     assert not quality.good
     assert quality.reason == (
-        "1 good months are left to train on, 2 are needed; left out: 2013-04, 2013-05 "
-        "(flights.dest: 33.3% are missing, 5.0% allowed)"
+        "too few good months are left to train on: 1, and 2 are needed; "
+        "left out: 2013-04, 2013-05 (flights.dest: 33.3% are missing, 5.0% allowed)"
     )
 
 
@@ -164,7 +164,34 @@ def test_files_of_a_table_that_differ(project: Project) -> None:
     file = project.delivered("flights", "2013-06")
     other = pl.read_parquet(file).head(10).drop("dest")
     other.write_parquet(file.with_name("flights-2.parquet"))
-    assert "2013-06 breaks the data contract: " in judged(project).reason
+    assert judged(project).reason.endswith("files: those of flights differ in dest")
+
+
+def test_files_of_a_table_may_order_their_columns_as_they_like(project: Project) -> None:
+    file = project.delivered("flights", "2013-06")
+    whole = pl.read_parquet(file)
+    whole.head(1000).select(reversed(whole.columns)).write_parquet(file.with_name("first.parquet"))
+    whole.tail(-1000).write_parquet(file)
+    quality = judged(project)
+    assert quality.good
+    assert quality.months["2013-06"].rows == whole.height
+
+
+def test_a_file_that_is_damaged_in_its_middle_is_named(project: Project) -> None:
+    file = project.delivered("weather", "2013-06")
+    content = file.read_bytes()
+    file.write_bytes(content[:5000] + content[9000:])
+    assert judged(project).reason.endswith(f"weather: {WEATHER} is not readable as Parquet")
+
+
+@pytest.mark.parametrize(("minutes", "share"), [(-1000, "100.0%"), (1000, "0.0%")])
+def test_a_month_in_which_all_or_none_are_late(project: Project, minutes: int, share: str) -> None:
+    late = pl.lit(minutes * -1 + 15)
+    project.deliver("flights", "2013-06", lambda rows: rows.with_columns(arr_delay=late))
+    (finding,) = judged(project).months["2013-06"].findings
+    assert str(finding) == (
+        f"flights.arr_delay: {share} are more than 15 minutes, 1.0% to 99.0% are expected"
+    )
 
 
 def test_findings_are_logged(project: Project, caplog: pytest.LogCaptureFixture) -> None:

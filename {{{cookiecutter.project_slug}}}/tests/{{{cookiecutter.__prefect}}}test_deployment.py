@@ -1,12 +1,8 @@
 """What Prefect is told of tasks and deployments; no server is needed."""
 
-import os
 import tomllib
 from typing import Any
 from zoneinfo import ZoneInfo
-
-# Other tests run steps without a flow: what they log is not Prefect's.
-os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
 import pytest
 import yaml

@@ -1,16 +1,12 @@
 """The flow under a real Prefect server: the graph, retries, resuming, and every way to end."""
 
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-# Other tests run steps without a flow: what they log is not Prefect's.
-os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
 import polars as pl
 import pytest
@@ -21,12 +17,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterParentFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
-from prefect.settings import (
-    PREFECT_LOCAL_STORAGE_PATH,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.results import Result, history
@@ -41,24 +32,10 @@ from .test_deployment import TASKS
 DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    """One server for all tests of this file, with nothing of the developer's own."""
-    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
-    with temporary_settings(patience), prefect_test_harness(server_startup_timeout=None):
-        yield
-
-
 @pytest.fixture(scope="module")
-def flows(server: None) -> Any:
-    """The module with the flows, its tasks retried without delay."""
-    import flows.training
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in TASKS:
-            hasty = getattr(flows.training, name).with_options(retry_delay_seconds=0)
-            patch.setattr(flows.training, name, hasty)
-        yield flows.training
+def flows(adapter: Any) -> Any:
+    """The module with the flows."""
+    return adapter
 
 
 def run_flow(flows: Any, project: Project, *words: str, flow: str = "training") -> State[Any]:

@@ -5,7 +5,7 @@ shares below are those of the sample's year, with room.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandera.polars as pa
 import polars as pl
@@ -18,6 +18,10 @@ UTC_TIME = pl.Datetime("us", "UTC")
 
 OUTCOME = "arr_delay"
 """The column of the first monthly table that tells what came true; missing where nothing did."""
+
+LATE_SHARES = (0.01, 0.99)
+"""The least and the greatest share of a month's flights that may be late: with none, or with all,
+there is nothing to tell apart, and no AUC."""
 
 KNOWN_AFTER_DEPARTURE = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
 """Columns that do not exist yet when a prediction is wanted: never a feature."""
@@ -71,6 +75,17 @@ def belongs_to(month: str) -> pa.Check:
     return at_most(0.0, elsewhere, f"outside {month} by New York's clocks")
 
 
+def on_the_clock(part: str) -> pa.Check:
+    """Return the rule that a column is the `part` of `time_hour`, by New York's clocks."""
+
+    def another(values: pl.Expr) -> pl.Expr:
+        clock = pl.col("time_hour").dt.convert_time_zone(LOCAL_TIME).dt
+        told: pl.Expr = getattr(clock, part)()
+        return values != told
+
+    return at_most(0.0, another, f"not the {part} of `time_hour` by New York's clocks")
+
+
 def table(rows: int) -> dict[str, Any]:
     """Return the rules of a whole table: enough rows."""
     enough = pa.Check(
@@ -81,19 +96,14 @@ def table(rows: int) -> dict[str, Any]:
 
 def flights(month: str) -> pa.DataFrameSchema:
     """Return the contract of a month's scheduled departures. About 3 % are cancelled."""
-    clock = at_most(
-        0.001,
-        lambda hours: hours.dt.convert_time_zone(LOCAL_TIME).dt.hour() != pl.col("hour"),
-        "not the hour that `hour` gives by New York's clocks",
-    )
     return pa.DataFrameSchema(
         {
-            "year": column(pl.Int64, missing=0.0),
-            "month": column(pl.Int64, within(1, 12), missing=0.0),
-            "day": column(pl.Int64, within(1, 31), missing=0.0),
-            "hour": column(pl.Int64, within(0, 23), missing=0.0),
+            "year": column(pl.Int64, on_the_clock("year"), missing=0.0),
+            "month": column(pl.Int64, on_the_clock("month"), missing=0.0),
+            "day": column(pl.Int64, on_the_clock("day"), missing=0.0),
+            "hour": column(pl.Int64, on_the_clock("hour"), missing=0.0),
             "minute": column(pl.Int64, within(0, 59), missing=0.0),
-            "time_hour": column(UTC_TIME, belongs_to(month), clock, missing=0.0),
+            "time_hour": column(UTC_TIME, belongs_to(month), missing=0.0),
             "sched_dep_time": column(pl.Int64, within(0, 2400)),
             "sched_arr_time": column(pl.Int64, within(0, 2400)),
             "carrier": column(pl.String),
@@ -205,6 +215,21 @@ def find_faults(
     return findings
 
 
+def is_late(minutes: int) -> pl.Expr:
+    """Return what the model foretells: missing where the outcome is."""
+    return pl.col(OUTCOME) > minutes
+
+
+def find_one_sided(flights: pl.DataFrame, minutes: int) -> list[Finding]:
+    """Hold the share of late flights against `LATE_SHARES`, in a month without other faults."""
+    share, (least, greatest) = flights.select(is_late(minutes).mean()).item(), LATE_SHARES
+    if least <= share <= greatest:
+        return []
+    expected = f"{least:.1%} to {greatest:.1%} are expected"
+    message = f"{share:.1%} are more than {minutes} minutes, {expected}"
+    return [Finding(table="flights", column=OUTCOME, message=message)]
+
+
 def _describe(error: pa.errors.SchemaError, name: str, rows: pl.DataFrame) -> Finding:
     """Put what Pandera found into words that an operator understands."""
     reason, check = error.reason_code, error.check
@@ -222,8 +247,12 @@ def _describe(error: pa.errors.SchemaError, name: str, rows: pl.DataFrame) -> Fi
     elif "fewest" in statistics:
         message = f"{rows.height:,} rows, at least {statistics['fewest']:,} are expected"
     elif "share" in statistics:
-        share = rows.select(statistics["violation"](pl.col(str(about))).mean()).item()
-        message = f"{share:.1%} are {statistics['what']}, {statistics['share']:.1%} allowed"
+        broken = rows.select(statistics["violation"](pl.col(str(about)))).to_series()
+        share, count = float(cast("float", broken.mean())), broken.sum()
+        # Of a few among many thousands, say how many: 0.0% is not what is wrong.
+        many = f"{share:.1%}" if share >= 0.001 else f"{count:,} of {broken.count():,}"
+        allowed = f"{statistics['share']:.1%}" if statistics["share"] else "none"
+        message = f"{many} are {statistics['what']}, {allowed} allowed"
     else:
         message = " ".join(str(error).split())
     return Finding(table=name, column=None if about == name else about, message=message)

@@ -13,7 +13,7 @@ from upath import UPath
 from .errors import BadInput
 from .months import has_ended, months_between, parse_month, shift
 from .params import Params
-from .source import Source, sha256
+from .source import MONTHLY, Source, sha256, table_of
 from .workspace import Run, Workspace, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class Plan(BaseModel):
     """Months that belong into the window, but were not delivered."""
     checksums: dict[str, dict[str, str]]
     """By month and file name, the SHA-256 of the file at the source."""
+    delivered_anew: dict[str, str] = {}
+    """By month that an earlier run used with other content, the id of the newest such run."""
     params: Params
     code_version: str
 
@@ -41,6 +43,23 @@ class Plan(BaseModel):
     def months(self) -> list[str]:
         """All months the run reads: the window, then the period."""
         return [*self.window, self.period]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the deliveries."""
+        absent = [f"not delivered: {', '.join(self.absent)}"] if self.absent else []
+        anew = [
+            f"{month} was delivered anew since run {run_id} used it"
+            for month, run_id in self.delivered_anew.items()
+        ]
+        return absent + anew
+
+
+class Used(BaseModel):
+    """What an earlier run's plan tells, whatever its parameters were: when it used which files."""
+
+    begun: datetime
+    checksums: dict[str, dict[str, str]]
 
 
 def require(month: str, months: list[str]) -> str:
@@ -94,11 +113,16 @@ def choose_months(
         at: the time the run was scheduled for, with a time zone.
 
     Raises:
-        BadInput: the source is missing or lacks the period, or too few months come before it.
+        BadInput: the source is missing or lacks the period, the period has not ended, or too few
+            months come before it.
         OSError: the source does not answer.
     """
     months = Source(params.source).months()
     period = newest_ended(months, at) if asked is None else require(asked, months)
+    if not has_ended(period, at):
+        raise BadInput(
+            f"{period} has not ended yet, and a run judges on a whole month: ask for an earlier one."
+        )
     before = [shift(period, -back) for back in range(params.window, 0, -1)]
     window = [month for month in before if month in months]
     if len(window) < FEWEST_MONTHS:
@@ -113,16 +137,14 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     """Settle what a run works on and write it to the run's folder.
 
     The id is a hash of the source's checksums, the parameters and the code, so the same work
-    finds its own folder again and goes on there. Takes and raises what `choose_months` does.
-
-    Args:
-        folder: a fixed one in place of `<runs>/<run_id>`.
+    finds its own folder again and goes on there. `folder` is a fixed one in place of
+    `<runs>/<run_id>`; the rest it takes, and raises, as `choose_months` does.
     """
     period, window, absent = choose_months(params, asked, at)
     source = Source(params.source)
     files = {month: source.files(month) for month in [*window, period]}
     distinct = {str(file): file for named in files.values() for file in named.values()}
-    checksum = {address: sha256(file.read_bytes()) for address, file in distinct.items()}
+    checksum = {address: sha256(source.read(file)) for address, file in distinct.items()}
     plan = Plan(
         begun=datetime.now(UTC),
         period=period,
@@ -137,7 +159,7 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     )
     # When it is done, and where data and results lie, does not change what the work is.
     where = {"source", "runs", "predictions", "experiment"}
-    what = plan.model_dump(exclude={"begun": True, "params": where})
+    what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": where})
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     run_id = f"{period}-{digest[:8]}"
     place = UPath(params.runs) / run_id if folder is None else UPath(folder)
@@ -145,11 +167,37 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     if (file := Workspace(run).plan).exists():
         # Started again: all is as it was, but the data may have moved.
         plan = plan.model_copy(update={"begun": read_plan(run).begun})
+    plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
     write_json(file, plan)
-    if absent:
-        log.warning("run %s: not delivered, and left out: %s", run.run_id, ", ".join(absent))
+    for note in plan.notes:
+        log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))
     return run
+
+
+def find_delivered_anew(plan: Plan) -> dict[str, str]:
+    """Return the months of which the newest run before had other files, with the id of that run.
+
+    The runs of these months are looked at: one of them judged on a month when it was new. Tables
+    without a date are delivered anew as a matter of course, and do not count.
+    """
+    runs = UPath(plan.params.runs)
+    files = [file for month in plan.months for file in runs.glob(f"{month}-*/plan.json")]
+    earlier = [(file.parent.name, read_json(file, Used)) for file in files]
+    newest: dict[str, tuple[str, dict[str, str]]] = {}
+    for run_id, used in sorted(earlier, key=lambda run: run[1].begun):
+        if used.begun < plan.begun:
+            newest |= {month: (run_id, files) for month, files in used.checksums.items()}
+    return {
+        month: newest[month][0]
+        for month in plan.months
+        if month in newest and dated(newest[month][1]) != dated(plan.checksums[month])
+    }
+
+
+def dated(checksums: dict[str, str]) -> dict[str, str]:
+    """Return the checksums of the files of monthly tables."""
+    return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in MONTHLY}
 
 
 def read_plan(run: Run) -> Plan:

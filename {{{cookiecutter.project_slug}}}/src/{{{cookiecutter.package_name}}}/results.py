@@ -1,11 +1,14 @@
 """What came of a run: `runs/<run_id>/result.json`, the same under every orchestrator."""
 
+import logging
 from typing import Literal
 
 from pydantic import BaseModel
 from upath import UPath
 
 from .workspace import Run, Workspace, read_json, write_json
+
+log = logging.getLogger(__name__)
 
 Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
 
@@ -58,7 +61,7 @@ def nothing_new(done: Result) -> Result:
 
 
 def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
-    """Write, and return, the result of a run that fails with `error`."""
+    """Return the result of a run that fails with `error`, written where that can still be done."""
     lines = str(error).strip().splitlines()
     result = Result(
         run_id=run.run_id,
@@ -68,7 +71,10 @@ def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
         orchestrator=orchestrator,
         seconds=Workspace(run).seconds(),
     )
-    write_json(Workspace(run).result, result)
+    try:
+        write_json(Workspace(run).result, result)
+    except OSError as unwritten:  # the disk may be full: what failed first is what matters
+        log.warning("run %s: no result is written: %s", run.run_id, unwritten)
     return result
 
 

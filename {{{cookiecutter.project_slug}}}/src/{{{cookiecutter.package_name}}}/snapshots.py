@@ -8,7 +8,7 @@ own that goes away with it: the run's folder may lie anywhere, and git plays no 
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 REMOTE = "snapshots"
 
 
-def save(folder: UPath) -> str:
-    """Store the content of a folder, and return its version: 32 hex, the same for the same content.
+def save(folder: UPath, names: Iterable[str]) -> str:
+    """Store the files of these names below a folder; return their version, 32 hex.
+
+    The same names and contents have the same version.
 
     Raises:
         BadInput: no storage is configured.
         dvc.exceptions.DvcException, OSError: the storage does not take it; trying again may help.
     """
     with _repository() as (repo, root):
-        UPath(folder).fs.get(folder.path, str(root / "data"), recursive=True)
+        for name in names:
+            copy = root / "data" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((folder / name).read_bytes())
         (stage,) = repo.add(str(root / "data"))
         repo.push(remote=REMOTE)
         return str(stage.outs[0].hash_info.value).removesuffix(".dir")

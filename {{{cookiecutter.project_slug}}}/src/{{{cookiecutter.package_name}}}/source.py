@@ -18,6 +18,9 @@ from .workspace import read_parquet
 MONTHLY = ("flights", "weather")
 UNDATED = ("planes", "airports")
 
+CLOSED = (PermissionError, IsADirectoryError, ImportError, ValueError)
+"""What reading raises where trying again does not help."""
+
 
 class Source:
     """The partitions below an address: a folder, or anything that fsspec can open."""
@@ -32,7 +35,7 @@ class Source:
         try:
             self.root = UPath(address)
         except (ValueError, ImportError) as error:
-            raise BadInput(f"The source {address} cannot be read: {error}.") from error
+            raise self._closed(error) from error
 
     def months(self) -> list[str]:
         """Return the months delivered so far, in order.
@@ -41,11 +44,7 @@ class Source:
             BadInput: the source is missing, empty, or not to be read by us.
             OSError: it does not answer; trying again may help.
         """
-        try:
-            folders = list((self.root / MONTHLY[0]).glob("month=*"))
-        except (PermissionError, FileNotFoundError, ImportError, ValueError) as error:
-            raise BadInput(f"The source {self.address} cannot be read: {error}.") from error
-        names = [folder.name.removeprefix("month=") for folder in folders]
+        names = [name.removeprefix("month=") for name in self._inside(MONTHLY[0])]
         months = sorted(name for name in names if is_month(name))
         if not months:
             raise BadInput(
@@ -56,13 +55,42 @@ class Source:
         return months
 
     def files(self, month: str) -> dict[str, UPath]:
-        """Return what makes up a month, by name: `flights/month=2013-06/part-0.parquet`, ..."""
+        """Return what makes up a month, by name: `flights/month=2013-06/part-0.parquet`, ...
+
+        It raises what `months` does.
+        """
         folders = [f"{table}/month={month}" for table in MONTHLY] + list(UNDATED)
         return {
-            f"{folder}/{file.name}": file
+            f"{folder}/{name}": file
             for folder in folders
-            for file in sorted((self.root / folder).glob("*.parquet"), key=str)
+            for name, file in self._inside(folder).items()
+            if name.endswith(".parquet")
         }
+
+    def _inside(self, folder: str) -> dict[str, UPath]:
+        """Return what lies in a folder, by name and in order; nothing where there is no folder."""
+        try:
+            # Not with `glob`: to it, a folder that we may not look into is an empty one.
+            return {path.name: path for path in sorted((self.root / folder).iterdir(), key=str)}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except CLOSED as error:
+            raise self._closed(error) from error
+
+    def read(self, file: UPath) -> bytes:
+        """Return the content of one of its `files`.
+
+        Raises:
+            BadInput: it is not to be read by us.
+            OSError: the source does not answer; trying again may help.
+        """
+        try:
+            return file.read_bytes()
+        except CLOSED as error:
+            raise self._closed(error) from error
+
+    def _closed(self, error: Exception) -> BadInput:
+        return BadInput(f"The source {self.address} cannot be read: {error}.")
 
     def tables(self, month: str) -> dict[str, pl.DataFrame]:
         """Return the tables of a month by name; one without files is missing.
@@ -73,7 +101,16 @@ class Source:
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, file in self.files(month).items():
             parts.setdefault(table_of(name), []).append(read_parquet(file))
-        return {table: pl.concat(read) for table, read in parts.items()}
+        return {table: _together(table, read) for table, read in parts.items()}
+
+
+def _together(table: str, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the files of a table as one."""
+    first = parts[0].schema
+    for part in parts[1:]:
+        if odd := {column for column, _ in first.items() ^ part.schema.items()}:
+            raise pl.exceptions.SchemaError(f"those of {table} differ in {', '.join(sorted(odd))}")
+    return pl.concat([part.select(first.names()) for part in parts])
 
 
 def table_of(name: str) -> str:

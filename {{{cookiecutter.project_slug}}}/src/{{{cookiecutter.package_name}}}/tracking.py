@@ -26,10 +26,11 @@ import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from upath import UPath
 
 from .errors import BadInput
 from .results import Champion
-from .workspace import Run
+from .workspace import Run, locked
 
 # It warns of every pickled model, and that an environment made by uv has no pip.
 for chatty in ("mlflow.sklearn", "mlflow.utils.environment"):
@@ -46,6 +47,7 @@ _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn"
 @contextmanager
 def tracked(run: Run, model_name: str) -> Iterator[str]:
     """Open the tracker's run of `run`, made on first use, and yield the tracker's id of it."""
+    _make_database()
     experiment = mlflow.set_experiment(model_name)
     mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
     found = mlflow.search_runs(
@@ -176,6 +178,15 @@ def rollback(model_name: str) -> tuple[Champion, Champion]:
 def was_rolled_back(model_name: str, version: str) -> bool:
     """Tell whether `rollback` took this version back."""
     return ROLLED_BACK in mlflow.MlflowClient().get_model_version(model_name, version).tags
+
+
+def _make_database() -> None:
+    """Make the tables of a SQLite tracker; two processes that do so at once hinder each other."""
+    address = urlsplit(mlflow.get_tracking_uri())
+    if address.scheme == "sqlite":
+        lock = UPath(f"{address.path.removeprefix('/')}.lock")
+        with locked(lock, "the tracker is being set up by another process; waiting"):
+            mlflow.MlflowClient().search_experiments(max_results=1)
 
 
 def _aliased(model_name: str, alias: str) -> ModelVersion | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 from pydantic import BaseModel
 
-from ..contract import FLIGHT_KEY, OUTCOME
+from ..contract import FLIGHT_KEY, is_late
 from ..plan import read_plan
 from ..source import Source
 from ..workspace import Run, Workspace, timed, write_parquet
@@ -46,7 +46,7 @@ def features(run: Run, month: str) -> Features:
     """
     workspace, plan = Workspace(run), read_plan(run)
     tables = Source(str(workspace.raw)).tables(month)
-    late = pl.col(OUTCOME) > plan.params.late_minutes
+    late = is_late(plan.params.late_minutes)
     labels = tables["flights"].select(*FLIGHT_KEY, late.alias(LABEL)).drop_nulls(LABEL)
     # A carrier may be missing: rows of the same table belong together all the same.
     joined = join(tables).join(

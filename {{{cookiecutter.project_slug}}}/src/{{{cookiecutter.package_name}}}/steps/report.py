@@ -110,7 +110,7 @@ def _judged(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result
         run_id=run.run_id,
         period=run.period,
         status="released" if release.released else "kept_champion",
-        reason=release.reason,
+        reason="; ".join([release.reason, *quality.notes]),
         orchestrator=orchestrator,
         rows=_counted(quality) | {"trained": training.rows, "scored": evaluation.rows},
         metrics=evaluation.metrics,

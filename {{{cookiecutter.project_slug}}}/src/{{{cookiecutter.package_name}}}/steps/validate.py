@@ -5,7 +5,7 @@ import logging
 import polars as pl
 from pydantic import BaseModel
 
-from ..contract import OUTCOME, Finding, find_faults
+from ..contract import OUTCOME, Finding, find_faults, find_one_sided
 from ..plan import FEWEST_MONTHS, read_plan
 from ..source import MONTHLY, Source, table_of
 from ..workspace import (
@@ -34,6 +34,9 @@ class Quality(BaseModel):
 
     good: bool
     reason: str
+    """What is wrong with them, and the notes."""
+    notes: list[str]
+    """What a person should know of a run that goes on: months left out, or delivered anew."""
     window: list[str]
     """The months that are fit to train on."""
     months: dict[str, MonthQuality]
@@ -47,33 +50,39 @@ def validate(run: Run) -> Quality:
     to train on.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    months = {month: _judge(workspace, month) for month in plan.months}
+    months = {month: _judge(workspace, month, plan.params.late_minutes) for month in plan.months}
     for month, judged in months.items():
         log.info("validate %s: %d flights, %d cancelled", month, judged.rows, judged.cancelled)
         for finding in judged.findings:
             log.warning("validate %s: %s", month, finding)
     window = [month for month in plan.window if not months[month].findings]
     left_out = [month for month in plan.window if month not in window]
+    notes = plan.notes
     if faults := months[plan.period].findings:
-        reason = f"{plan.period} breaks the data contract: {'; '.join(map(str, faults[:3]))}"
-        reason += f"; and {len(faults) - 3} more" * (len(faults) > 3)
+        wrong = f"{plan.period} breaks the data contract: {'; '.join(map(str, faults[:3]))}"
+        wrong += f"; and {len(faults) - 3} more" * (len(faults) > 3)
     elif len(window) < FEWEST_MONTHS:
         faults = [fault for month in left_out for fault in months[month].findings]
-        reason = (
-            f"{len(window)} good months are left to train on, {FEWEST_MONTHS} are needed; "
+        wrong = (
+            f"too few good months are left to train on: {len(window)}, and {FEWEST_MONTHS} are needed; "
             f"left out: {', '.join(left_out)} ({faults[0]})"
         )
     else:
-        faults = []
-        reason = f"left out of training: {', '.join(left_out)}" if left_out else "no findings"
-        reason += f"; not delivered: {', '.join(plan.absent)}" if plan.absent else ""
-    quality = Quality(good=not faults, reason=reason, window=window, months=months)
+        wrong = ""
+        notes = [f"left out of training: {', '.join(left_out)}"] * bool(left_out) + notes
+    quality = Quality(
+        good=not wrong,
+        reason="; ".join([wrong] * bool(wrong) + notes) or "no findings",
+        notes=notes,
+        window=window,
+        months=months,
+    )
     write_json(workspace.quality, quality)
-    log.info("validate: %s, %s", "good" if quality.good else "bad", reason)
+    log.info("validate: %s, %s", "good" if quality.good else "bad", quality.reason)
     return quality
 
 
-def _judge(workspace: Workspace, month: str) -> MonthQuality:
+def _judge(workspace: Workspace, month: str, late_minutes: int) -> MonthQuality:
     manifest = read_json(workspace.manifest(month), Manifest)
     findings = [
         Finding(table=table_of(name), column=None, message=f"{name} is not readable as Parquet")
@@ -89,6 +98,5 @@ def _judge(workspace: Workspace, month: str) -> MonthQuality:
         return MonthQuality(rows=0, cancelled=0, findings=[differing])
     flights = tables.get(MONTHLY[0], pl.DataFrame())
     cancelled = flights[OUTCOME].null_count() if OUTCOME in flights.columns else 0
-    return MonthQuality(
-        rows=flights.height, cancelled=cancelled, findings=find_faults(tables, month)
-    )
+    findings = find_faults(tables, month) or find_one_sided(flights, late_minutes)
+    return MonthQuality(rows=flights.height, cancelled=cancelled, findings=findings)

@@ -24,9 +24,10 @@ def version(run: Run) -> DataVersion:
 
     Writes `version.json`.
     """
-    workspace = Workspace(run)
-    with snapshots.one_at_a_time(UPath(read_plan(run).params.runs)):
-        version = DataVersion(data_version=snapshots.save(workspace.raw))
+    workspace, plan = Workspace(run), read_plan(run)
+    names = {name for month in plan.months for name in plan.checksums[month]}
+    with snapshots.one_at_a_time(UPath(plan.params.runs)):
+        version = DataVersion(data_version=snapshots.save(workspace.raw, names))
         write_json(workspace.version, version)
     log.info("version: the data are %s", version.data_version)
     return version

@@ -1,0 +1,103 @@
+"""DVC on a fresh project: stages that repeat a run, experiments, metrics, plots, data versions."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.run.conftest import Project, clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+Dvc = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def fresh(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give one project to the tests of this file, which follow each other."""
+    return clone(project, tmp_path_factory.mktemp("experiments") / "my-pipeline")
+
+
+@pytest.fixture(scope="module")
+def dvc(fresh: Project) -> Dvc:
+    def run(*words: str) -> str:
+        return fresh.shell(fresh.folder / ".venv/bin/dvc", *words, cwd=fresh.folder).stdout
+
+    return run
+
+
+def metrics(project: Project) -> dict[str, float]:
+    found: dict[str, float] = json.loads((project.folder / "experiment/metrics.json").read_bytes())
+    return found
+
+
+def test_the_stages_give_the_metrics_of_a_run(fresh: Project) -> None:
+    fresh.make("repro", "PERIOD=2013-05")
+    fresh.make("run", "PERIOD=2013-05")
+    result = fresh.results()["2013-05"]
+    assert metrics(fresh) == pytest.approx(result["metrics"], abs=1e-9)
+    lock = (fresh.folder / "dvc.lock").read_text()
+    assert f"md5: {result['data_version']}.dir" in lock
+    assert result["champion_after"]["version"] == "1"  # the experiment registered none
+
+
+def test_with_nothing_changed_nothing_is_done(dvc: Dvc) -> None:
+    assert dvc("repro").count("didn't change, skipping") == 6
+
+
+def test_an_experiment_runs_what_its_parameter_touches(fresh: Project, dvc: Dvc) -> None:
+    fresh.shell.commit(fresh.folder, "Reproduced")
+    before = metrics(fresh)
+    said = dvc("exp", "run", "-S", "train.learning_rate=0.2")
+    assert said.count("didn't change, skipping") == 4
+    assert metrics(fresh)["auc"] != before["auc"]
+    compared = json.loads(dvc("metrics", "diff", "--json"))
+    auc = compared["diff"]["experiment/metrics.json"]["auc"]
+    assert (auc["old"], auc["new"]) == (before["auc"], metrics(fresh)["auc"])
+    assert fresh.champion() == "1"
+
+
+def test_its_plots_are_drawn(fresh: Project, dvc: Dvc) -> None:
+    page = Path(dvc("plots", "show").strip().removeprefix("file://"))
+    assert page.is_relative_to(fresh.folder)
+    drawn = page.read_text()
+    for title in ("ROC", "Precision and recall", "Calibration"):
+        assert f'"title": "{title}"' in drawn
+
+
+def test_what_is_pushed_is_pulled(fresh: Project, dvc: Dvc) -> None:
+    before = metrics(fresh)
+    dvc("push")
+    fresh.shell("rm", "-rf", ".dvc/cache", "experiment/model.pkl", cwd=fresh.folder)
+    dvc("pull")
+    assert (fresh.folder / "experiment/model.pkl").stat().st_size > 0
+    assert dvc("repro").count("didn't change, skipping") == 6
+    assert metrics(fresh) == before
+
+
+def test_git_keeps_parameters_metrics_and_the_lock(fresh: Project) -> None:
+    changed = fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout.split("\n")
+    assert {line[3:] for line in changed if line} == {
+        "dvc.lock",
+        "experiment/metrics.json",
+        "params.yaml",
+    }
+
+
+def test_the_data_of_a_run_come_back(fresh: Project) -> None:
+    run_id = fresh.results()["2013-05"]["run_id"]
+    said = fresh.make("data", f"VERSION={run_id}")
+    back = fresh.folder / said.partition("source: ")[2].partition("`")[0]
+    copies = fresh.folder / "runs" / run_id / "raw"
+    fresh.shell("diff", "-r", copies, back)
+    assert "1 data versions stay." in fresh.make("prune")
+    fresh.shell("rm", "-rf", back)
+    fresh.make("data", f"VERSION={fresh.results()['2013-05']['data_version']}")
+    fresh.shell("diff", "-r", copies, back)
+
+
+def test_an_unknown_version_is_refused(fresh: Project) -> None:
+    said = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
+    assert "error: 2013-05-00000000 is neither a run that is kept nor a data version" in said
+    assert "Traceback" not in said

@@ -1,0 +1,222 @@
+"""What production does to a run: it is killed, doubled, locked out, short of space."""
+
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.run.conftest import PATIENCE, Project, clone, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+KILLED = Path(__file__).with_name("killed.py")
+
+# Where each step is killed: between writing and renaming a file; and when its work is done (its
+# seconds are written last) and the orchestrator does not know yet.
+PLACES = [
+    "plan.json",
+    "raw/flights",
+    "manifests/2013-04",
+    "seconds/ingest-2013-05",
+    "quality.json",
+    "seconds/validate",
+    "version.json",
+    "seconds/version",
+    "features/2013-03",
+    "seconds/features-2013-05",
+    "model.pkl",
+    "training.json",
+    "seconds/train",
+    "metrics.json",
+    "evaluation.json",
+    "seconds/evaluate",
+    "promote",
+    "release.json",
+    "seconds/release",
+    "report.html",
+    "result.json",
+]
+A_FEW = ["raw/flights", "model.pkl", "promote", "result.json"]
+
+
+@pytest.fixture(scope="module")
+def reference(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project in which 2013-05 ran undisturbed."""
+    fresh = clone(project, tmp_path_factory.mktemp("undisturbed") / "my-pipeline")
+    fresh.make("run", "PERIOD=2013-05")
+    return fresh
+
+
+@pytest.fixture
+def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Give the variables with which runs find a server that outlives them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = fresh.begin(tmp_path / "server.log", *words)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health")
+            return True
+        return False
+
+    try:
+        until(answers, process)
+        yield {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def versions(project: Project) -> list[str]:
+    """Return the runs of the registered versions."""
+    listing = (
+        "from my_pipeline import tracking; print(*tracking.data_versions('my-pipeline'), sep='\\n')"
+    )
+    python = project.folder / ".venv/bin/python"
+    return project.shell(python, "-c", listing, cwd=project.folder).stdout.split()
+
+
+def snapshots(project: Project) -> list[str]:
+    """Return the data versions that are stored."""
+    folder = project.folder / "data/remote/snapshots"
+    return [file.name for file in folder.rglob("*.dir")]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [pytest.param(A_FEW, id="a few"), pytest.param(PLACES, id="all", marks=pytest.mark.matrix)],
+)
+def test_killed_again_and_again_it_ends_as_if_undisturbed(
+    fresh: Project,
+    reference: Project,
+    server: dict[str, str],
+    places: list[str],
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "killed.log"
+    for place in places:
+        process = fresh.begin(log, str(KILLED), "2013-05", place, **server)
+        assert process.wait(PATIENCE) == -signal.SIGKILL, (place, log.read_text())
+    assert fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-05", **server).wait() == 0
+    expected, result = (p.results()["2013-05"] for p in (reference, fresh))
+    for name in ("run_id", "status", "reason", "rows", "metrics", "champion_after", "data_version"):
+        assert result[name] == expected[name]
+    assert versions(fresh) == [result["run_id"]]
+    assert fresh.champion() == "1"
+    assert snapshots(fresh) == [f"{result['data_version'][2:]}.dir"] == snapshots(reference)
+    left = [file for file in fresh.folder.glob("runs/*/**/.*.part")]
+    assert len(left) <= len(places)  # beside their places, and never read
+
+
+def test_two_runs_of_different_periods_do_not_disturb_each_other(
+    fresh: Project, reference: Project, tmp_path: Path
+) -> None:
+    """On a project in which nothing is set up yet: both make the databases at once."""
+    logs = {period: tmp_path / f"{period}.log" for period in ("2013-05", "2013-06")}
+    runs = [
+        fresh.begin(log, "-m", "my_pipeline", "run", "--period", period)
+        for period, log in logs.items()
+    ]
+    assert [run.wait(PATIENCE) for run in runs] == [0, 0], [
+        log.read_text() for log in logs.values()
+    ]
+    results = fresh.results()
+    assert results["2013-05"]["metrics"] == reference.results()["2013-05"]["metrics"]
+    assert results["2013-06"]["status"] == "released"
+    # Whichever was first: the champion is of the later period.
+    assert results["2013-05"]["status"] in ("released", "kept_champion")
+    assert results["2013-06"]["champion_after"]["version"] == fresh.champion()
+    assert len(snapshots(fresh)) == 2
+    assert not any("Retry" in log.read_text() for log in logs.values())
+
+
+def test_the_second_of_two_alike_waits_for_the_first(fresh: Project, tmp_path: Path) -> None:
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    words = ["-m", "my_pipeline", "run", "--period", "2013-05"]
+    runs = [fresh.begin(log, *words) for log in logs]
+    assert [run.wait(PATIENCE) for run in runs] == [0, 0], [log.read_text() for log in logs]
+    said = [log.read_text() for log in logs]
+    assert sum("another process is at it; waiting for it to end" in text for text in said) == 1
+    assert all("2013-05 released: AUC" in text for text in said)
+    assert len(versions(fresh)) == len(snapshots(fresh)) == 1
+
+
+def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
+    fresh.make("status")  # makes the tracker's database
+    log = tmp_path / "run.log"
+    run = fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-05")
+    until(lambda: list(fresh.folder.glob("runs/*/quality.json")), run)
+    tracker = sqlite3.connect(fresh.folder / "mlflow.db")
+    tracker.execute("BEGIN EXCLUSIVE")
+    until(lambda: "database is locked" in log.read_text(), run)
+    tracker.rollback()
+    tracker.close()
+    assert run.wait(PATIENCE) == 0, log.read_text()
+    assert fresh.results()["2013-05"]["status"] == "released"
+    assert len(versions(fresh)) == 1
+
+
+@pytest.fixture
+def small_disk(fresh: Project) -> Iterator[Path]:
+    """Put the folder of runs on a disk of 4 MB."""
+    runs = fresh.folder / "runs"
+    runs.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", runs]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield runs
+    finally:
+        subprocess.run(["umount", runs], check=True)
+
+
+def test_a_full_disk_fails_the_run_and_loses_nothing(
+    fresh: Project, reference: Project, small_disk: Path
+) -> None:
+    code, said = fresh.python("run", "--period", "2013-05")
+    assert code == 1
+    assert "failed: [Errno 28] No space left on device" in said
+    assert "The same command goes on where this run stopped." in said
+    assert not list(small_disk.rglob("*.part"))
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    code, said = fresh.python("run", "--period", "2013-05")
+    assert code == 0, said
+    assert "Finished in state Cached" in said
+    expected, result = (p.results()["2013-05"] for p in (reference, fresh))
+    assert result["metrics"] == expected["metrics"]
+    assert len(versions(fresh)) == len(snapshots(fresh)) == 1
+
+
+def test_ctrl_c_at_any_time_leaves_no_process(fresh: Project, tmp_path: Path) -> None:
+    for seconds in (2, 5, 9, 14):
+        process = fresh.start(tmp_path / "interrupted.log", "run", "PERIOD=2013-05")
+        time.sleep(seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+        until(lambda: not fresh.processes())
+
+
+def test_a_backfill_out_of_order_never_replaces_a_later_champion(fresh: Project) -> None:
+    fresh.make("run", "PERIOD=2013-06")
+    fresh.make("backfill", "FROM=2013-04", "TO=2013-05")
+    results: dict[str, Any] = fresh.results()
+    for period in ("2013-04", "2013-05"):
+        assert results[period]["status"] == "kept_champion"
+        assert (
+            f"is of a later period, 2013-06, and {period} never replaces it"
+            in (results[period]["reason"])
+        )
+    assert fresh.champion() == results["2013-06"]["champion_after"]["version"]
