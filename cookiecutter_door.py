@@ -17,7 +17,12 @@ from jinja2.ext import Extension
 ROOT = Path(__file__).resolve().parent
 TREE = "{{{cookiecutter.project_slug}}}"
 OWN = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-DEFAULTS = [value if isinstance(value, list) else [value] for value in OWN.values()]
+# What is ours, by its question: a default or choices. `_` and `__prompts__` are no questions.
+DEFAULTS = {
+    name: value if isinstance(value, list) else [value]
+    for name, value in OWN.items()
+    if not name.startswith("_") or isinstance(value, str)
+}
 
 
 class Door(Extension):
@@ -26,18 +31,27 @@ class Door(Extension):
     def __init__(self, environment: Environment) -> None:
         """Make them known."""
         super().__init__(environment)
-        environment.globals.update(refuse_bad=refuse_bad, template_commit=template_commit)
+        environment.globals.update(
+            expected=expected, refuse_bad=refuse_bad, template_commit=template_commit
+        )
         environment.filters["template_address"] = template_address
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Quote an answer: Cookiecutter renders those of the command line like its defaults."""
-        if self.environment.loader or any(source in values for values in DEFAULTS):
-            return source  # a file of the tree, or one of our defaults or choices
-        answer = "{{{ " + repr(source) + " }}}"
-        if source != TREE:
+        if self.environment.loader:
+            return source  # a file of the tree
+        text = repr(source)
+        answer = "{{{ " + text + " }}}"
+        if source != TREE and not any(source in ours for ours in DEFAULTS.values()):
             return answer
-        # The same words name the tree, once the questions are over.
-        return "{% if _cookiecutter is defined %}" + TREE + "{% else %}" + answer + "{% endif %}"
+        # These words are ours only where they are expected: an answer may be the same.
+        ours = "{% if " + text + " in expected(cookiecutter) %}" + source
+        return ours + "{% else %}" + answer + "{% endif %}"
+
+
+def expected(answers: Mapping[str, str]) -> list[str]:
+    """Give our words for the question whose turn it is; once all are answered, the tree's name."""
+    return next((ours for name, ours in DEFAULTS.items() if name not in answers), [TREE])
 
 
 def refuse_bad(answers: Mapping[str, str]) -> str:

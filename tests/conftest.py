@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "gh:me/ml-pipeline-template"
 TREE = "{{{cookiecutter.project_slug}}}"
+
+# The same few examples in every run; `--hypothesis-profile=matrix` looks for new ones.
+LASTING = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", LASTING, max_examples=10, derandomize=True)
+settings.register_profile("matrix", LASTING, max_examples=200, print_blob=True)
+settings.load_profile("few")
 
 
 @dataclass(frozen=True)

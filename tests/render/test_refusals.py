@@ -19,11 +19,13 @@ PACKAGE = (
     "package_name is not usable as a name: take lower-case letters, digits and underscores,"
     " a letter first, at most 40."
 )
+EDGE = "begins or ends with a blank: leave it out."
 UNSEEN = "has line breaks or other characters that cannot be seen: leave them out."
 EMAIL = "author_email is not an address: give one such as ada@example.com."
 KEYWORD = "is a keyword of Python or a folder of the project: choose another one."
 STDLIB = "would hide a module of Python's standard library: choose another one."
 LIBRARY = "would hide a library that the project may install: choose another one."
+INSTALLED = "is the name of a library that the project may install: choose another one."
 WINDOWS = "cannot be the name of a folder on Windows: choose another one."
 
 SLUGS = [
@@ -31,6 +33,10 @@ SLUGS = [
     "under_score", "2013-flights", "a b", "a.b", "é", "a\n", "C:", "a" * 41,
 ]  # fmt: skip
 PACKAGES = ["", " ", "a-b", "a.b", "a/b", "..", "_a", "1a", "Upper", "é", "a\n", "a" * 41]
+EMAILS = [
+    "", "ada", "@", "ada@", "@b", "a@b@c", "a b@c", '"a"@b', "a@b\n", "<a@b>", "zoë@b", "\u212a@b",
+    ".a@b", "a.@b", "a..b@c", "a@b.", "a@b..c", "=?utf-8?q?a?=@b",
+]  # fmt: skip
 
 REFUSED: list[tuple[dict[str, str], str]] = [
     *(({"project_slug": slug}, SLUG) for slug in SLUGS),
@@ -41,16 +47,23 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"project_name": "Test"}, f'package_name "test" {STDLIB}'),  # derived, and refused
     ({"description": "\u00a0"}, "description is empty: say in one sentence what the project does."),
     ({"author_name": " "}, "author_name is empty: name a person or a team."),
+    ({"author_name": "\u200d\u3164 \ufe0f"}, "author_name is empty: name a person or a team."),
+    *(
+        ({name: text}, f"{name} {EDGE}")
+        for name in ("project_name", "description", "author_name")
+        for text in (" a", "a ", "    a", "a\u3000", "\u00a0a")
+    ),
     *(
         ({name: text}, f"{name} {UNSEEN}")
         for name in ("project_name", "description", "author_name")
         for text in ("a\nb", "a\tb", "a\x1bb", "a\x7fb", "a\u2028b", "a\u202eb", "a\udcffb", "a\r")
     ),
-    *(
-        ({"author_email": text}, EMAIL)
-        for text in ("", "ada", "@", "ada@", "@b", "a@b@c", "a b@c", '"a"@b', "a@b\n", "<a@b>")
-    ),
+    *(({"author_email": text}, EMAIL) for text in EMAILS),
     *(({"project_slug": name}, f'project_slug "{name}" {WINDOWS}') for name in ("con", "lpt1")),
+    *(
+        ({"project_slug": name, "package_name": "a"}, f'project_slug "{name}" {INSTALLED}')
+        for name in ("prefect", "numpy", "scikit-learn", "scikit--learn", "pyyaml")
+    ),
     *(({"package_name": name}, f'package_name "{name}" {WINDOWS}') for name in ("nul", "com9")),
     *(
         ({"package_name": name}, f'package_name "{name}" {KEYWORD}')
@@ -99,7 +112,7 @@ def test_both_doors_refuse(
     [
         {"description": "d" * 1000},
         {"project_slug": "a" * 40, "package_name": "b" * 40},
-        {"project_name": "Vols à l'heure — 航班\u3000", "project_slug": "vols"},
+        {"project_name": "Vols à\u00a0l'heure — 航班\u3000表", "project_slug": "vols"},
         {"project_name": "2013: flights!", "project_slug": "x--1", "package_name": "flights_2013"},
         {"author_email": "o'neil+x@ex-ample.co.uk"},
     ],
@@ -112,7 +125,7 @@ def test_both_doors_accept(
 
 
 def test_derived_names(tmp_path: Path, open_cookiecutter: Door) -> None:
-    project = open_cookiecutter(tmp_path, project_name="  Late_Flights (NYC), v2! ")
+    project = open_cookiecutter(tmp_path, project_name="_Late_Flights_ (NYC),  v2!")
     assert project.name == "late-flights-nyc-v2"
     assert (project / "src/late_flights_nyc_v2").is_dir()
 

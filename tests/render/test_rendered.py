@@ -1,14 +1,11 @@
 """Every combination of choices, through both doors, as text: it is run in tests/run."""
 
-import ast
 import itertools
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +15,7 @@ import yaml
 from tests.conftest import ROOT, TREE
 from tests.render.conftest import Door
 from tests.render.hostile import ANSWERS
+from tests.render.rendered import PARSED, Rendered, parse
 
 pytestmark = pytest.mark.xdist_group("rendered")  # rendered once, not by every worker
 
@@ -29,28 +27,6 @@ COMBINATIONS = [
 # Formatting must not hang on the length of a name, nor the order of imports on its first letter.
 NAMES = [{"project_slug": "zq"}, {"project_slug": "a-name-of-twenty-six-signs"}]
 DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """One project, from each door."""
-
-    answers: dict[str, str]
-    folder: Path  # by Cookiecutter
-    other: Path  # by Copier
-
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file():
-                yield path.relative_to(self.folder).as_posix(), path.read_bytes()
-
-    def texts(self, *suffixes: str) -> Iterator[tuple[str, str]]:
-        for name, content in self.files():
-            if not suffixes or PurePosixPath(name).suffix in suffixes:
-                try:
-                    yield name, content.decode()
-                except UnicodeDecodeError:
-                    assert not suffixes, f"{name} is not UTF-8"
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +46,7 @@ def projects(
 
 def test_both_doors_give_the_same_bytes(projects: list[Rendered]) -> None:
     for project in projects:
-        ours, theirs = (
-            {
-                path.relative_to(folder): (path.read_bytes(), path.stat().st_mode)
-                for path in folder.rglob("*")
-                if path.is_file()
-            }
-            for folder in (project.folder, project.other)
-        )
-        assert ours.keys() == theirs.keys()
-        assert [name for name in ours if ours[name] != theirs[name]] == [], project.answers
+        project.check_bytes()
 
 
 def test_each_file_comes_with_its_choice(projects: list[Rendered]) -> None:
@@ -129,18 +96,9 @@ def test_no_delimiter_is_left(projects: list[Rendered]) -> None:
 def test_files_parse(projects: list[Rendered]) -> None:
     seen = set()
     for project in projects:
-        for name, text in project.texts(".py", ".toml", ".yaml", ".yml", ".json", ".ipynb"):
-            suffix = PurePosixPath(name).suffix
-            seen.add(suffix)
-            match suffix:
-                case ".py":
-                    ast.parse(text, name)
-                case ".toml":
-                    tomllib.loads(text)
-                case ".yaml" | ".yml":
-                    list(yaml.safe_load_all(text))
-                case _:
-                    json.loads(text)
+        for name, text in project.texts(*PARSED):
+            seen.add(PurePosixPath(name).suffix)
+            parse(name, text)
     assert {".py", ".toml", ".yaml", ".yml"} <= seen
 
 
