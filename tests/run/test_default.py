@@ -24,10 +24,11 @@ def test_a_fresh_render_is_clean(project: Project, shell: Shell) -> None:
 
 
 def test_the_installed_versions_are_older_than_the_date(project: Project) -> None:
-    """And no package hides a module of theirs: the list in copier.yml has them all."""
+    """And no package hides a module of theirs, nor is named like one: copier.yml lists them all."""
     listing = (
-        "import importlib.metadata as m, json; print(json.dumps(sorted({name.split('.')[0]"
-        " for name in m.packages_distributions() if name.isidentifier()})))"
+        "import importlib.metadata as m, json, re; print(json.dumps(sorted("
+        "{name.split('.')[0] for name in m.packages_distributions() if name.isidentifier()}"
+        " | {re.sub('[-_.]+', '_', d.metadata['Name']).lower() for d in m.distributions()})))"
     )
     python = project.folder / ".venv" / "bin" / "python"
     modules = set(json.loads(project.shell(python, "-c", listing).stdout))

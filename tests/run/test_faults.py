@@ -120,6 +120,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
     assert len(left) <= len(places)  # beside their places, and never read
 
 
+@pytest.mark.matrix
 def test_two_runs_of_different_periods_do_not_disturb_each_other(
     fresh: Project, reference: Project, tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_the_second_of_two_alike_waits_for_the_first(fresh: Project, tmp_path: P
     assert len(versions(fresh)) == len(snapshots(fresh)) == 1
 
 
+@pytest.mark.matrix
 def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     fresh.make("status")  # makes the tracker's database
     log = tmp_path / "run.log"
@@ -182,6 +184,7 @@ def small_disk(fresh: Project) -> Iterator[Path]:
         subprocess.run(["umount", runs], check=True)
 
 
+@pytest.mark.matrix
 def test_a_full_disk_fails_the_run_and_loses_nothing(
     fresh: Project, reference: Project, small_disk: Path
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_full_disk_fails_the_run_and_loses_nothing(
     assert len(versions(fresh)) == len(snapshots(fresh)) == 1
 
 
+@pytest.mark.matrix
 def test_ctrl_c_at_any_time_leaves_no_process(fresh: Project, tmp_path: Path) -> None:
     for seconds in (2, 5, 9, 14):
         process = fresh.start(tmp_path / "interrupted.log", "run", "PERIOD=2013-05")
@@ -209,6 +213,7 @@ def test_ctrl_c_at_any_time_leaves_no_process(fresh: Project, tmp_path: Path) ->
         until(lambda: not fresh.processes())
 
 
+@pytest.mark.matrix
 def test_a_backfill_out_of_order_never_replaces_a_later_champion(fresh: Project) -> None:
     fresh.make("run", "PERIOD=2013-06")
     fresh.make("backfill", "FROM=2013-04", "TO=2013-05")
