@@ -92,7 +92,7 @@ class Project:
 
 
 def clone(project: Project, folder: Path) -> Project:
-    """Clone what is committed of a project, with its environment and data: nothing has run there."""
+    """Clone what is committed of a project, with environment and data: nothing has run there."""
     project.shell("git", "clone", "-q", project.folder, folder)
     (folder / ".venv").symlink_to(project.folder / ".venv")
     (folder / ".git" / "info" / "exclude").write_text(".venv\n")

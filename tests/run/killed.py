@@ -35,5 +35,5 @@ def rename_or_die(part: PosixPath, name: Any) -> Any:
 if PLACE == "promote":
     tracking.promote = die
 else:
-    PosixPath.replace = rename_or_die  # type: ignore[method-assign]
+    PosixPath.replace = rename_or_die  # type: ignore[method-assign,assignment]
 training(PERIOD)

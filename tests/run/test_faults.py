@@ -116,7 +116,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
     assert versions(fresh) == [result["run_id"]]
     assert fresh.champion() == "1"
     assert snapshots(fresh) == [f"{result['data_version'][2:]}.dir"] == snapshots(reference)
-    left = [file for file in fresh.folder.glob("runs/*/**/.*.part")]
+    left = list(fresh.folder.glob("runs/*/**/.*.part"))
     assert len(left) <= len(places)  # beside their places, and never read
 
 
@@ -175,7 +175,7 @@ def small_disk(fresh: Project) -> Iterator[Path]:
     """Put the folder of runs on a disk of 4 MB."""
     runs = fresh.folder / "runs"
     runs.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", runs]
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(runs)]
     if subprocess.run(mounting, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small disk")
     try:
