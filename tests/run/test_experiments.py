@@ -53,7 +53,7 @@ def test_an_experiment_runs_what_its_parameter_touches(fresh: Project, dvc: Dvc)
     assert said.count("didn't change, skipping") == 4
     assert metrics(fresh)["auc"] != before["auc"]
     compared = json.loads(dvc("metrics", "diff", "--json"))
-    auc = compared["diff"]["experiment/metrics.json"]["auc"]
+    auc = compared["experiment/metrics.json"]["auc"]
     assert (auc["old"], auc["new"]) == (before["auc"], metrics(fresh)["auc"])
     assert fresh.champion() == "1"
 
@@ -62,8 +62,10 @@ def test_its_plots_are_drawn(fresh: Project, dvc: Dvc) -> None:
     page = Path(dvc("plots", "show").strip().removeprefix("file://"))
     assert page.is_relative_to(fresh.folder)
     drawn = page.read_text()
-    for title in ("ROC", "Precision and recall", "Calibration"):
-        assert f'"title": "{title}"' in drawn
+    for plot in ("ROC", "Precision_and_recall", "Calibration"):
+        assert f"vegaEmbed('#{plot}'" in drawn
+    for axis in ("true_positive_rate", "precision", "came_true"):
+        assert f'"title": "{axis}"' in drawn
 
 
 def test_what_is_pushed_is_pulled(fresh: Project, dvc: Dvc) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 # On so few rows threads gain nothing, and they wait for each other where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -164,19 +165,28 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> Project:
     return Project(folder)
 
 
+def copy_of(folder: Path, tmp_path: Path) -> Path:
+    """Copy a project to where none was before.
+
+    MLflow remembers databases by their path, and pytest may give the path of a test that has
+    passed to another one.
+    """
+    return shutil.copytree(folder, tmp_path / uuid4().hex[:8])
+
+
 @pytest.fixture
 def project(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of the test's own, in which nothing has run."""
-    return enter(shutil.copytree(fresh, tmp_path / "project"), monkeypatch)
+    return enter(copy_of(fresh, tmp_path), monkeypatch)
 
 
 @pytest.fixture
 def released(after_april: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of the test's own, whose champion is version 1, of 2013-04."""
-    return enter(shutil.copytree(after_april, tmp_path / "project"), monkeypatch)
+    return enter(copy_of(after_april, tmp_path), monkeypatch)
 
 
 @pytest.fixture
 def evaluated(before_may: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same, in which 2013-05 is about to be released."""
-    return enter(shutil.copytree(before_may, tmp_path / "project"), monkeypatch)
+    return enter(copy_of(before_may, tmp_path), monkeypatch)

@@ -9,7 +9,6 @@ import polars as pl
 
 from .conftest import Change, Project
 
-Outcome = Literal["refused", "quarantined", "judged"]
 Act = Callable[[Project], object]
 
 
@@ -20,11 +19,13 @@ class Damage:
     what: str
     """In words; so begins the row of `docs/data-faults.md`."""
     do: Act
-    outcome: Outcome
+    run: Literal["refused", "is quarantined", "goes on"]
     says: str = ""
     """What the sentence must hold; the document has the whole."""
     period: str | None = "2013-05"
     """The month asked for; None asks for the newest that has ended."""
+    closes: bool = False
+    """Whether it takes permissions away, which root does not notice."""
 
 
 def flights(change: Change, month: str = "2013-05") -> Act:
@@ -130,14 +131,14 @@ DAMAGES = (
     Damage("It is empty", empty, "refused", "no month of flights"),
     Damage("It is a file", file_for_a_folder, "refused", "no month of flights"),
     Damage("Its address is of an unknown kind", at("ftps3://flights"), "refused", "'ftps3'"),
-    Damage("We may not look into it", closed, "refused", "Permission denied"),
+    Damage("We may not look into it", closed, "refused", "denied", closes=True),
     Damage("We cannot open a file", folder_for_a_file, "refused", "flights.parquet"),
     # The months
     Damage("The month was not delivered", removed("flights", "2013-05"), "refused", "2013-05"),
     Damage(
         "A month to train on was not delivered",
         removed("flights", "2013-03"),
-        "judged",
+        "goes on",
         "not delivered: 2013-03",
     ),
     Damage(
@@ -149,13 +150,13 @@ DAMAGES = (
     Damage(
         "A month to train on is bad",
         flights(LOST, "2013-04"),
-        "judged",
+        "goes on",
         "left out of training: 2013-04",
     ),
     Damage(
         "Too few months to train on are good",
         all_of(flights(LOST, "2013-03"), flights(LOST, "2013-04")),
-        "quarantined",
+        "is quarantined",
         "2013-03, 2013-04",
     ),
     Damage(
@@ -165,109 +166,103 @@ DAMAGES = (
         "2099-01 has not ended",
         "2099-01",
     ),
-    Damage("The same, and it was not asked for", copied("2013-05", "2099-01"), "judged", "", None),
+    Damage("The same, and it was not asked for", copied("2013-05", "2099-01"), "goes on", "", None),
     Damage(
         "The month is delivered again with other content after a run used it",
         flights(lambda rows: rows.head(-9), "2013-04"),
-        "judged",
+        "goes on",
         "2013-04 was delivered anew",
         "2013-04",
     ),
     Damage(
-        "The same of a month to train on",
-        flights(lambda rows: rows.head(-9), "2013-04"),
-        "judged",
-        "2013-04 was delivered anew",
-    ),
-    Damage(
         "The data are another month's",
         copied("2013-04", "2013-05"),
-        "quarantined",
+        "is quarantined",
         "outside 2013-05",
     ),
     # Files
     Damage(
         "A table has no file",
         removed("weather", "2013-05"),
-        "quarantined",
+        "is quarantined",
         "weather: no file was delivered",
     ),
-    Damage("A file is empty", content(lambda _: b""), "quarantined", "flights.parquet"),
+    Damage("A file is empty", content(lambda _: b""), "is quarantined", "flights.parquet"),
     Damage(
         "A file is truncated",
         content(lambda good: good[: len(good) // 2]),
-        "quarantined",
+        "is quarantined",
         "flights.parquet",
     ),
     Damage(
         "A file lost some bytes in its middle, and its end is whole",
         content(lambda good: good[:9999] + good[14999:]),
-        "quarantined",
+        "is quarantined",
         "flights.parquet",
     ),
     Damage(
         "The same file is there under two names",
         second_file(lambda rows: rows),
-        "quarantined",
+        "is quarantined",
         "rows repeat",
     ),
     Damage(
         "The files of a table differ",
         second_file(lambda rows: rows.drop("dest")),
-        "quarantined",
+        "is quarantined",
         "differ in dest",
     ),
     # Columns
     Damage(
         "A column is missing",
         flights(lambda rows: rows.drop("dest")),
-        "quarantined",
+        "is quarantined",
         "flights.dest",
     ),
     Damage(
         "A column was renamed",
         flights(lambda rows: rows.rename({"dest": "destination"})),
-        "quarantined",
+        "is quarantined",
         "flights.dest",
     ),
     Damage(
         "A column is of another type",
         flights(lambda rows: rows.cast({"distance": pl.String})),
-        "quarantined",
+        "is quarantined",
         "flights.distance",
     ),
     Damage(
         "There is a column more",
         flights(lambda rows: rows.with_columns(gate=pl.lit("B22"))),
-        "judged",
+        "goes on",
     ),
     # Rows
-    Damage("30 % of a column are missing", flights(LOST), "quarantined", "30.0% are missing"),
+    Damage("30 % of a column are missing", flights(LOST), "is quarantined", "30.0% are missing"),
     Damage(
         "Some rows are there twice",
         flights(lambda rows: pl.concat([rows, rows.head(100)])),
-        "quarantined",
+        "is quarantined",
         "100 rows repeat",
     ),
-    Damage("There are ten rows", flights(lambda rows: rows.head(10)), "quarantined", "10 rows"),
-    Damage("There are no rows", flights(lambda rows: rows.clear()), "quarantined", "0 rows"),
+    Damage("There are ten rows", flights(lambda rows: rows.head(10)), "is quarantined", "10 rows"),
+    Damage("There are no rows", flights(lambda rows: rows.clear()), "is quarantined", "0 rows"),
     # Values
     Damage(
         "Values are out of range: degrees Fahrenheit became Kelvin",
         weather(into("temp", (pl.col("temp") + 459.67) / 1.8)),
-        "quarantined",
+        "is quarantined",
         "weather.temp",
     ),
     Damage(
         "Values are not numbers",
         weather(into("wind_speed", float("nan"), tenths=1)),
-        "quarantined",
+        "is quarantined",
         "weather.wind_speed",
     ),
     Damage(
         "Three dates do not exist, in a month to train on",
         flights(first_three_on_31_april, "2013-04"),
-        "judged",
+        "goes on",
         "left out of training: 2013-04",
     ),
     Damage(
@@ -276,39 +271,42 @@ DAMAGES = (
             flights(into("carrier", "new", tenths=4)),
             flights(into("dest", "new", tenths=3)),
         ),
-        "judged",
+        "goes on",
     ),
     Damage(
         "An airport that is none of the three",
         flights(into("origin", "BOS", tenths=1)),
-        "quarantined",
+        "is quarantined",
         "flights.origin",
     ),
     # What came true
-    Damage("No flight was late", flights(NONE_LATE), "quarantined", "0.0%"),
-    Damage("Every flight was late", flights(into("arr_delay", 60)), "quarantined", "100.0%"),
+    Damage("No flight was late", flights(NONE_LATE), "is quarantined", "0.0%"),
+    Damage("Every flight was late", flights(into("arr_delay", 60)), "is quarantined", "100.0%"),
     Damage(
         "No flight was late in a month to train on",
         flights(NONE_LATE, "2013-04"),
-        "judged",
+        "goes on",
         "left out of training: 2013-04",
     ),
     Damage(
         "No arrival is known yet",
         flights(into("arr_delay", None)),
-        "quarantined",
+        "is quarantined",
         "flights.arr_delay: 100.0% are missing",
     ),
     # Times
-    Damage("Hours have no time zone", flights(hours_as(None)), "quarantined", "time_hour"),
-    Damage("Local hours pass as UTC", flights(hours_as("UTC")), "quarantined", "clocks"),
+    Damage("Hours have no time zone", flights(hours_as(None)), "is quarantined", "time_hour"),
+    Damage("Local hours pass as UTC", flights(hours_as("UTC")), "is quarantined", "clocks"),
     Damage(
-        "The same in the weather alone", weather(hours_as("UTC")), "quarantined", "outside 2013-05"
+        "The same in the weather alone",
+        weather(hours_as("UTC")),
+        "is quarantined",
+        "outside 2013-05",
     ),
     Damage(
         "Hours lie a year ahead",
         flights(lambda rows: rows.with_columns(pl.col("time_hour").dt.offset_by("1y"))),
-        "quarantined",
+        "is quarantined",
         "outside 2013-05",
     ),
 )

@@ -65,7 +65,8 @@ def test_a_stage_depends_on_the_code_it_runs(name: str) -> None:
 
 @pytest.mark.parametrize("name", experiment.STEPS)
 def test_a_stage_calls_its_step(name: str) -> None:
-    assert stages()[name].cmd == f".venv/bin/python -m {{{ cookiecutter.package_name }}} step {name}"
+    command = f".venv/bin/python -m {{{ cookiecutter.package_name }}} step {name}"
+    assert stages()[name].cmd == command
 
 
 def test_every_parameter_of_the_work_is_of_some_stage() -> None:

@@ -31,8 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def adapter(server: None) -> Iterator[Any]:
     """The module with the flows, its tasks retried without delay."""
-    import flows.training
     from prefect.tasks import Task
+
+    import flows.training
 
     with pytest.MonkeyPatch.context() as patch:
         for name, task in list(vars(flows.training).items()):

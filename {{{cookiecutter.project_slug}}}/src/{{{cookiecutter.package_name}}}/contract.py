@@ -226,7 +226,7 @@ def find_one_sided(flights: pl.DataFrame, minutes: int) -> list[Finding]:
     if least <= share <= greatest:
         return []
     expected = f"{least:.1%} to {greatest:.1%} are expected"
-    message = f"{share:.1%} are more than {minutes} minutes, {expected}"
+    message = f"{share:.1%} are more than {minutes} minutes late, {expected}"
     return [Finding(table="flights", column=OUTCOME, message=message)]
 
 

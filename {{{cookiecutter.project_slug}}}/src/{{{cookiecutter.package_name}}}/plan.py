@@ -121,7 +121,8 @@ def choose_months(
     period = newest_ended(months, at) if asked is None else require(asked, months)
     if not has_ended(period, at):
         raise BadInput(
-            f"{period} has not ended yet, and a run judges on a whole month: ask for an earlier one."
+            f"{period} has not ended yet, and a run judges on a whole month: ask for an earlier "
+            "one."
         )
     before = [shift(period, -back) for back in range(params.window, 0, -1)]
     window = [month for month in before if month in months]
@@ -167,7 +168,8 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     if (file := Workspace(run).plan).exists():
         # Started again: all is as it was, but the data may have moved.
         plan = plan.model_copy(update={"begun": read_plan(run).begun})
-    plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
+    if folder is None:  # stages of DVC depend on nothing but what dvc.yaml names
+        plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
     write_json(file, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)

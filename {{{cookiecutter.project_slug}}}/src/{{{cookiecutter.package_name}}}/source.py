@@ -13,7 +13,6 @@ from upath import UPath
 
 from .errors import BadInput
 from .months import is_month
-from .workspace import read_parquet
 
 MONTHLY = ("flights", "weather")
 UNDATED = ("planes", "airports")
@@ -97,10 +96,11 @@ class Source:
 
         Raises:
             polars.exceptions.PolarsError: a file is not Parquet, or the files of a table differ.
+            BadInput: a file is not to be read by us.
         """
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, file in self.files(month).items():
-            parts.setdefault(table_of(name), []).append(read_parquet(file))
+            parts.setdefault(table_of(name), []).append(pl.read_parquet(self.read(file)))
         return {table: _together(table, read) for table, read in parts.items()}
 
 

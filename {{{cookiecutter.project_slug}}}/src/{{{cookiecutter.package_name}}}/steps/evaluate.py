@@ -162,8 +162,8 @@ def curves(
     came_true, predicted = calibration_curve(late, scores, n_bins=10, strategy="quantile")
     points = {
         "roc": {"false_positive_rate": false_positive, "true_positive_rate": true_positive},
-        # The last point, of no prediction at all, is not the model's.
-        "precision_recall": {"recall": recall[:-1], "precision": precision[:-1]},
+        # Where nothing late is found yet, precision is that of a handful of rows, or of none.
+        "precision_recall": {"recall": recall[recall > 0], "precision": precision[recall > 0]},
         "calibration": {"predicted": predicted, "came_true": came_true},
     }
     return {name: _thinned(pl.DataFrame(columns)) for name, columns in points.items()}

@@ -63,6 +63,7 @@ def ingest(run: Run, month: str) -> Manifest:
 
 def _count_rows(content: bytes) -> int | None:
     try:
-        return int(pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item())
+        # All of it: of a file damaged in its middle, the end still tells a row count.
+        return pl.read_parquet(io.BytesIO(content)).height
     except pl.exceptions.PolarsError:
         return None

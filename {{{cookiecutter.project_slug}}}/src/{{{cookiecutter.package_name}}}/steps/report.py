@@ -7,14 +7,14 @@ import time
 from datetime import UTC, datetime
 from importlib.resources import files
 
-import numpy as np
 import polars as pl
 from jinja2 import Environment
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.inspection import permutation_importance
+from sklearn.metrics import roc_auc_score
 
 from .. import tracking
+from ..model import probability
 from ..plan import Plan, read_plan
 from ..results import Result
 from ..workspace import (
@@ -138,7 +138,7 @@ def _plots(workspace: Workspace, plan: Plan, evaluation: Evaluation) -> dict[str
     plots[f"ROC, area {evaluation.metrics['auc']:.3f}"] = _svg(figure)
 
     figure, axes = _figure("recall", "precision")
-    late = read_parquet(workspace.scores)[LABEL].mean()
+    late = read_parquet(workspace.scores)[LABEL].to_numpy().mean()
     precision_recall = curve("precision_recall")
     axes.axhline(late, color=GREY, linestyle=":")
     axes.plot(precision_recall["recall"], precision_recall["precision"], color=BLUE)
@@ -171,21 +171,25 @@ def _plots(workspace: Workspace, plan: Plan, evaluation: Evaluation) -> dict[str
 
 
 def _importance(workspace: Workspace, plan: Plan) -> tuple[list[str], list[float]]:
-    """Return the features, and how much AUC is lost when each is shuffled; largest last."""
+    """Return the columns that matter, and how much AUC is lost when each is shuffled; largest last.
+
+    Those of the joined table, which every model takes, whatever it makes of them.
+    """
     table = read_parquet(workspace.features(plan.period))
     sample = table.sample(min(IMPORTANCE_ROWS, table.height), seed=plan.params.seed)
+    late, inputs = sample[LABEL].to_numpy(), sample.drop(LABEL)
     model = pickle.loads(workspace.model.read_bytes())  # noqa: S301 - written by this run
-    encoded = model[:-1].transform(sample.drop(LABEL))
-    loss = permutation_importance(
-        model[-1],
-        encoded,
-        sample[LABEL].to_numpy(),
-        scoring="roc_auc",
-        n_repeats=2,
-        random_state=plan.params.seed,
-    ).importances_mean
-    names, order = model[-2].get_feature_names_out(), np.argsort(loss)
-    return [str(names[i]) for i in order], [float(loss[i]) for i in order]
+
+    def auc(inputs: pl.DataFrame) -> float:
+        return float(roc_auc_score(late, probability(model, inputs)))
+
+    whole = auc(inputs)
+    losses = {
+        name: whole - auc(inputs.with_columns(pl.col(name).shuffle(seed=plan.params.seed)))
+        for name in inputs.columns
+    }
+    matter = sorted((name for name, loss in losses.items() if loss), key=losses.__getitem__)
+    return matter, [losses[name] for name in matter]
 
 
 def _draw_slices(axes: Axes, parts: list[Slice], overall: float) -> None:

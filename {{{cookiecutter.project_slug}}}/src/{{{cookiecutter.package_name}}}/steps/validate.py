@@ -64,12 +64,13 @@ def validate(run: Run) -> Quality:
     elif len(window) < FEWEST_MONTHS:
         faults = [fault for month in left_out for fault in months[month].findings]
         wrong = (
-            f"too few good months are left to train on: {len(window)}, and {FEWEST_MONTHS} are needed; "
-            f"left out: {', '.join(left_out)} ({faults[0]})"
+            f"too few good months are left to train on: {len(window)}, and {FEWEST_MONTHS} are "
+            f"needed; left out: {', '.join(left_out)} ({faults[0]})"
         )
     else:
         wrong = ""
-        notes = [f"left out of training: {', '.join(left_out)}"] * bool(left_out) + notes
+        faulty = [f"{month} ({months[month].findings[0]})" for month in left_out]
+        notes = [f"left out of training: {', '.join(faulty)}"] * bool(faulty) + notes
     quality = Quality(
         good=not wrong,
         reason="; ".join([wrong] * bool(wrong) + notes) or "no findings",
