@@ -1,1 +1,1 @@
-"""What the pipeline costs, beside what the work itself costs."""
+"""What the template costs: each file asks one question, and prints ratios from one run."""

@@ -1,0 +1,76 @@
+"""How times are taken and shown."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+TOOLS = Path(sys.executable).parent
+
+# Uncompiled imports cost ten seconds a start, and settings of the caller's are not the project's.
+LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PREFECT_", "MLFLOW_", "DVC_", "COPIER_")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that everything measured runs in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    # Beside any other work, threads that spin while they wait make training 10 times as long: for
+    # the plain script too, whose figure would flatter ours.
+    return {"OMP_WAIT_POLICY": "PASSIVE"} | kept
+
+
+def output(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
+    """Run a command in a folder and return what it printed; end here, with all of it, if it fails.
+
+    Args:
+        command: the program and its arguments.
+        folder: where it runs.
+        variables: what its environment has besides.
+    """
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment() | variables,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def seconds(command: Sequence[str | Path], folder: Path, **variables: str) -> float:
+    """Return how long a command took; it is run as by `output`."""
+    started = time.perf_counter()
+    output(command, folder, **variables)
+    return time.perf_counter() - started
+
+
+def in_turns(works: Mapping[str, Callable[[], float]], rounds: int = 3) -> dict[str, float]:
+    """Return the median seconds of each work; they take turns, so that all see the same machine."""
+    took = [{name: work() for name, work in works.items()} for _ in range(rounds)]
+    return {name: statistics.median(turn[name] for turn in took) for name in works}
+
+
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: what is measured on the left, the figures right-aligned beside it."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    print(f"\n{title}\n")
+    for row in (header, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[0] = row[0].ljust(widths[0])
+        print(f"  {'   '.join(cells)}".rstrip(), flush=True)
+
+
+def commit(folder: Path) -> None:
+    """Make a folder a git repository, all that is in it committed."""
+    git = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com")
+    output([*git, "init", "--quiet"], folder)
+    output([*git, "add", "--all"], folder)
+    output([*git, "commit", "--quiet", "--message", "All"], folder)
