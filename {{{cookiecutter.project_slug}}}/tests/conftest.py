@@ -12,11 +12,11 @@ from uuid import uuid4
 # On so few rows threads gain nothing, and they wait for each other where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import mlflow
 import polars as pl
 import pytest
 import yaml
 
+from {{{ cookiecutter.package_name }}} import tracking
 from {{{ cookiecutter.package_name }}}.params import Params, load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
 from {{{ cookiecutter.package_name }}}.steps import (
@@ -134,7 +134,7 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Project(folder).tune(train__max_iter=30)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        mlflow.MlflowClient().search_experiments()
+        tracking.client()
     return folder
 
 

@@ -8,10 +8,11 @@ own that goes away with it: the run's folder may lie anywhere, and git plays no 
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from upath import UPath
 
@@ -44,7 +45,7 @@ def save(folder: UPath, names: Iterable[str]) -> str:
 
 
 def restore(version: str, target: Path) -> None:
-    """Bring a version back as the folder `target`, which appears when it is complete and right.
+    """Bring a version back as the folder `target`, in place of what is there, once it is complete.
 
     Raises:
         BadInput: the storage lacks it, or what it has does not match the hash any more.
@@ -61,30 +62,35 @@ def restore(version: str, target: Path) -> None:
                 f"the remote `{REMOTE}` of .dvc/config, or damaged there."
             ) from error
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(root / version, part)
-        part.replace(target)
+        part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
+        try:
+            shutil.copytree(root / version, part)
+            shutil.rmtree(target, ignore_errors=True)
+            part.replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
-def prune(keep: set[str]) -> None:
-    """Remove from the storage all that no version of `keep` needs.
+def prune(keep: Mapping[str, str]) -> None:
+    """Remove from the storage all that the versions to keep do not need.
+
+    Args:
+        keep: versions, by the id of a run that needs them.
 
     Raises:
         BadInput: one of them is not in the storage; nothing is removed.
     """
-    from dvc.exceptions import DvcException
-
     with _repository() as (repo, root):
-        for version in keep:
-            _name(root, version)
-        try:
-            repo.gc(workspace=True, cloud=True, remote=REMOTE)
-        except DvcException as error:
+        stored = repo.cloud.get_remote_odb(REMOTE)
+        lacking = [run_id for run_id, kept in keep.items() if not stored.exists(f"{kept}.dir")]
+        if lacking:
             raise BadInput(
-                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks a data version "
-                "that a run needs; is it the right one?"
-            ) from error
+                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks the data of "
+                f"{', '.join(sorted(lacking))}; is it the right one?"
+            )
+        for version in set(keep.values()):
+            _name(root, version)
+        repo.gc(workspace=True, cloud=True, remote=REMOTE)
 
 
 def one_at_a_time(runs: UPath) -> AbstractContextManager[None]:
@@ -105,16 +111,27 @@ def _repository() -> "Iterator[tuple[Repo, Path]]":
     In this process, since each call of DVC's command line costs a second of imports.
     """
     from dvc.config import Config
+    from dvc.fs import RemoteMissingDepsError
     from dvc.repo import Repo
 
     for chatty in ("dvc", "dvc_data", "dvc_objects"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what it raises says it
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     remotes = Config(dvc_dir=str(Path(".dvc").absolute()))["remote"]
     if REMOTE not in remotes:
         raise BadInput(f"No remote `{REMOTE}` is in .dvc/config: add it, data versions go there.")
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         (root / ".dvc").mkdir()
-        core = {"no_scm": True, "site_cache_dir": str(root / ".dvc/site")}
-        with Repo(str(root), config={"core": core, "remote": remotes}) as repo:
-            yield repo, root
+        config = {
+            "core": {"no_scm": True, "site_cache_dir": str(root / ".dvc/site")},
+            "cache": {"type": "reflink,hardlink,copy"},
+            "remote": remotes,
+        }
+        try:
+            with Repo(str(root), config=config) as repo:
+                yield repo, root
+        except RemoteMissingDepsError as error:
+            raise BadInput(
+                f"The remote `{REMOTE}` of .dvc/config needs a package that is not installed: "
+                f"{' '.join(str(error).split())}"
+            ) from error

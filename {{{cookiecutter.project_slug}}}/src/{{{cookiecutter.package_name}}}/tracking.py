@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,15 +45,29 @@ ROLLED_BACK = "rolled_back"
 _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
 
 
+def client() -> mlflow.MlflowClient:
+    """Return what talks to the tracker; the first call makes the tables of a SQLite tracker."""
+    _make_database(mlflow.get_tracking_uri())
+    return mlflow.MlflowClient()
+
+
 @contextmanager
-def tracked(run: Run, model_name: str) -> Iterator[str]:
-    """Open the tracker's run of `run`, made on first use, and yield the tracker's id of it."""
-    _make_database()
+def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
+    """Open the tracker's run of `run`, made on first use, and yield the tracker's id of it.
+
+    Args:
+        run: the run.
+        model_name: the experiment that it is of.
+        known: the tracker's id of it, where a step has written it down; an experiment of DVC may
+            have been trained under another run's id.
+    """
+    client()
+    this = f"attributes.run_id = '{known}'" if known else f"tags.run_id = '{run.run_id}'"
     experiment = mlflow.set_experiment(model_name)
     mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
     found = mlflow.search_runs(
         [experiment.experiment_id],
-        filter_string=f"tags.run_id = '{run.run_id}'",
+        filter_string=this,
         max_results=1,
         output_format="list",
     )
@@ -123,23 +138,29 @@ def champion(model_name: str) -> Champion | None:
 
 def registered_at(model_name: str, version: str) -> datetime:
     """Return when a version was registered, in UTC."""
-    milliseconds = mlflow.MlflowClient().get_model_version(model_name, version).creation_timestamp
+    milliseconds = client().get_model_version(model_name, version).creation_timestamp
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def register(model_uri: str, model_name: str, tags: dict[str, str]) -> Champion:
     """Return the version of a logged model, registered on first use, with `tags` on it."""
-    client = mlflow.MlflowClient()
-    for registered in client.search_model_versions(f"name = '{model_name}'"):
+    for registered in client().search_model_versions(f"name = '{model_name}'"):
         if registered.tags.get("run_id") == tags["run_id"]:
             return _described(registered)
     return _described(mlflow.register_model(model_uri, model_name, tags=tags))
 
 
-def data_versions(model_name: str) -> dict[str, str]:
-    """Return the data that the registered versions of a model were trained on, by run id."""
-    versions = mlflow.MlflowClient().search_model_versions(f"name = '{model_name}'")
-    return {v.tags["run_id"]: v.tags["data_version"] for v in versions if "run_id" in v.tags}
+def data_versions() -> dict[str, str]:
+    """Return the data that the registered versions of all models were trained on, by run id."""
+    found: dict[str, str] = {}
+    page = None
+    while page != "":
+        versions = client().search_model_versions(page_token=page)
+        for tags in (registered.tags for registered in versions):
+            if "run_id" in tags and "data_version" in tags:
+                found[tags["run_id"]] = tags["data_version"]
+        page = versions.token or ""
+    return found
 
 
 def load_model(model_name: str, version: str) -> Any:
@@ -149,11 +170,10 @@ def load_model(model_name: str, version: str) -> Any:
 
 def promote(model_name: str, version: str) -> None:
     """Make `version` the champion, and the champion before it the previous one."""
-    client = mlflow.MlflowClient()
     before = _aliased(model_name, "champion")
     if before is not None and before.version != version:
-        client.set_registered_model_alias(model_name, "previous", before.version)
-    client.set_registered_model_alias(model_name, "champion", version)
+        client().set_registered_model_alias(model_name, "previous", before.version)
+    client().set_registered_model_alias(model_name, "champion", version)
 
 
 def rollback(model_name: str) -> tuple[Champion, Champion]:
@@ -167,22 +187,22 @@ def rollback(model_name: str) -> tuple[Champion, Champion]:
     before, after = _aliased(model_name, "champion"), _aliased(model_name, "previous")
     if before is None or after is None or before.version == after.version:
         raise BadInput(f"No version was champion before this one: {model_name} cannot roll back.")
-    client = mlflow.MlflowClient()
-    client.set_model_version_tag(model_name, before.version, ROLLED_BACK, "true")
+    client().set_model_version_tag(model_name, before.version, ROLLED_BACK, "true")
     promote(model_name, after.version)
     if ROLLED_BACK in after.tags:
-        client.delete_model_version_tag(model_name, after.version, ROLLED_BACK)
+        client().delete_model_version_tag(model_name, after.version, ROLLED_BACK)
     return _described(before), _described(after)
 
 
 def was_rolled_back(model_name: str, version: str) -> bool:
     """Tell whether `rollback` took this version back."""
-    return ROLLED_BACK in mlflow.MlflowClient().get_model_version(model_name, version).tags
+    return ROLLED_BACK in client().get_model_version(model_name, version).tags
 
 
-def _make_database() -> None:
+@cache
+def _make_database(uri: str) -> None:
     """Make the tables of a SQLite tracker; two processes that do so at once hinder each other."""
-    address = urlsplit(mlflow.get_tracking_uri())
+    address = urlsplit(uri)
     if address.scheme == "sqlite":
         lock = UPath(f"{address.path.removeprefix('/')}.lock")
         with locked(lock, "the tracker is being set up by another process; waiting"):
@@ -191,7 +211,7 @@ def _make_database() -> None:
 
 def _aliased(model_name: str, alias: str) -> ModelVersion | None:
     try:
-        return mlflow.MlflowClient().get_model_version_by_alias(model_name, alias)
+        return client().get_model_version_by_alias(model_name, alias)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None  # no such model, or no such alias yet
