@@ -161,14 +161,17 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     # When it is done, and where data and results lie, does not change what the work is.
     where = {"source", "runs", "predictions", "experiment"}
     what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": where})
+    if folder is not None:  # nor is an experiment the run of the same work
+        what["folder"] = folder
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     run_id = f"{period}-{digest[:8]}"
     place = UPath(params.runs) / run_id if folder is None else UPath(folder)
     run = Run(run_id=run_id, period=period, folder=str(place.absolute()))
-    if (file := Workspace(run).plan).exists():
-        # Started again: all is as it was, but the data may have moved.
-        plan = plan.model_copy(update={"begun": read_plan(run).begun})
+    file = Workspace(run).plan
     if folder is None:  # stages of DVC depend on nothing but what dvc.yaml names
+        if file.exists():
+            # Started again: all is as it was, but the data may have moved.
+            plan = plan.model_copy(update={"begun": read_json(file, Used).begun})
         plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
     write_json(file, plan)
     for note in plan.notes:

@@ -27,6 +27,7 @@ from ..results import Champion
 from ..workspace import (
     Run,
     Workspace,
+    read_json,
     read_parquet,
     timed,
     write,
@@ -34,6 +35,7 @@ from ..workspace import (
     write_parquet,
 )
 from .features import LABEL
+from .train import Training
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def evaluate(run: Run) -> Evaluation:
         rows=table.height,
         slices=[part for by in SLICES for part in slices(scored, by)],
     )
-    with tracking.tracked(run, name):
+    with tracking.tracked(run, name, read_json(workspace.training, Training).tracker_id):
         tracking.log_metrics(metrics)
         tracking.log_metrics(champion_metrics or {}, prefix="champion_")
     write_parquet(workspace.scores, scored)
