@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from ..contract import OUTCOME, Finding, find_faults, find_one_sided
 from ..plan import FEWEST_MONTHS, read_plan
-from ..source import MONTHLY, Source, table_of
+from ..source import MONTHLY, UNDATED, Source, table_of
 from ..workspace import (
     Run,
     Workspace,
@@ -50,7 +50,10 @@ def validate(run: Run) -> Quality:
     to train on.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    months = {month: _judge(workspace, month, plan.params.late_minutes) for month in plan.months}
+    undated: dict[str, list[Finding]] = {}
+    months = {
+        month: _judge(workspace, month, plan.params.late_minutes, undated) for month in plan.months
+    }
     for month, judged in months.items():
         log.info("validate %s: %d flights, %d cancelled", month, judged.rows, judged.cancelled)
         for finding in judged.findings:
@@ -83,7 +86,10 @@ def validate(run: Run) -> Quality:
     return quality
 
 
-def _judge(workspace: Workspace, month: str, late_minutes: int) -> MonthQuality:
+def _judge(
+    workspace: Workspace, month: str, late_minutes: int, undated: dict[str, list[Finding]]
+) -> MonthQuality:
+    """Judge a month; `undated` keeps what was found of tables that all months share."""
     manifest = read_json(workspace.manifest(month), Manifest)
     findings = [
         Finding(table=table_of(name), column=None, message=f"{name} is not readable as Parquet")
@@ -99,5 +105,10 @@ def _judge(workspace: Workspace, month: str, late_minutes: int) -> MonthQuality:
         return MonthQuality(rows=0, cancelled=0, findings=[differing])
     flights = tables.get(MONTHLY[0], pl.DataFrame())
     cancelled = flights[OUTCOME].null_count() if OUTCOME in flights.columns else 0
-    findings = find_faults(tables, month) or find_one_sided(flights, late_minutes)
+    for name in UNDATED:
+        if name not in undated:
+            undated[name] = find_faults(tables, month, names=[name])
+    findings = find_faults(tables, month, names=MONTHLY)
+    findings += [finding for name in UNDATED for finding in undated[name]]
+    findings = findings or find_one_sided(flights, late_minutes)
     return MonthQuality(rows=flights.height, cancelled=cancelled, findings=findings)
