@@ -44,8 +44,12 @@ def test_the_installed_versions_are_older_than_the_date(project: Project) -> Non
     assert usable - {"my_pipeline"} <= refused
 
 
-def test_its_own_tests_pass(project: Project) -> None:
-    said = project.make("test")
+def test_its_own_tests_pass(project: Project, shell: Shell) -> None:
+    """Root gives up its power over files: some tests are of folders that may not be looked into."""
+    powers = "-dac_override,-dac_read_search"
+    as_anyone = ["setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}"]
+    command = [*(as_anyone if os.geteuid() == 0 else []), "make", "test"]
+    said = shell(*command, cwd=project.folder).stdout
     assert " passed" in said
     assert " skipped" not in said
 

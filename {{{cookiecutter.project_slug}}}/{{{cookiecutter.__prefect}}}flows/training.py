@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefect import flow, get_client, runtime, tags, task, unmapped
+from prefect import flow, get_client, runtime, task, unmapped
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
@@ -16,6 +16,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 
+from {{{ cookiecutter.package_name }}} import preload
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run, read_plan
@@ -165,14 +166,15 @@ def training(period: str | None = None) -> Result:
     planned = plan(period, runtime.flow_run.scheduled_start_time or datetime.now(UTC))
     run = Run.model_validate_json(planned)
     with get_client(sync_client=True) as client:
-        client.update_flow_run(runtime.flow_run.id, name=run.run_id)
+        # The flow run alone is tagged: for each tag of a task, Prefect asks its server for a slot.
+        marks = {*runtime.flow_run.tags, run.period}
+        client.update_flow_run(runtime.flow_run.id, name=run.run_id, tags=marks)
     with alone(run):
         if done := finished(run):
             result = done if period else nothing_new(done)
         else:
             try:
-                with tags(run.period):
-                    result = work(run)
+                result = work(run)
             except Exception as error:
                 write_failed(run, ORCHESTRATOR, error)
                 raise
@@ -183,6 +185,7 @@ def training(period: str | None = None) -> Result:
 
 def work(run: Run) -> Result:
     """Run the graph."""
+    preload.wait()
     ingested = ingest.map(unmapped(run), read_plan(run).months)
     ingested.result()  # raises what failed
     quality = validate(run, wait_for=ingested)

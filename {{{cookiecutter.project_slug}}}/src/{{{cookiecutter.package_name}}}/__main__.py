@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from . import preload
 from .errors import BadInput
 from .params import load_params
 from .results import Result, history
@@ -37,6 +38,7 @@ def run(period: Period = None) -> None:
     choose_months(load_params(), period, at=datetime.now(UTC))  # refuse before a server starts
     from {{{ cookiecutter.__adapter }}} import training
 
+    preload.begin()
     end_with(lambda: [training(period)])
 
 
@@ -51,6 +53,7 @@ def backfill(
     plan_backfill(load_params(), first, last)
     from {{{ cookiecutter.__adapter }}} import backfill
 
+    preload.begin()
     end_with(lambda: backfill(first, last))
 
 
@@ -74,10 +77,11 @@ def restore(version: Annotated[str, typer.Argument(help="A run, or a data versio
 
 @app.command()
 def prune() -> None:
-    """Remove the data that no kept run needs: one with its folder, or a registered version."""
+    """Remove the data of all runs but those with a folder or a registered version."""
     from .retention import prune
 
-    typer.echo(f"{len(prune(load_params()))} data versions stay.")
+    kept = prune(load_params())
+    typer.echo(f"Kept the data of {', '.join(kept)}; removed all others.")
 
 
 @app.command()
