@@ -1,15 +1,18 @@
 """The data work of a run, by the steps of the project: ingest, validate and features.
 
 Run with the environment and in the folder of a rendered project:
-`python data_steps.py SOURCE RUNS`. Months go one after the other. Prints seconds by step and the
-peak of memory in MB, as JSON.
+`python data_steps.py SOURCE RUNS`. As many months go at once as in a run. Prints seconds by step and
+the peak of memory in MB, as JSON.
 """
 
 import json
 import resource
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from my_pipeline.params import load_params
 from my_pipeline.plan import plan_run, read_plan
@@ -17,7 +20,9 @@ from my_pipeline.source import Source
 from my_pipeline.steps.features import features
 from my_pipeline.steps.ingest import ingest
 from my_pipeline.steps.validate import validate
+from my_pipeline.workspace import Run
 
+AT_ONCE = 4  # the workers of the flow's task runner
 END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)  # the repeated years lie ahead, and must have ended
 
 
@@ -33,18 +38,23 @@ def main(source: str, runs: str) -> None:
         nonlocal at
         took[step], at = time.perf_counter() - at, time.perf_counter()
 
-    for month in read_plan(run).months:
-        ingest(run, month)
+    by_month(ingest, run, read_plan(run).months)
     ended("ingest")
     quality = validate(run)
     if not quality.good or len(quality.window) != len(months) - 1:
         sys.exit(f"The repeated months break the contract: {quality.reason}")
     ended("validate")
-    for month in [*quality.window, run.period]:
-        features(run, month)
+    by_month(features, run, [*quality.window, run.period])
     ended("features")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": took, "peak": peak}))
+
+
+def by_month(step: Callable[[Run, str], object], run: Run, months: list[str]) -> None:
+    """Map a step over months, as the flow does."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(partial(step, run), months):
+            pass
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 import pytest
 
@@ -17,6 +16,7 @@ from {{{ cookiecutter.package_name }}}.contract import (
     FLIGHT_KEY,
     WEATHER_KEY,
     Finding,
+    Rule,
     find_faults,
 )
 from {{{ cookiecutter.package_name }}}.source import Source
@@ -25,10 +25,10 @@ MONTH = "2013-06"
 SCHEMAS = {name: schema(MONTH) for name, schema in CONTRACT.items()}
 COLUMNS = [(name, column) for name, schema in SCHEMAS.items() for column in schema.columns]
 RULES = [
-    pytest.param(table, column, rule, id=f"{table}.{column}-{rule.statistics['what']}")
+    pytest.param(table, column, rule, id=f"{table}.{column}-{rule.what}")
     for table, column in COLUMNS
-    for rule in SCHEMAS[table].columns[column].checks
-    if rule.statistics["what"] != "missing"
+    for rule in SCHEMAS[table].columns[column].metadata["rules"]
+    if rule.what != "missing"
 ]
 
 Tables = dict[str, pl.DataFrame]
@@ -60,9 +60,9 @@ def one_too_many(rows: pl.DataFrame, share: float) -> int:
 
 def allowed_missing(table: str, column: str) -> float:
     (share,) = [
-        rule.statistics["share"]
-        for rule in SCHEMAS[table].columns[column].checks
-        if rule.statistics["what"] == "missing"
+        rule.allowed
+        for rule in SCHEMAS[table].columns[column].metadata["rules"]
+        if rule.what == "missing"
     ]
     return float(share)
 
@@ -145,14 +145,13 @@ def test_as_many_missing_as_allowed(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize(("table", "column", "rule"), RULES)
-def test_values_that_break_a_rule(tables: Tables, table: str, column: str, rule: pa.Check) -> None:
-    rows, broken = tables[table], rule.statistics or {}
-    what, allowed = broken["what"], broken["share"]
-    count = one_too_many(rows, allowed)
-    for value in violations(column, what):
+def test_values_that_break_a_rule(tables: Tables, table: str, column: str, rule: Rule) -> None:
+    rows = tables[table]
+    count = one_too_many(rows, rule.allowed)
+    for value in violations(column, rule.what):
         findings = found(tables, **{table: replaced(rows, column, value, count)})
         many = told(count, rows[column].count())
-        assert f"{table}.{column}: {many} are {what}, {allowance(allowed)}" in findings
+        assert f"{table}.{column}: {many} are {rule.what}, {allowance(rule.allowed)}" in findings
         # With an hour of another month, the columns that tell of the same hour differ from it.
         assert len(findings) == 1 or (table, column) == ("flights", "time_hour")
 

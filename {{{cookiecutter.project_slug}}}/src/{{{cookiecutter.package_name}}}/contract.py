@@ -1,17 +1,23 @@
 """What good data is: the columns, types and limits that every month is held against.
 
-Written with Pandera. Real data are never spotless, so each rule allows a share of exceptions; the
-shares below are those of the sample's year, with room.
+Columns, types, keys and the number of rows are Pandera's. Real data are never spotless, so a rule
+for the values of a column allows a share of exceptions, which Pandera's checks do not know; those
+of a table are held against it in one pass. The shares below are those of the sample's year, with
+room.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 from pandera.config import ValidationDepth, config_context
 from pydantic import BaseModel
+
+from .months import shift
 
 LOCAL_TIME = "America/New_York"
 UTC_TIME = pl.Datetime("us", "UTC")
@@ -42,40 +48,48 @@ class Finding(BaseModel):
         return f"{self.table}{f'.{self.column}' if self.column else ''}: {self.message}"
 
 
-def at_most(share: float, violation: Callable[[pl.Expr], pl.Expr], what: str) -> pa.Check:
-    """Return the rule that `violation` holds for at most `share` of a column's rows."""
+@dataclass(frozen=True)
+class Rule:
+    """Of a column's values, at most the share `allowed` may be `what`."""
 
-    def holds(data: PolarsData) -> pl.LazyFrame:
-        broken = violation(pl.col(data.key)).mean().fill_null(0.0)
-        return data.lazyframe.select(broken <= share)
-
-    return pa.Check(
-        holds, statistics={"share": share, "violation": violation, "what": what}, ignore_na=False
-    )
+    allowed: float
+    violation: Callable[[pl.Expr], pl.Expr]
+    """Takes the column; is true where a value breaks the rule, missing where there is none."""
+    what: str
 
 
-def column(dtype: Any, *rules: pa.Check, missing: float = 0.05) -> pa.Column:
+def at_most(share: float, violation: Callable[[pl.Expr], pl.Expr], what: str) -> Rule:
+    """Return the rule that `violation` holds for at most `share` of a column's values."""
+    return Rule(share, violation, what)
+
+
+def column(dtype: Any, *rules: Rule, missing: float = 0.05) -> pa.Column:
     """Return the contract of a column of which at most the share `missing` is missing."""
-    return pa.Column(dtype, [at_most(missing, pl.Expr.is_null, "missing"), *rules], nullable=True)
+    present = at_most(missing, pl.Expr.is_null, "missing")
+    return pa.Column(dtype, nullable=True, metadata={"rules": [present, *rules]})
 
 
-def within(low: float, high: float, exceptions: float = 0.001) -> pa.Check:
+def within(low: float, high: float, exceptions: float = 0.001) -> Rule:
     """Return the rule that values lie between `low` and `high`, both included."""
     return at_most(
         exceptions, lambda values: ~values.is_between(low, high), f"outside {low:g} to {high:g}"
     )
 
 
-def belongs_to(month: str) -> pa.Check:
+def belongs_to(month: str) -> Rule:
     """Return the rule that hours lie in `month`, by New York's clocks."""
+    start, end = (
+        datetime(int(first[:4]), int(first[5:]), 1, tzinfo=ZoneInfo(LOCAL_TIME)).astimezone(UTC)
+        for first in (month, shift(month, 1))
+    )
+    return at_most(
+        0.0,
+        lambda hours: ~hours.is_between(start, end, closed="left"),
+        f"outside {month} by New York's clocks",
+    )
 
-    def elsewhere(hours: pl.Expr) -> pl.Expr:
-        return hours.dt.convert_time_zone(LOCAL_TIME).dt.strftime("%Y-%m") != month
 
-    return at_most(0.0, elsewhere, f"outside {month} by New York's clocks")
-
-
-def on_the_clock(part: str) -> pa.Check:
+def on_the_clock(part: str) -> Rule:
     """Return the rule that a column is the `part` of `time_hour`, by New York's clocks."""
 
     def another(values: pl.Expr) -> pl.Expr:
@@ -209,14 +223,7 @@ def find_faults(
         if name not in tables:
             findings.append(Finding(table=name, column=None, message="no file was delivered"))
             continue
-        # First the columns and their types: the rules hold for columns that are as they should be.
-        for depth in (ValidationDepth.SCHEMA_ONLY, ValidationDepth.DATA_ONLY):
-            try:
-                with config_context(validation_depth=depth):
-                    contract.validate(tables[name], lazy=True)
-            except pa.errors.SchemaErrors as errors:
-                findings += [_describe(error, name, tables[name]) for error in errors.schema_errors]
-                break
+        findings += _find_faults(contract, tables[name])
     return findings
 
 
@@ -235,6 +242,49 @@ def find_one_sided(flights: pl.DataFrame, minutes: int) -> list[Finding]:
     return [Finding(table="flights", column=OUTCOME, message=message)]
 
 
+def _find_faults(contract: pa.DataFrameSchema, rows: pl.DataFrame) -> list[Finding]:
+    """Hold one table against its contract: first columns and types, on which all else relies."""
+    return _ask_pandera(contract, rows, ValidationDepth.SCHEMA_ONLY) or [
+        *_broken_rules(contract, rows),
+        *_ask_pandera(contract, rows, ValidationDepth.DATA_ONLY),
+    ]
+
+
+def _ask_pandera(
+    contract: pa.DataFrameSchema, rows: pl.DataFrame, depth: ValidationDepth
+) -> list[Finding]:
+    try:
+        with config_context(validation_depth=depth):
+            contract.validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        return [_describe(error, str(contract.name), rows) for error in errors.schema_errors]
+    return []
+
+
+def _broken_rules(contract: pa.DataFrameSchema, rows: pl.DataFrame) -> list[Finding]:
+    """Hold the values of all columns against their rules."""
+    rules: list[tuple[str, Rule]] = [
+        (name, rule)
+        for name, column in contract.columns.items()
+        for rule in (column.metadata or {}).get("rules", [])
+    ]
+    broken = rows.select(
+        rule.violation(pl.col(name)).alias(str(number)) for number, (name, rule) in enumerate(rules)
+    )
+    shares = broken.mean().row(0)
+    findings = []
+    for number, (name, rule) in enumerate(rules):
+        share = shares[number] or 0.0  # None where there is no value
+        if share > rule.allowed:
+            values = broken.to_series(number)
+            # Of a few among many thousands, say how many: 0.0% is not what is wrong.
+            many = f"{share:.1%}" if share >= 0.001 else f"{values.sum():,} of {values.count():,}"
+            allowed = f"{rule.allowed:.1%}" if rule.allowed else "none"
+            message = f"{many} are {rule.what}, {allowed} allowed"
+            findings.append(Finding(table=str(contract.name), column=name, message=message))
+    return findings
+
+
 def _describe(error: pa.errors.SchemaError, name: str, rows: pl.DataFrame) -> Finding:
     """Put what Pandera found into words that an operator understands."""
     reason, check = error.reason_code, error.check
@@ -251,13 +301,6 @@ def _describe(error: pa.errors.SchemaError, name: str, rows: pl.DataFrame) -> Fi
         message = f"{repeated:,} rows repeat the {', '.join(key)} of another"
     elif "fewest" in statistics:
         message = f"{rows.height:,} rows, at least {statistics['fewest']:,} are expected"
-    elif "share" in statistics:
-        broken = rows.select(statistics["violation"](pl.col(str(about)))).to_series()
-        share, count = float(cast("float", broken.mean())), broken.sum()
-        # Of a few among many thousands, say how many: 0.0% is not what is wrong.
-        many = f"{share:.1%}" if share >= 0.001 else f"{count:,} of {broken.count():,}"
-        allowed = f"{statistics['share']:.1%}" if statistics["share"] else "none"
-        message = f"{many} are {statistics['what']}, {allowed} allowed"
     else:
         message = " ".join(str(error).split())
     return Finding(table=name, column=None if about == name else about, message=message)

@@ -7,6 +7,7 @@
 """
 
 import hashlib
+from collections.abc import Collection
 
 import polars as pl
 from upath import UPath
@@ -91,8 +92,10 @@ class Source:
     def _closed(self, error: Exception) -> BadInput:
         return BadInput(f"The source {self.address} cannot be read: {error}.")
 
-    def tables(self, month: str) -> dict[str, pl.DataFrame]:
-        """Return the tables of a month by name; one without files is missing.
+    def tables(
+        self, month: str, names: Collection[str] = MONTHLY + UNDATED
+    ) -> dict[str, pl.DataFrame]:
+        """Return the tables of a month by name, those of `names`; one without files is missing.
 
         Raises:
             polars.exceptions.PolarsError: a file is not Parquet, or the files of a table differ.
@@ -100,7 +103,8 @@ class Source:
         """
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, file in self.files(month).items():
-            parts.setdefault(table_of(name), []).append(pl.read_parquet(self.read(file)))
+            if (table := table_of(name)) in names:
+                parts.setdefault(table, []).append(pl.read_parquet(self.read(file)))
         return {table: _together(table, read) for table, read in parts.items()}
 
 

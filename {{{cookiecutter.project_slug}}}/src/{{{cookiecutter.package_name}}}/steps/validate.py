@@ -1,6 +1,8 @@
 """Hold what was ingested against the data contract, and say whether the run may go on."""
 
 import logging
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 from pydantic import BaseModel
@@ -18,6 +20,8 @@ from ..workspace import (
 from .ingest import Manifest
 
 log = logging.getLogger(__name__)
+
+MONTHS_AT_ONCE = 4
 
 
 class MonthQuality(BaseModel):
@@ -50,10 +54,13 @@ def validate(run: Run) -> Quality:
     to train on.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    undated: dict[str, list[Finding]] = {}
-    months = {
-        month: _judge(workspace, month, plan.params.late_minutes, undated) for month in plan.months
-    }
+    _, undated = _look_at(workspace, plan.period, UNDATED)  # the same files in all months
+
+    def judge(month: str) -> MonthQuality:
+        return _judge(workspace, month, undated, plan.params.late_minutes)
+
+    with ThreadPoolExecutor(MONTHS_AT_ONCE) as pool:
+        months = dict(zip(plan.months, pool.map(judge, plan.months), strict=True))
     for month, judged in months.items():
         log.info("validate %s: %d flights, %d cancelled", month, judged.rows, judged.cancelled)
         for finding in judged.findings:
@@ -87,28 +94,31 @@ def validate(run: Run) -> Quality:
 
 
 def _judge(
-    workspace: Workspace, month: str, late_minutes: int, undated: dict[str, list[Finding]]
+    workspace: Workspace, month: str, undated: list[Finding], late_minutes: int
 ) -> MonthQuality:
-    """Judge a month; `undated` keeps what was found of tables that all months share."""
+    """Judge a month; `undated` is what was found in the tables that all months share."""
     manifest = read_json(workspace.manifest(month), Manifest)
-    findings = [
+    unreadable = [
         Finding(table=table_of(name), column=None, message=f"{name} is not readable as Parquet")
         for name, file in manifest.files.items()
         if file.rows is None
     ]
-    if findings:
-        return MonthQuality(rows=0, cancelled=0, findings=findings)
-    try:
-        tables = Source(str(workspace.raw)).tables(month)
-    except pl.exceptions.PolarsError as error:
-        differing = Finding(table="files", column=None, message=str(error).splitlines()[0])
-        return MonthQuality(rows=0, cancelled=0, findings=[differing])
+    if unreadable:
+        return MonthQuality(rows=0, cancelled=0, findings=unreadable)
+    tables, findings = _look_at(workspace, month, MONTHLY)
     flights = tables.get(MONTHLY[0], pl.DataFrame())
     cancelled = flights[OUTCOME].null_count() if OUTCOME in flights.columns else 0
-    for name in UNDATED:
-        if name not in undated:
-            undated[name] = find_faults(tables, month, names=[name])
-    findings = find_faults(tables, month, names=MONTHLY)
-    findings += [finding for name in UNDATED for finding in undated[name]]
-    findings = findings or find_one_sided(flights, late_minutes)
+    findings = findings + undated or find_one_sided(flights, late_minutes)
     return MonthQuality(rows=flights.height, cancelled=cancelled, findings=findings)
+
+
+def _look_at(
+    workspace: Workspace, month: str, names: Collection[str]
+) -> tuple[dict[str, pl.DataFrame], list[Finding]]:
+    """Return tables of a month, and what is wrong with them."""
+    try:
+        tables = Source(str(workspace.raw)).tables(month, names)
+    except pl.exceptions.PolarsError as error:
+        differing = Finding(table="files", column=None, message=str(error).splitlines()[0])
+        return {}, [differing]
+    return tables, find_faults(tables, month, names=names)
