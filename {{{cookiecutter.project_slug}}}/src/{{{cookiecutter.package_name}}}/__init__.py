@@ -6,6 +6,7 @@ import os
 # The steps say at this level what they read, wrote and decided.
 logging.getLogger(__name__).setLevel(logging.INFO)
 
-# Threads of scikit-learn's that wait for each other spin by default; where several processes share
-# the cores, a fit then takes ten times as long. It is read when the library is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads of scikit-learn's spin while they wait for each other, by default for ever so long: where
+# several processes share the cores, a fit then takes ten times as long. A little is enough. It is
+# read when the library is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "500")

@@ -1,6 +1,6 @@
-"""Import what the steps need while the orchestrator starts: it keeps one core busy for seconds.
+"""Get ready what the steps need while the orchestrator starts: it keeps one core busy for seconds.
 
-Only a saving of time: a step imports what is not there yet by itself.
+Only a saving of time: a step imports, and makes, what is not there yet by itself.
 """
 
 import pkgutil
@@ -21,11 +21,12 @@ def begin() -> Thread:
 
 
 def wait() -> None:
-    """Return when all is imported: two threads that import at once may get in each other's way."""
+    """Return when all is ready: two threads that import at once may get in each other's way."""
     begin().join()
 
 
 def _load() -> None:
-    for module in pkgutil.iter_modules(steps.__path__):
-        with suppress(Exception):  # the step that needs it will fail with it, and say so
+    with suppress(Exception):  # the step that needs it will fail with it, and say so
+        for module in pkgutil.iter_modules(steps.__path__):
             import_module(f"{steps.__name__}.{module.name}")
+        import_module(".tracking", __package__).client()
