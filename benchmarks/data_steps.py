@@ -1,8 +1,8 @@
 """The data work of a run, by the steps of the project: ingest, validate and features.
 
 Run with the environment and in the folder of a rendered project:
-`python data_steps.py SOURCE RUNS`. As many months go at once as in a run. Prints seconds by step and
-the peak of memory in MB, as JSON.
+`python data_steps.py SOURCE RUNS`. As many months go at once as in a run. Prints seconds by step
+and the peak of memory in MB, as JSON.
 """
 
 import json

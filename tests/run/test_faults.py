@@ -81,9 +81,7 @@ def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def versions(project: Project) -> list[str]:
     """Return the runs of the registered versions."""
-    listing = (
-        "from my_pipeline import tracking; print(*tracking.data_versions('my-pipeline'), sep='\\n')"
-    )
+    listing = "from my_pipeline import tracking; print(*tracking.data_versions(), sep='\\n')"
     python = project.folder / ".venv/bin/python"
     return project.shell(python, "-c", listing, cwd=project.folder).stdout.split()
 
