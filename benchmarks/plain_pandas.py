@@ -85,7 +85,7 @@ def copy(source: Path, target: Path, month: str) -> None:
         for file in (folder if folder.exists() else source / table).glob("*.parquet"):
             content = file.read_bytes()
             copied = target / "raw" / month / table / file.name
-            copied.parent.mkdir(parents=True)
+            copied.parent.mkdir(parents=True, exist_ok=True)
             copied.write_bytes(content)
             noted[f"{table}/{file.name}"] = hashlib.sha256(content).hexdigest()
     (target / "raw" / month / "checksums.json").write_text(json.dumps(noted))
@@ -125,12 +125,12 @@ def faults(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
                 if (outside.groupby(by).mean() > 0.001).any():
                     yield f"{name}.{column}: too many are out of range"
         if "time_hour" in RULES[name]:
-            local = table["time_hour"].dt.tz_convert(NEW_YORK)
-            if (local.dt.year * 100 + local.dt.month != by.str.replace("-", "").astype(int)).any():
+            local = table["time_hour"].dt.tz_convert(NEW_YORK).dt
+            if (local.year * 100 + local.month != by.str.replace("-", "").astype(int)).any():
                 yield f"{name}.time_hour: of another month"
-            clock = local.dt.hour != table["hour"]
-            if name == "flights" and (clock.groupby(by).mean() > 0.001).any():
-                yield f"{name}.time_hour: not the hour of `hour`"
+            for part in ("year", "month", "day", "hour") if name == "flights" else ():
+                if (getattr(local, part) != table[part]).any():
+                    yield f"{name}.{part}: not that of time_hour"
     if not tables["flights"]["origin"].isin(["EWR", "JFK", "LGA"]).all():
         yield "flights.origin: not EWR, JFK or LGA"
 

@@ -129,9 +129,10 @@ def show_steps(measured: list[Measured], imported: dict[str, float]) -> None:
         )
         part = "imports" if step == BEFORE else COUNTERPARTS.get(step)
         plain = statistics.median(turn.parts[part] for turn in measured) if part else 0.0
-        works, plains = works + work, plains + plain
+        if step in COUNTERPARTS:
+            works, plains = works + work, plains + plain
         figures = (before, imported.get(step, 0.0), work, plain)
         rows.append([step, *(f"{figure:.2f}" for figure in figures), "", ""])
-    total = ["steps", "", "", f"{works:.2f}", f"{plains:.2f}", f"{works / plains:.2f} x", "< 1"]
+    total = ["both do", "", "", f"{works:.2f}", f"{plains:.2f}", f"{works / plains:.2f} x", "< 1"]
     header = ["step", "before it", "of it imports", "its work", "plain script", "ratio", "aim"]
     show("Where a run on a used state spends its seconds", header, [*rows, total])

@@ -1,6 +1,8 @@
 """The data of a run come back as they were, and only what nobody needs is removed."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,8 +74,12 @@ def test_other_data_are_another_version(project: Project) -> None:
     assert version_of(project.work("2013-06", last="version")) != version_of(first)
 
 
-def test_damage_in_the_storage_is_noticed(project: Project) -> None:
+@pytest.mark.parametrize("verify", [True, False])
+def test_damage_in_the_storage_is_noticed(project: Project, verify: bool) -> None:
     run = project.work("2013-06", last="version")
+    config = project.folder / ".dvc/config"
+    if not verify:  # as `dvc remote add --force` leaves it
+        config.write_text(config.read_text().replace("verify = true\n", ""))
     largest = max(stored(project), key=lambda file: file.stat().st_size)
     largest.chmod(0o644)
     largest.write_bytes(largest.read_bytes()[::-1])
@@ -89,9 +95,8 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
     shutil.rmtree(april)  # its version is registered, and the champion
     shutil.rmtree(june.folder)
     params = released.params
-    assert set(kept(params)) == {april.name, may.run_id}
     before = len(stored(released))
-    assert len(prune(params)) == 2
+    assert prune(params) == sorted(kept(params)) == [april.name, may.run_id]
     assert len(stored(released)) < before
     for run_id in (april.name, may.run_id):
         assert restore(params, run_id).is_dir()
@@ -99,13 +104,57 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
         restore(params, june.run_id)
 
 
-def test_prune_removes_nothing_where_the_storage_is_not_the_right_one(project: Project) -> None:
-    run = project.work("2013-06", last="version")
+def wrong_storage(project: Project) -> None:
     shutil.rmtree(project.folder / "data/remote/snapshots")
-    other = snapshots.save(Workspace(run).folder, ["plan.json"])
-    with pytest.raises(BadInput, match="Nothing is removed"):
+
+
+def no_run(project: Project) -> None:
+    """Nor is an experiment one: it may be all that a fresh clone has."""
+    shutil.rmtree(project.folder / "runs")
+    experiment = project.folder / "experiment/version.json"
+    experiment.parent.mkdir()
+    experiment.write_text(json.dumps({"data_version": "0" * 32}))
+
+
+def damaged_list(project: Project) -> None:
+    (listing,) = (file for file in stored(project) if file.suffix == ".dir")
+    listing.chmod(0o644)
+    listing.write_bytes(listing.read_bytes()[:-9])
+
+
+def shared_storage(project: Project) -> None:
+    config = project.folder / ".dvc/config"
+    config.write_text(config.read_text().replace("../data/remote/snapshots", "http://127.0.0.1:9/"))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (wrong_storage, "lacks the data of 2013-06-"),
+        (no_run, "neither runs nor the registry at sqlite:///.*mlflow.db has a run"),
+        (damaged_list, "or has them damaged"),
+        (shared_storage, "others may keep data there"),
+    ],
+)
+def test_prune_removes_nothing_where_it_may_be_needed(
+    project: Project, change: Callable[[Project], None], why: str
+) -> None:
+    project.work("2013-06", last="version")
+    change(project)
+    other = project.folder / "data/remote/snapshots/files/md5/00/other"
+    other.parent.mkdir(parents=True)
+    other.write_text("somebody's")
+    before = stored(project)
+    with pytest.raises(BadInput, match=f"Nothing is removed: .*{why}"):
         prune(project.params)
-    snapshots.restore(other, project.folder / "other")
+    assert stored(project) == before
+
+
+def test_what_a_killed_process_left_is_cleared_away(project: Project) -> None:
+    left = project.folder / ".dvc/tmp/snapshots/tmp01234567"
+    (left / "data").mkdir(parents=True)
+    project.work("2013-06", last="version")
+    assert [file.name for file in left.parent.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("asked", ["2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])

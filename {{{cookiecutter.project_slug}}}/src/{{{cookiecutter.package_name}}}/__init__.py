@@ -6,7 +6,7 @@ import os
 # The steps say at this level what they read, wrote and decided.
 logging.getLogger(__name__).setLevel(logging.INFO)
 
-# Threads of scikit-learn's spin while they wait for each other, by default for ever so long: where
-# several processes share the cores, a fit then takes ten times as long. A little is enough. It is
-# read when the library is loaded.
+# Threads of scikit-learn's fit spin while they wait for each other, with GNU's OpenMP for ever so
+# long: where several processes share the cores, a fit then takes ten times as long. A little is
+# enough. It is read when the library is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "500")

@@ -76,12 +76,19 @@ def restore(version: Annotated[str, typer.Argument(help="A run, or a data versio
 
 
 @app.command()
-def prune() -> None:
+def prune(
+    alone: Annotated[bool, typer.Option("--alone", help="Nobody else stores data there.")] = False,
+) -> None:
     """Remove the data of all runs but those with a folder or a registered version."""
+    from . import tracking
     from .retention import prune
 
-    kept = prune(load_params())
-    typer.echo(f"Kept the data of {', '.join(kept)}; removed all others.")
+    params = load_params()
+    kept = prune(params, alone=alone)
+    typer.echo(
+        f"Kept the data of {len(kept)} run{'s' * (len(kept) > 1)}, which {params.runs} or the "
+        f"registry at {tracking.address()} has; removed all others."
+    )
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """What good data is: the columns, types and limits that every month is held against.
 
-Columns, types, keys and the number of rows are Pandera's. Real data are never spotless, so a rule
-for the values of a column allows a share of exceptions, which Pandera's checks do not know; those
-of a table are held against it in one pass. The shares below are those of the sample's year, with
-room.
+Columns, types, keys and the number of rows are Pandera's. The rules for values stand beside them,
+but it is `find_faults` that looks at them, at all of a table in one pass: as so many checks of
+Pandera's they took most of the time of a run's data work. Real data are never spotless, so a rule
+allows a share of exceptions; the shares below are those of the sample's year, with room.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -7,10 +7,9 @@ from upath import UPath
 
 from . import snapshots, tracking
 from .errors import BadInput
-from .experiment import FOLDER
 from .params import Params
 from .steps.version import DataVersion
-from .workspace import is_local, read_json
+from .workspace import read_json
 
 RESTORED = Path("data/versions")
 DATA_VERSION = re.compile("[0-9a-f]{32}")
@@ -33,42 +32,38 @@ def restore(params: Params, asked: str) -> Path:
             "runs, and a run's result.json has its data_version."
         )
     target = RESTORED / version
-    snapshots.restore(version, target)
+    with snapshots.one_at_a_time():
+        snapshots.restore(version, target)
     return target
 
 
-def prune(params: Params) -> list[str]:
+def prune(params: Params, *, alone: bool = False) -> list[str]:
     """Remove the data that no kept run needs from DVC's storage; return the runs that are kept.
 
+    Args:
+        params: the parameters.
+        alone: whether it is known that nobody else stores data there.
+
     Raises:
-        BadInput: no run is kept here, or the storage lacks the data of one; nothing is removed.
+        BadInput: no run is kept here, the storage lacks the data of one, or others may store theirs
+            there; nothing is removed.
     """
-    runs = UPath(params.runs)
-    if not is_local(runs):
-        raise BadInput(
-            f"Nothing is removed: the runs are at {runs}, where one cannot be kept from storing "
-            "data meanwhile; prune where `runs` in params.yaml is a folder of this machine."
-        )
-    with snapshots.one_at_a_time(runs):
+    with snapshots.one_at_a_time():
         needed = kept(params)
         if not needed:
             raise BadInput(
-                f"Nothing is removed: neither {runs}/ nor the model registry has a run; is this "
-                "the right place?"
+                f"Nothing is removed: neither {params.runs} nor the registry at "
+                f"{tracking.address()} has a run; are they the right ones?"
             )
-        snapshots.prune(needed)
+        snapshots.prune(needed, alone=alone)
     return sorted(needed)
 
 
 def kept(params: Params) -> dict[str, str]:
-    """Return the data versions of kept runs by run id, and of the last experiment.
+    """Return the data versions of kept runs by run id.
 
     A run is kept while its folder is there, or a version of a model that it registered.
     """
-    files = [*UPath(params.runs).glob("*/version.json"), UPath(FOLDER) / "version.json"]
-    folders = {
-        file.parent.name: read_json(file, DataVersion).data_version
-        for file in files
-        if file.exists()
-    }
+    files = UPath(params.runs).glob("*/version.json")
+    folders = {file.parent.name: read_json(file, DataVersion).data_version for file in files}
     return tracking.data_versions() | folders

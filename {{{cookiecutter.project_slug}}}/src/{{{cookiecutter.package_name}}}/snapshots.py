@@ -2,7 +2,8 @@
 
 The remote `snapshots` of `.dvc/config` says where. Files are stored by the hash of their content,
 so months that many runs share are there once. Each function works in a small DVC repository of its
-own that goes away with it: the run's folder may lie anywhere, and git plays no part.
+own that goes away with it: the run's folder may lie anywhere, and git plays no part. Call them
+under `one_at_a_time`.
 """
 
 import logging
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 REMOTE = "snapshots"
+WORKSHOP = Path(".dvc/tmp/snapshots")
 
 
 def save(folder: UPath, names: Iterable[str]) -> str:
@@ -58,8 +60,9 @@ def restore(version: str, target: Path) -> None:
             repo.pull(remote=REMOTE)
         except DvcException as error:
             raise BadInput(
-                f"Data version {version} cannot be restored: it, or a file of it, is missing from "
-                f"the remote `{REMOTE}` of .dvc/config, or damaged there."
+                f"Data version {version} cannot be restored: not all of it could be fetched, whole "
+                f"and undamaged, from the remote `{REMOTE}` of .dvc/config "
+                f"({' '.join(str(error).split())})."
             ) from error
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
@@ -71,31 +74,40 @@ def restore(version: str, target: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def prune(keep: Mapping[str, str]) -> None:
+def prune(keep: Mapping[str, str], *, alone: bool) -> None:
     """Remove from the storage all that the versions to keep do not need.
 
     Args:
         keep: versions, by the id of a run that needs them.
+        alone: whether it is known that nobody else stores data there.
 
     Raises:
-        BadInput: one of them is not in the storage; nothing is removed.
+        BadInput: others may do so, or a version to keep is not there; nothing is removed.
     """
     with _repository() as (repo, root):
-        stored = repo.cloud.get_remote_odb(REMOTE)
-        lacking = [run_id for run_id, kept in keep.items() if not stored.exists(f"{kept}.dir")]
-        if lacking:
+        storage = repo.cloud.get_remote_odb(REMOTE)
+        if not alone and storage.fs.protocol != "local":
             raise BadInput(
-                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks the data of "
-                f"{', '.join(sorted(lacking))}; is it the right one?"
+                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config is not on this machine, "
+                "and others may keep data there that nobody here knows of; where this folder alone "
+                "stores data there, add --alone."
             )
         for version in set(keep.values()):
             _name(root, version)
+        # What DVC cannot read it would take for empty, and remove all that is in it.
+        there = {str(out): out.get_dir_cache(remote=REMOTE) is not None for out in repo.index.outs}
+        lacking = sorted(run_id for run_id, version in keep.items() if not there[version])
+        if lacking:
+            raise BadInput(
+                f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks the data of "
+                f"{', '.join(lacking)}, or has them damaged; is it the right one?"
+            )
         repo.gc(workspace=True, cloud=True, remote=REMOTE)
 
 
-def one_at_a_time(runs: UPath) -> AbstractContextManager[None]:
-    """Keep `prune` from removing what a run has stored and not yet said so."""
-    return locked(runs / ".snapshots.lock", "version: waiting for another snapshot to end")
+def one_at_a_time() -> AbstractContextManager[None]:
+    """Keep others in this project's folder from storing or removing data."""
+    return locked(UPath(WORKSHOP) / ".lock", "another process stores or removes data; waiting")
 
 
 def _name(root: Path, version: str) -> None:
@@ -108,7 +120,8 @@ def _name(root: Path, version: str) -> None:
 def _repository() -> "Iterator[tuple[Repo, Path]]":
     """Yield a DVC repository in a temporary folder, with the remotes of the project's own.
 
-    In this process, since each call of DVC's command line costs a second of imports.
+    In this process, since each call of DVC's command line costs a second of imports. Whoever calls
+    this holds the lock: what others left was left by a process that was killed.
     """
     from dvc.config import Config
     from dvc.fs import RemoteMissingDepsError
@@ -119,13 +132,16 @@ def _repository() -> "Iterator[tuple[Repo, Path]]":
     remotes = Config(dvc_dir=str(Path(".dvc").absolute()))["remote"]
     if REMOTE not in remotes:
         raise BadInput(f"No remote `{REMOTE}` is in .dvc/config: add it, data versions go there.")
-    with tempfile.TemporaryDirectory() as made:
+    WORKSHOP.mkdir(parents=True, exist_ok=True)
+    for left in WORKSHOP.glob("*/"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=WORKSHOP) as made:
         root = Path(made)
         (root / ".dvc").mkdir()
         config = {
             "core": {"no_scm": True, "site_cache_dir": str(root / ".dvc/site")},
             "cache": {"type": "reflink,hardlink,copy"},
-            "remote": remotes,
+            "remote": remotes | {REMOTE: remotes[REMOTE] | {"verify": True}},
         }
         try:
             with Repo(str(root), config=config) as repo:

@@ -7,6 +7,7 @@ before it.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -45,6 +47,11 @@ ROLLED_BACK = "rolled_back"
 _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
 
 
+def address() -> str:
+    """Return where the tracker is, without a password."""
+    return re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
+
+
 def client() -> mlflow.MlflowClient:
     """Return what talks to the tracker; the first call makes the tables of a SQLite tracker."""
     _make_database(mlflow.get_tracking_uri())
@@ -66,10 +73,7 @@ def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str
     experiment = mlflow.set_experiment(model_name)
     mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
     found = mlflow.search_runs(
-        [experiment.experiment_id],
-        filter_string=this,
-        max_results=1,
-        output_format="list",
+        [experiment.experiment_id], filter_string=this, max_results=1, output_format="list"
     )
     if found:
         opened = mlflow.start_run(run_id=found[0].info.run_id)
@@ -118,11 +122,10 @@ def log_model(model: Any, sample: pd.DataFrame) -> str:
 
 def page_of(tracker_id: str) -> str | None:
     """Return the address of the tracker's page of a run, or None where the tracker has no pages."""
-    address = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
-    if address.scheme.startswith("http"):
-        host = address.netloc.rpartition("@")[2]  # a password stays out of results
-        server = f"{address.scheme}://{host}{address.path.rstrip('/')}"
-    elif address.scheme == "sqlite":
+    scheme = urlsplit(address()).scheme
+    if scheme.startswith("http"):
+        server = address().rstrip("/")
+    elif scheme == "sqlite":
         server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
     else:
         return None
@@ -201,12 +204,18 @@ def was_rolled_back(model_name: str, version: str) -> bool:
 
 @cache
 def _make_database(uri: str) -> None:
-    """Make the tables of a SQLite tracker; two processes that do so at once hinder each other."""
-    address = urlsplit(uri)
-    if address.scheme == "sqlite":
-        lock = UPath(f"{address.path.removeprefix('/')}.lock")
-        with locked(lock, "the tracker is being set up by another process; waiting"):
-            mlflow.MlflowClient().search_experiments(max_results=1)
+    """Make the file of a SQLite tracker, whole or not at all: MLflow never opens one half made."""
+    if not uri.startswith("sqlite:"):
+        return
+    file = UPath(urlsplit(uri).path.removeprefix("/"))
+    lock = file.with_name(f"{file.name}.lock")
+    with locked(lock, "the tracker is being set up by another process; waiting"):
+        for left in file.parent.glob(f"{file.name}.*.part*"):  # of a process that was killed
+            left.unlink()
+        if not file.exists():
+            part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")
+            mlflow.MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+            part.replace(file)
 
 
 def _aliased(model_name: str, alias: str) -> ModelVersion | None:

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -116,10 +116,19 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
         lock.release()
 
 
-def alone(run: Run) -> AbstractContextManager[None]:
-    """Keep a second process from working on the same run: it waits for the first to end."""
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Keep a second process from working on the same run: it waits for the first to end.
+
+    Half files of a process that was killed are removed; not of the plan, which is written before.
+    """
+    folder = UPath(run.folder)
     waiting = f"run {run.run_id}: another process is at it; waiting for it to end"
-    return locked(UPath(run.folder) / ".lock", waiting)
+    with locked(folder / ".lock", waiting):
+        for part in folder.rglob(".*.part"):
+            if not part.name.startswith(f".{Workspace(run).plan.name}."):
+                part.unlink()
+        yield
 
 
 def write(file: UPath, content: bytes) -> None:
@@ -147,9 +156,9 @@ def read_json(file: UPath, model: type[Model]) -> Model:
 
 
 def write_parquet(file: UPath, table: pl.DataFrame) -> None:
-    """Write `table` as Parquet, packed by what is quick to write."""
+    """Write `table` as Parquet, packed by what is quick to write and known everywhere."""
     buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="lz4")
+    table.write_parquet(buffer, compression="snappy")
     write(file, buffer.getvalue())
 
 

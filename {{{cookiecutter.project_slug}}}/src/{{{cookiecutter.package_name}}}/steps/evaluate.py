@@ -89,10 +89,7 @@ def evaluate(run: Run) -> Evaluation:
     name = plan.params.model_name
     champion, champion_metrics = tracking.champion(name), None
     if champion is not None and champion.run_id == run.run_id:
-        release, reason = (
-            True,
-            "the champion is of this very run",
-        )
+        release, reason = True, "the champion is of this very run"
     else:
         if champion is not None and champion.period <= plan.period:
             champion_metrics = measure(late, _score_champion(name, champion, inputs))
@@ -113,8 +110,8 @@ def evaluate(run: Run) -> Evaluation:
         tracking.log_metrics(champion_metrics or {}, prefix="champion_")
     write_parquet(workspace.scores, scored)
     write(workspace.metrics, json.dumps(metrics, indent=2).encode() + b"\n")
-    for name, points in curves(late, scores).items():
-        write(workspace.curve(name), points.write_csv().encode())
+    for curve, points in curves(late, scores).items():
+        write(workspace.curve(curve), points.write_csv().encode())
     write_json(workspace.evaluation, evaluation)
     log.info("evaluate: AUC %.4f on %d rows; %s", metrics["auc"], table.height, reason)
     return evaluation

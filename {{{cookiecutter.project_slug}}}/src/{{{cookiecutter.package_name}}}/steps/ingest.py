@@ -36,13 +36,15 @@ def ingest(run: Run, month: str) -> Manifest:
     Raises:
         RuntimeError: a file is not the one that the run was planned with; the source is being
             written to. A retry may find it whole; else start the run anew.
+        BadInput: a file is not to be read by us.
         OSError: the source does not answer.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    found = Source(plan.params.source).files(month)
+    source = Source(plan.params.source)
+    found = source.files(month)
     files: dict[str, Ingested] = {}
     for name, expected in plan.checksums[month].items():
-        content = found[name].read_bytes() if name in found else None
+        content = source.read(found[name]) if name in found else None
         if content is None or sha256(content) != expected:
             raise RuntimeError(
                 f"{name} of {month} {'is gone' if content is None else 'changed'} at the source "

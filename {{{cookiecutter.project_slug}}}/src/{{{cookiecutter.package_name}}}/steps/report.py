@@ -82,7 +82,7 @@ def report(run: Run, orchestrator: str) -> Result:
     )
     write(workspace.report, html.encode())
     if quality.good:
-        with tracking.tracked(run, name):
+        with tracking.tracked(run, name, read_json(workspace.training, Training).tracker_id):
             tracking.log_report(result.status, html)
     seconds = workspace.seconds() | {"report": round(time.perf_counter() - started, 3)}
     seconds["all"] = round((datetime.now(UTC) - plan.begun).total_seconds(), 3)

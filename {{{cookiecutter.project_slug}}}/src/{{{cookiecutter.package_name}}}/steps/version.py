@@ -3,7 +3,6 @@
 import logging
 
 from pydantic import BaseModel
-from upath import UPath
 
 from .. import snapshots
 from ..plan import read_plan
@@ -26,7 +25,7 @@ def version(run: Run) -> DataVersion:
     """
     workspace, plan = Workspace(run), read_plan(run)
     names = {name for month in plan.months for name in plan.checksums[month]}
-    with snapshots.one_at_a_time(UPath(plan.params.runs)):
+    with snapshots.one_at_a_time():
         version = DataVersion(data_version=snapshots.save(workspace.raw, names))
         write_json(workspace.version, version)
     log.info("version: the data are %s", version.data_version)
