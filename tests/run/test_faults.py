@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
 KILLED = Path(__file__).with_name("killed.py")
 
-# Where each step is killed, in order: between writing and renaming a file; and when its work is done
-# (its seconds are written last) and the orchestrator does not know yet. Of months that go side by
-# side, the first that gets there is meant.
+# Where each step is killed, in order: between writing and renaming a file; and when its work is
+# done (its seconds are written last) and the orchestrator does not know yet. Of months that go side
+# by side, the first that gets there is meant.
 PLACES = [
     "plan.json",
     "raw/flights",
