@@ -21,7 +21,7 @@ PERIOD, PLACE = sys.argv[1:]
 rename = PosixPath.replace
 
 
-def die(*_: Any) -> None:
+def die(*_: Any, **__: Any) -> None:
     """Leave as a machine that loses its power does."""
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -93,8 +93,7 @@ def test_the_data_of_a_run_come_back(fresh: Project) -> None:
     back = fresh.folder / said.partition("source: ")[2].partition("`")[0]
     copies = fresh.folder / "runs" / run_id / "raw"
     fresh.shell("diff", "-r", copies, back)
-    kept = f"Kept the data of {run_id}, experiment; removed all others."
-    assert kept in fresh.make("prune")
+    assert "Kept the data of 1 run, " in fresh.make("prune")
     fresh.shell("rm", "-rf", back)
     fresh.make("data", f"VERSION={fresh.results()['2013-05']['data_version']}")
     fresh.shell("diff", "-r", copies, back)
