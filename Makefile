@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+MAKEOVERRIDES = # variables of this Makefile are none of a project's
 unexport VIRTUAL_ENV
 
 PYTHON ?= python3

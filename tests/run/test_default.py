@@ -135,6 +135,11 @@ def test_rollback_goes_back_to_the_version_before(project: Project) -> None:
     assert project.champion() == newest
 
 
+def test_a_misspelt_variable_is_refused(project: Project) -> None:
+    said = project.make("run", "period=2013-05", ok=False)
+    assert "There is no variable period=2013-05: they are PERIOD, FROM, TO and VERSION" in said
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -101,5 +101,5 @@ def test_the_data_of_a_run_come_back(fresh: Project) -> None:
 
 def test_an_unknown_version_is_refused(fresh: Project) -> None:
     said = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
-    assert "error: 2013-05-00000000 is neither a run that is kept nor a data version" in said
+    assert "error: '2013-05-00000000' is neither a run that is kept nor a data version" in said
     assert "Traceback" not in said

@@ -35,7 +35,7 @@ def derive(table):
     return former(table).with_columns(pl.col("day") // 7)
 
 
-NUMERIC = (*(feature for feature in NUMERIC if feature != "weekday"), "engines")
+NUMERIC = (*(feature for feature in NUMERIC if feature not in ("weekday", "engines")), "engines")
 """
 ANOTHER_CLASS = """
 from sklearn.base import BaseEstimator, ClassifierMixin

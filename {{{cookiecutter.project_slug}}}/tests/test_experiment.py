@@ -115,15 +115,23 @@ def test_bad_data_end_an_experiment(project: Project) -> None:
         experiment.run_step(project.params, "validate")
 
 
+def test_a_period_that_is_none_is_refused_by_the_experiment_alone(project: Project) -> None:
+    project.tune(experiment__period="soon")
+    with pytest.raises(BadInput, match="'soon' is not a month: write it as YYYY-MM"):
+        experiment.run_step(project.params, "ingest")
+    assert project.plan("2013-05").period == "2013-05"
+
+
 def test_an_unknown_step_is_refused(project: Project) -> None:
     with pytest.raises(BadInput, match=r"There is no step release: it is one of ingest, validate"):
         experiment.run_step(project.params, "release")
 
 
 def test_the_command_line_runs_a_step(project: Project) -> None:
+    project.tune(experiment__period="2013-05")
     done = CliRunner().invoke(app, ["step", "ingest"])
     assert done.exit_code == 0, done.output
-    assert (project.folder / "experiment/raw/flights/month=2013-12").is_dir()
+    assert (project.folder / "experiment/raw/flights/month=2013-05").is_dir()
 
 
 def test_importing_it_is_cheap() -> None:

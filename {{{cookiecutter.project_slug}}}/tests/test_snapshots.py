@@ -37,12 +37,14 @@ def stored(project: Project) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file()]
 
 
-@pytest.mark.parametrize("by", ["run", "version"])
+@pytest.mark.parametrize("by", ["run", "version", "part of it"])
 def test_the_data_of_a_run_come_back(project: Project, by: str) -> None:
     run = project.work("2013-06", last="version")
     before = content(Path(run.folder) / "raw")
     shutil.rmtree(Path(run.folder) / "raw")
-    back = restore(project.params, run.run_id if by == "run" else version_of(run))
+    version = version_of(run)
+    asked = {"run": run.run_id, "version": version, "part of it": version[:8]}
+    back = restore(project.params, asked[by])
     assert content(back) == before
     # They are a source: on them, the same work is the same run.
     project.tune(source=str(back))
@@ -100,7 +102,7 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
     assert len(stored(released)) < before
     for run_id in (april.name, may.run_id):
         assert restore(params, run_id).is_dir()
-    with pytest.raises(BadInput, match=f"{june.run_id} is neither a run that is kept"):
+    with pytest.raises(BadInput, match=f"'{june.run_id}' is neither a run that is kept"):
         restore(params, june.run_id)
 
 
@@ -157,7 +159,7 @@ def test_what_a_killed_process_left_is_cleared_away(project: Project) -> None:
     assert [file.name for file in left.parent.iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("asked", ["2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])
+@pytest.mark.parametrize("asked", ["", "2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])
 def test_what_is_no_version_is_refused(project: Project, asked: str) -> None:
     with pytest.raises(BadInput, match="is neither a run that is kept nor a data version"):
         restore(project.params, asked)

@@ -125,7 +125,7 @@ def status() -> None:
             f"judged on {champion.period}, registered {age(made)} ago"
         )
         typer.echo(f"  {listed(champion.metrics)}")
-    table = Table("run", "status", "AUC", "champion", "seconds", "data", title="Last runs")
+    table = Table("run", "status", "AUC", "champion then", "seconds", "data", title="Last runs")
     colours = {"released": "green", "failed": "red", "quarantined": "red"}
     runs = list(history(params.runs).items())[-RUNS_SHOWN:]
     for run_id, result in runs:

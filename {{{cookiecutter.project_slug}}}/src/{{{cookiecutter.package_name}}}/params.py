@@ -39,7 +39,7 @@ class EvaluateParams(Checked):
 class ExperimentParams(Checked):
     """What `dvc repro` and `dvc exp run` work on."""
 
-    period: str = Field(pattern=r"^\d{4}-\d{2}$")
+    period: str
 
 
 class Params(Checked):

@@ -20,17 +20,19 @@ def restore(params: Params, asked: str) -> Path:
 
     Args:
         params: the parameters.
-        asked: the id of a run, or a data version, 32 hex.
+        asked: the id of a run, or a data version: 32 hex, or as many as tell it from others.
 
     Raises:
         BadInput: no such run is known, or the storage has not all of its data.
     """
-    version = asked if DATA_VERSION.fullmatch(asked) else kept(params).get(asked)
-    if version is None:
+    runs = {} if DATA_VERSION.fullmatch(asked) else kept(params)
+    found = {v for run_id, v in runs.items() if asked and (run_id == asked or v.startswith(asked))}
+    if len(found) > 1 or not (found or DATA_VERSION.fullmatch(asked)):
         raise BadInput(
-            f"{asked} is neither a run that is kept nor a data version: `make status` lists the "
-            "runs, and a run's result.json has its data_version."
+            f"{asked!r} is neither a run that is kept nor a data version: `make status` lists the "
+            "runs with theirs."
         )
+    (version,) = found or {asked}
     target = RESTORED / version
     with snapshots.one_at_a_time():
         snapshots.restore(version, target)
