@@ -95,8 +95,8 @@ def prune(keep: Mapping[str, str], *, alone: bool) -> None:
         for version in set(keep.values()):
             _name(root, version)
         # What DVC cannot read it would take for empty, and remove all that is in it.
-        there = {str(out): out.get_dir_cache(remote=REMOTE) is not None for out in repo.index.outs}
-        lacking = sorted(run_id for run_id, version in keep.items() if not there[version])
+        there = {out.hash_info.value: out.get_dir_cache(remote=REMOTE) for out in repo.index.outs}
+        lacking = sorted(run_id for run_id, version in keep.items() if not there[f"{version}.dir"])
         if lacking:
             raise BadInput(
                 f"Nothing is removed: the remote `{REMOTE}` of .dvc/config lacks the data of "
