@@ -82,7 +82,8 @@ def test_a_month_that_breaks_the_contract(released: Project) -> None:
 
 def test_a_file_that_is_not_parquet(released: Project) -> None:
     released.delivered("weather", "2013-07").write_bytes(b"PAR1 cut off")
-    assert "The files of 2013-07 cannot be read as Parquet" in refused(released)
+    sentence = "2013-07 cannot be scored: weather/month=2013-07/weather.parquet is not readable"
+    assert sentence in refused(released)
 
 
 def test_a_table_that_was_not_delivered(released: Project) -> None:

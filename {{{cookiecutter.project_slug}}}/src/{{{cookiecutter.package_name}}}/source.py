@@ -104,8 +104,16 @@ class Source:
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, file in self.files(month).items():
             if (table := table_of(name)) in names:
-                parts.setdefault(table, []).append(pl.read_parquet(self.read(file)))
+                parts.setdefault(table, []).append(_parsed(name, self.read(file)))
         return {table: _together(table, read) for table, read in parts.items()}
+
+
+def _parsed(name: str, content: bytes) -> pl.DataFrame:
+    """Return what a file holds."""
+    try:
+        return pl.read_parquet(content)
+    except pl.exceptions.PolarsError as error:
+        raise pl.exceptions.ComputeError(f"{name} is not readable as Parquet") from error
 
 
 def _together(table: str, parts: list[pl.DataFrame]) -> pl.DataFrame:

@@ -36,7 +36,7 @@ def predict(params: Params, period: str) -> UPath:
     try:
         tables = source.tables(period)
     except pl.exceptions.PolarsError as error:
-        raise BadInput(f"The files of {period} cannot be read as Parquet: {error}.") from error
+        raise BadInput(f"{period} cannot be scored: {error}.") from error
     if faults := find_faults(tables, period, ignore=KNOWN_AFTER_DEPARTURE):
         raise BadInput(f"{period} breaks the data contract: {'; '.join(map(str, faults[:3]))}.")
     table = join(tables)
