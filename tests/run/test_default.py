@@ -137,7 +137,7 @@ def test_rollback_goes_back_to_the_version_before(project: Project) -> None:
 
 def test_a_misspelt_variable_is_refused(project: Project) -> None:
     said = project.make("run", "period=2013-05", ok=False)
-    assert "There is no variable period=2013-05: they are PERIOD, FROM, TO and VERSION" in said
+    assert "period=2013-05: write the names of variables in capitals, as in PERIOD=" in said
 
 
 @pytest.mark.parametrize(
