@@ -100,7 +100,7 @@ def measure(project: Path, state: Path, server: str) -> Measured:
 
 def phases_of(run: Path, started: float) -> Phases:
     """Return what the run that was started at `started` and has just ended spent its time on."""
-    calls = [json.loads(file.read_text()) for file in (run / "seconds").glob("*.json")]
+    calls = [json.loads(file.read_text()) for file in (run / "steps").glob("*.json")]
     begun = datetime.fromisoformat(json.loads((run / "plan.json").read_text())["begun"])
     at = begun.timestamp()
     phases = {BEFORE: (at - started, 0.0)}

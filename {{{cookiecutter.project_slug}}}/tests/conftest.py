@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from {{{ cookiecutter.package_name }}} import tracking
+from {{{ cookiecutter.package_name }}}.once import once
 from {{{ cookiecutter.package_name }}}.params import Params, load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
 from {{{ cookiecutter.package_name }}}.steps import (
@@ -92,14 +93,14 @@ def months_of(run: Run) -> list[str]:
 
 
 GRAPH: dict[str, Callable[[Run], object]] = {
-    "ingest": lambda run: [ingest.ingest(run, month) for month in read_plan(run).months],
-    "validate": validate.validate,
-    "version": version.version,
-    "features": lambda run: [features.features(run, month) for month in months_of(run)],
-    "train": train.train,
-    "evaluate": evaluate.evaluate,
-    "release": release.release,
-    "report": lambda run: report.report(run, "none"),
+    "ingest": lambda run: [once(ingest.ingest, run, month) for month in read_plan(run).months],
+    "validate": lambda run: once(validate.validate, run),
+    "version": lambda run: once(version.version, run),
+    "features": lambda run: [once(features.features, run, month) for month in months_of(run)],
+    "train": lambda run: once(train.train, run),
+    "evaluate": lambda run: once(evaluate.evaluate, run),
+    "release": lambda run: once(release.release, run),
+    "report": lambda run: once(report.report, run, "none"),
 }
 
 

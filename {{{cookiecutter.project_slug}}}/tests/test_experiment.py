@@ -22,7 +22,7 @@ from .conftest import GRAPH, ROOT, Project
 
 SOURCES = ROOT / "src/{{{ cookiecutter.package_name }}}"
 # Not what a stage does, but how: a change of these makes no experiment stale.
-PLUMBING = {"errors", "params", "results", "workspace"}
+PLUMBING = {"errors", "once", "params", "results", "workspace"}
 
 
 def stages() -> dict[str, Any]:

@@ -12,7 +12,6 @@ from {{{ cookiecutter.package_name }}}.workspace import (
     Workspace,
     read_json,
     read_parquet,
-    timed,
     write,
     write_json,
     write_parquet,
@@ -71,18 +70,3 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
         write(file, b"brand new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [tmp_path / "model.pkl"]
-
-
-def test_a_step_leaves_its_seconds(tmp_path: Path) -> None:
-    run = RUN.model_copy(update={"folder": str(tmp_path)})
-
-    @timed
-    def look(run: Run, month: str) -> str:
-        return f"{run.period} {month}"
-
-    assert look(run, "2013-04") == "2013-06 2013-04"
-    first = Workspace(run).seconds()
-    look(run, "2013-05")
-    assert list(first) == ["look"]
-    assert Workspace(run).seconds()["look"] >= first["look"] >= 0
-    assert len(list(tmp_path.glob("seconds/*.json"))) == 2

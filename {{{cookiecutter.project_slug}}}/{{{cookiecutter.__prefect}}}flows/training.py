@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow, get_client, runtime, task, unmapped
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
-from prefect.context import TaskRunContext
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 
 from {{{ cookiecutter.package_name }}} import preload
 from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.once import once
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run, read_plan
 from {{{ cookiecutter.package_name }}}.results import (
@@ -26,7 +26,7 @@ from {{{ cookiecutter.package_name }}}.results import (
     nothing_new,
     write_failed,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Run, alone
+from {{{ cookiecutter.package_name }}}.workspace import Run
 
 if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation
@@ -52,26 +52,15 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
 
-def of_the_same_work(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Let a run started again go on where it stopped: a task's result is kept for its run.
-
-    A run whose folder was removed begins anew, and so do its tasks.
-    """
-    run = parameters["run"]
-    begun = f"{read_plan(run).begun:%Y%m%dT%H%M%S%f}"
-    return f"{run.run_id}-{begun}-{context.task.name}-{parameters.get('month', 'once')}"
-
-
-retried: dict[str, Any] = {
+settings: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": worth_retrying,
 }
-settings: dict[str, Any] = retried | {"cache_key_fn": of_the_same_work, "persist_result": True}
 
 
-@task(timeout_seconds=600, **retried)
+@task(timeout_seconds=600, **settings)
 def plan(period: str | None, at: datetime) -> str:
     """Settle what the run works on; the run, as JSON."""
     return plan_run(load_params(), period, at).model_dump_json()
@@ -82,7 +71,7 @@ def ingest(run: Run, month: str) -> "Manifest":
     """Copy a month from the source."""
     from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
 
-    return ingest(run, month)
+    return once(ingest, run, month)
 
 
 @task(timeout_seconds=300, **settings)
@@ -90,7 +79,7 @@ def validate(run: Run) -> "Quality":
     """Hold the months against the data contract."""
     from {{{ cookiecutter.package_name }}}.steps.validate import validate
 
-    return validate(run)
+    return once(validate, run)
 
 
 @task(timeout_seconds=60, **settings)
@@ -98,7 +87,7 @@ def quarantine(run: Run) -> "Quarantine":
     """Set the run aside."""
     from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
 
-    return quarantine(run)
+    return once(quarantine, run)
 
 
 @task(timeout_seconds=600, **settings)
@@ -106,7 +95,7 @@ def version(run: Run) -> "DataVersion":
     """Keep the exact data, and give them a name."""
     from {{{ cookiecutter.package_name }}}.steps.version import version
 
-    return version(run)
+    return once(version, run)
 
 
 @task(task_run_name="features {month}", timeout_seconds=600, **settings)
@@ -114,7 +103,7 @@ def features(run: Run, month: str) -> "Features":
     """Join the tables of a month."""
     from {{{ cookiecutter.package_name }}}.steps.features import features
 
-    return features(run, month)
+    return once(features, run, month)
 
 
 @task(timeout_seconds=3600, **settings)
@@ -122,7 +111,7 @@ def train(run: Run) -> "Training":
     """Fit the model."""
     from {{{ cookiecutter.package_name }}}.steps.train import train
 
-    return train(run)
+    return once(train, run)
 
 
 @task(timeout_seconds=1800, **settings)
@@ -130,7 +119,7 @@ def evaluate(run: Run) -> "Evaluation":
     """Judge the challenger against the champion."""
     from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
 
-    return evaluate(run)
+    return once(evaluate, run)
 
 
 @task(timeout_seconds=1800, **settings)
@@ -144,7 +133,7 @@ def release(run: Run) -> "Release":
 
     limit = concurrency("{{{ cookiecutter.project_slug }}}-release", occupy=1)
     with limit if runtime.deployment.id else nullcontext():
-        return release(run)
+        return once(release, run)
 
 
 @task(timeout_seconds=600, **settings)
@@ -152,7 +141,7 @@ def report(run: Run) -> Result:
     """Write the result and the page."""
     from {{{ cookiecutter.package_name }}}.steps.report import report
 
-    return report(run, ORCHESTRATOR)
+    return once(report, run, ORCHESTRATOR)
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
@@ -169,15 +158,14 @@ def training(period: str | None = None) -> Result:
         # The flow run alone is tagged: for each tag of a task, Prefect asks its server for a slot.
         marks = {*runtime.flow_run.tags, run.period}
         client.update_flow_run(runtime.flow_run.id, name=run.run_id, tags=marks)
-    with alone(run):
-        if done := finished(run):
-            result = done if period else nothing_new(done)
-        else:
-            try:
-                result = work(run)
-            except Exception as error:
-                write_failed(run, ORCHESTRATOR, error)
-                raise
+    if done := finished(run):
+        result = done if period else nothing_new(done)
+    else:
+        try:
+            result = work(run)
+        except Exception as error:
+            write_failed(run, ORCHESTRATOR, error)
+            raise
     # The run's state tells the status; whoever calls the flow gets the result.
     name = result.status.replace("_", " ").capitalize()
     return Completed(name=name, message=result.reason, data=result)  # type: ignore[return-value]

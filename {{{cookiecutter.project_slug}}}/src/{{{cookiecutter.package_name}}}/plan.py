@@ -14,7 +14,7 @@ from .errors import BadInput
 from .months import has_ended, months_between, parse_month, shift
 from .params import Params
 from .source import MONTHLY, Source, sha256, table_of
-from .workspace import Run, Workspace, read_json, write_json
+from .workspace import Run, Workspace, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -167,13 +167,19 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     run_id = f"{period}-{digest[:8]}"
     place = UPath(params.runs) / run_id if folder is None else UPath(folder)
     run = Run(run_id=run_id, period=period, folder=str(place.absolute()))
-    file = Workspace(run).plan
-    if folder is None:  # stages of DVC depend on nothing but what dvc.yaml names
-        if file.exists():
-            # Started again: all is as it was, but the data may have moved.
-            plan = plan.model_copy(update={"begun": read_json(file, Used).begun})
-        plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
-    write_json(file, plan)
+    workspace = Workspace(run)
+    file = workspace.plan
+    if folder is not None:  # stages of DVC depend on nothing but what dvc.yaml names
+        write_json(file, plan)
+    else:
+        with locked(workspace.lock("plan"), "plan: waiting for another process"):
+            for part in file.parent.glob(f".{file.name}.*.part"):  # of a process that was killed
+                part.unlink()
+            if file.exists():
+                # Started again: all is as it was, but the data may have moved.
+                plan = plan.model_copy(update={"begun": read_json(file, Used).begun})
+            plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
+            write_json(file, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))
@@ -212,9 +218,12 @@ def read_plan(run: Run) -> Plan:
 
 @cache
 def code_version() -> str:
-    """Return a hash of this package's Python files, 12 hex: the same in a checkout and an image."""
+    """Return a hash of this package's Python files, 12 hex: the same in a checkout and an image.
+
+    The command line is left out: how a run is started does not change what it does.
+    """
     digest = hashlib.sha256()
     package = Path(__file__).parent
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted(set(package.rglob("*.py")) - {package / "__main__.py"}):
         digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 from upath import UPath
 
+from .once import seconds
 from .workspace import Run, Workspace, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
         status="failed",
         reason=lines[-1] if lines else type(error).__name__,
         orchestrator=orchestrator,
-        seconds=Workspace(run).seconds(),
+        seconds=seconds(run),
     )
     try:
         write_json(Workspace(run).result, result)

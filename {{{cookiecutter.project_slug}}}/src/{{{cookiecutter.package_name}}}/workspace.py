@@ -5,14 +5,10 @@ with the names given here. A file is there whole or not at all: a killed task le
 """
 
 import io
-import json
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from operator import itemgetter
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TypeVar
 from uuid import uuid4
 
 import polars as pl
@@ -23,8 +19,6 @@ from upath import UPath
 log = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=BaseModel)
-Given = ParamSpec("Given")
-Returned = TypeVar("Returned")
 
 
 class Run(BaseModel, frozen=True):
@@ -58,6 +52,8 @@ class Workspace:
         self.release = self.folder / "release.json"
         self.report = self.folder / "report.html"
         self.result = self.folder / "result.json"
+        self.records = self.folder / "steps"
+        """What each step returned, by `once`."""
 
     def manifest(self, month: str) -> UPath:
         """What was ingested of a month."""
@@ -71,13 +67,20 @@ class Workspace:
         """The points of a curve, as CSV."""
         return self.folder / "curves" / f"{name}.csv"
 
-    def seconds(self) -> dict[str, float]:
-        """How long each step took; the months of a step are added up."""
-        total: dict[str, float] = {}
-        files = (self.folder / "seconds").glob("*.json")
-        for took in sorted((json.loads(f.read_bytes()) for f in files), key=itemgetter("started")):
-            total[took["step"]] = round(total.get(took["step"], 0.0) + took["seconds"], 3)
-        return total
+    def record(self, name: str) -> UPath:
+        """What a step returned, and how long it took."""
+        return self.records / f"{name}.json"
+
+    def lock(self, name: str) -> UPath:
+        """The lock of a step: one process at a time works on it."""
+        return self.folder / ".locks" / name
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half written, but of the plan: that is `plan_run`'s."""
+        if is_local(self.folder):
+            for part in self.folder.rglob(".*.part"):
+                if not part.name.startswith(f".{self.plan.name}."):
+                    part.unlink(missing_ok=True)
 
 
 def is_local(path: UPath) -> bool:
@@ -116,21 +119,6 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def alone(run: Run) -> Iterator[None]:
-    """Keep a second process from working on the same run: it waits for the first to end.
-
-    Half files of a process that was killed are removed; not of the plan, which is written before.
-    """
-    folder = UPath(run.folder)
-    waiting = f"run {run.run_id}: another process is at it; waiting for it to end"
-    with locked(folder / ".lock", waiting):
-        for part in folder.rglob(".*.part"):
-            if not part.name.startswith(f".{Workspace(run).plan.name}."):
-                part.unlink()
-        yield
-
-
 def write(file: UPath, content: bytes) -> None:
     """Write `file` whole or not at all, with the folders above it."""
     if not is_local(file):
@@ -165,25 +153,3 @@ def write_parquet(file: UPath, table: pl.DataFrame) -> None:
 def read_parquet(file: UPath) -> pl.DataFrame:
     """Read one Parquet file."""
     return pl.read_parquet(io.BytesIO(file.read_bytes()))
-
-
-def timed(
-    step: Callable[Concatenate[Run, Given], Returned],
-) -> Callable[Concatenate[Run, Given], Returned]:
-    """Keep with the run how many seconds `step` took, whoever called it."""
-
-    @wraps(step)
-    def wrapper(run: Run, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-        began, started = time.time(), time.perf_counter()
-        returned = step(run, *args, **kwargs)
-        took: dict[str, Any] = {
-            "step": step.__name__,
-            "started": began,
-            "seconds": round(time.perf_counter() - started, 3),
-        }
-        name = "-".join([step.__name__, *(str(arg) for arg in args)])
-        file = Workspace(run).folder / "seconds" / f"{name}.json"
-        write(file, json.dumps(took).encode())
-        return returned
-
-    return cast("Callable[Concatenate[Run, Given], Returned]", wrapper)

@@ -29,7 +29,6 @@ from ..workspace import (
     Workspace,
     read_json,
     read_parquet,
-    timed,
     write,
     write_json,
     write_parquet,
@@ -70,7 +69,6 @@ class Evaluation(BaseModel):
     slices: list[Slice]
 
 
-@timed
 def evaluate(run: Run) -> Evaluation:
     """Score challenger and champion on the period, and decide whether to release.
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from ..contract import FLIGHT_KEY, is_late
 from ..plan import read_plan
 from ..source import Source
-from ..workspace import Run, Workspace, timed, write_parquet
+from ..workspace import Run, Workspace, write_parquet
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ class Features(BaseModel):
     columns: list[str]
 
 
-@timed
 def features(run: Run, month: str) -> Features:
     """Join the tables of `month`, leave cancelled flights out, and add the label `late`.
 

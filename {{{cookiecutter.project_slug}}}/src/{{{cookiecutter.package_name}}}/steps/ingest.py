@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from ..plan import read_plan
 from ..source import MONTHLY, UNDATED, Source, sha256, table_of
-from ..workspace import Run, Workspace, timed, write, write_json
+from ..workspace import Run, Workspace, write, write_json
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ class Manifest(BaseModel):
     files: dict[str, Ingested]
 
 
-@timed
 def ingest(run: Run, month: str) -> Manifest:
     """Copy the raw tables of `month` byte for byte, and note their checksums and row counts.
 

@@ -5,7 +5,7 @@ import logging
 from pydantic import BaseModel
 
 from ..plan import read_plan
-from ..workspace import Run, Workspace, read_json, timed, write_json
+from ..workspace import Run, Workspace, read_json, write_json
 from .validate import Quality
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ class Quarantine(BaseModel):
     months: dict[str, Quarantined]
 
 
-@timed
 def quarantine(run: Run) -> Quarantine:
     """Write down what was delivered and what is wrong with it; the champion is not touched.
 

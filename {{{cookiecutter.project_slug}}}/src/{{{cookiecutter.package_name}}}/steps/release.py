@@ -18,7 +18,6 @@ from ..workspace import (
     locked,
     read_json,
     read_parquet,
-    timed,
     write_json,
 )
 from .evaluate import Evaluation, evaluate
@@ -41,7 +40,6 @@ class Release(BaseModel):
     """The champion afterwards."""
 
 
-@timed
 def release(run: Run) -> Release:
     """Register the challenger and make it the champion, or leave the champion where it is.
 

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from .. import tracking
 from ..model import probability
+from ..once import seconds
 from ..plan import Plan, read_plan
 from ..results import Result
 from ..workspace import (
@@ -22,7 +23,6 @@ from ..workspace import (
     Workspace,
     read_json,
     read_parquet,
-    timed,
     write,
     write_json,
 )
@@ -39,7 +39,6 @@ IMPORTANCE_ROWS = 2000
 BLUE, GREY = "#1f6feb", "#8c959f"
 
 
-@timed
 def report(run: Run, orchestrator: str) -> Result:
     """Write `report.html` and `result.json`, and return the result.
 
@@ -74,7 +73,7 @@ def report(run: Run, orchestrator: str) -> Result:
     )
     html = page.render(
         result=result,
-        seconds=workspace.seconds(),
+        seconds=seconds(run),
         plan=plan,
         quality=quality,
         evaluation=evaluation,
@@ -84,9 +83,12 @@ def report(run: Run, orchestrator: str) -> Result:
     if quality.good:
         with tracking.tracked(run, name, read_json(workspace.training, Training).tracker_id):
             tracking.log_report(result.status, html)
-    seconds = workspace.seconds() | {"report": round(time.perf_counter() - started, 3)}
-    seconds["all"] = round((datetime.now(UTC) - plan.begun).total_seconds(), 3)
-    result = result.model_copy(update={"seconds": seconds})
+    took = seconds(run) | {
+        "report": round(time.perf_counter() - started, 3),
+        "all": round((datetime.now(UTC) - plan.begun).total_seconds(), 3),
+    }
+    result = result.model_copy(update={"seconds": took})
+    workspace.sweep()
     # Last: the run is finished when this file is there.
     write_json(workspace.result, result)
     log.info("report: %s %s: %s", result.period, result.status, result.reason)

@@ -17,7 +17,6 @@ from ..workspace import (
     Workspace,
     read_json,
     read_parquet,
-    timed,
     write,
     write_json,
 )
@@ -42,7 +41,6 @@ class Training(BaseModel):
     tracker_id: str
 
 
-@timed
 def train(run: Run) -> Training:
     """Fit the model, seeded, and log it with parameters and versions to the tracker.
 

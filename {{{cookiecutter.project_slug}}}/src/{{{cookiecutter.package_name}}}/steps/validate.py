@@ -14,7 +14,6 @@ from ..workspace import (
     Run,
     Workspace,
     read_json,
-    timed,
     write_json,
 )
 from .ingest import Manifest
@@ -46,7 +45,6 @@ class Quality(BaseModel):
     months: dict[str, MonthQuality]
 
 
-@timed
 def validate(run: Run) -> Quality:
     """Judge the data: the period's month strictly, while a bad month of the window is left out.
 

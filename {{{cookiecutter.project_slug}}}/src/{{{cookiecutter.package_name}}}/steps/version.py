@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from .. import snapshots
 from ..plan import read_plan
-from ..workspace import Run, Workspace, timed, write_json
+from ..workspace import Run, Workspace, write_json
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,6 @@ class DataVersion(BaseModel):
     data_version: str
 
 
-@timed
 def version(run: Run) -> DataVersion:
     """Snapshot the raw months to DVC's storage; `make data VERSION=...` brings them back.
 

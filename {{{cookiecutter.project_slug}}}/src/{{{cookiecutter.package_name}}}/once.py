@@ -1,0 +1,63 @@
+"""Do a step of a run once, whoever asks and however often: what the orchestrator's tasks call."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, TypeVarTuple, get_type_hints
+
+from pydantic import BaseModel
+
+from .workspace import Run, Workspace, locked, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+Given = TypeVarTuple("Given")
+Returned = TypeVar("Returned", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """A step that is done."""
+
+    step: str
+    started: float
+    """In seconds since 1970."""
+    seconds: float
+    returned: dict[str, Any]
+
+
+def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> Returned:
+    """Do a step and keep what it returned with the run; if that is there already, return it.
+
+    So a run started again goes on where it stopped, whatever runs it. Of two processes at the same
+    step of a run, one waits for the other and then finds it done.
+
+    Args:
+        step: a function of `steps/`.
+        run: the run.
+        given: what else the step takes, such as a month.
+    """
+    name = "-".join([step.__name__, *map(str, given)])
+    workspace = Workspace(run)
+    waiting = f"{name}: another process is at it; waiting for it to end"
+    with locked(workspace.lock(name), waiting):
+        file = workspace.record(name)
+        if file.exists():
+            log.info("%s: done before", name)
+            model: type[Returned] = get_type_hints(step)["return"]
+            return model.model_validate(read_json(file, Record).returned)
+        started, begun = time.time(), time.perf_counter()
+        returned = step(run, *given)
+        took = round(time.perf_counter() - begun, 3)
+        done = returned.model_dump(mode="json")
+        record = Record(step=step.__name__, started=started, seconds=took, returned=done)
+        write_json(file, record)
+        return returned
+
+
+def seconds(run: Run) -> dict[str, float]:
+    """Return how long each step took, in their order; the months of a step are added up."""
+    total: dict[str, float] = {}
+    records = [read_json(file, Record) for file in Workspace(run).records.glob("*.json")]
+    for record in sorted(records, key=lambda record: record.started):
+        total[record.step] = round(total.get(record.step, 0.0) + record.seconds, 3)
+    return total
