@@ -30,11 +30,7 @@ from {{{ cookiecutter.package_name }}}.steps import (
     validate,
     version,
 )
-from {{{ cookiecutter.package_name }}}.workspace import (
-    Run,
-    Workspace,
-    read_json,
-)
+from {{{ cookiecutter.package_name }}}.workspace import Run
 
 from .orchestrator import adapter, server  # noqa: F401 - fixtures
 
@@ -87,16 +83,13 @@ class Project:
         return {str(file.relative_to(self.folder)) for file in self.folder.rglob("*")}
 
 
-def months_of(run: Run) -> list[str]:
-    """The months that features are made of: the good ones of the window, and the period."""
-    return [*read_json(Workspace(run).quality, validate.Quality).window, run.period]
-
-
 GRAPH: dict[str, Callable[[Run], object]] = {
     "ingest": lambda run: [once(ingest.ingest, run, month) for month in read_plan(run).months],
     "validate": lambda run: once(validate.validate, run),
     "version": lambda run: once(version.version, run),
-    "features": lambda run: [once(features.features, run, month) for month in months_of(run)],
+    "features": lambda run: [
+        once(features.features, run, month) for month in validate.fit_months(run)
+    ],
     "train": lambda run: once(train.train, run),
     "evaluate": lambda run: once(evaluate.evaluate, run),
     "release": lambda run: once(release.release, run),

@@ -74,9 +74,7 @@ def test_the_second_of_two_waits_and_finds_it_done(
     run: Run, look: Look, caplog: pytest.LogCaptureFixture
 ) -> None:
     look.may_end.clear()
-    both = [
-        threading.Thread(target=lambda: once(look.step, run, "2013-04")) for _ in range(2)
-    ]
+    both = [threading.Thread(target=lambda: once(look.step, run, "2013-04")) for _ in range(2)]
     for thread in both:
         thread.start()
     while "another process is at it; waiting" not in caplog.text:

@@ -9,7 +9,6 @@ from importlib import import_module
 from .errors import BadInput
 from .params import Params
 from .plan import plan_run, read_plan
-from .workspace import Workspace, read_json
 
 FOLDER = "experiment"
 STEPS = ("ingest", "validate", "version", "features", "train", "evaluate")
@@ -29,9 +28,9 @@ def run_step(params: Params, name: str) -> None:
         for month in read_plan(run).months:
             step(run, month)
     elif name == "features":
-        from .steps.validate import Quality
+        from .steps.validate import fit_months
 
-        for month in [*read_json(Workspace(run).quality, Quality).window, run.period]:
+        for month in fit_months(run):
             step(run, month)
     else:
         done = step(run)

@@ -47,3 +47,8 @@ def has_ended(month: str, moment: datetime) -> bool:
     """Tell whether `month` (of UTC) was over at `moment` (with a time zone)."""
     following = shift(month, 1)
     return datetime(int(following[:4]), int(following[5:]), 1, tzinfo=UTC) <= moment
+
+
+def month_before(moment: datetime) -> str:
+    """Return the last month (of UTC) that was over at `moment` (with a time zone)."""
+    return shift(f"{moment.astimezone(UTC):%Y-%m}", -1)

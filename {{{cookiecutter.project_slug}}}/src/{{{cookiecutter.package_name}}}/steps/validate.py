@@ -91,6 +91,11 @@ def validate(run: Run) -> Quality:
     return quality
 
 
+def fit_months(run: Run) -> list[str]:
+    """Return the months of a good run that features are made of: of the window, and the period."""
+    return [*read_json(Workspace(run).quality, Quality).window, run.period]
+
+
 def _judge(
     workspace: Workspace, month: str, undated: list[Finding], late_minutes: int
 ) -> MonthQuality:

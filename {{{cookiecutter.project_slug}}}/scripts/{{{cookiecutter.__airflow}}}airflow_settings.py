@@ -1,0 +1,29 @@
+"""Airflow's settings for this project: all it keeps lies in `.airflow/`, nothing in your home.
+
+Import this before Airflow. In a shell, `eval "$(.venv/bin/python scripts/airflow_settings.py)"`
+makes `airflow` find them.
+"""
+
+import os
+import shlex
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+HOME = PROJECT / ".airflow"
+PORT = os.environ.get("AIRFLOW_PORT", "8080")
+
+SETTINGS = {
+    "PATH": f"{PROJECT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__PORT": PORT,
+    "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{PORT}",
+}
+os.environ.update(SETTINGS)
+
+if __name__ == "__main__":
+    for name, value in SETTINGS.items():
+        print(f"export {name}={shlex.quote(value)}")

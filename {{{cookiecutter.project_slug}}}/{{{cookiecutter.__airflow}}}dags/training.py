@@ -1,0 +1,233 @@
+"""Trains on the months before a period, judges on the period, and releases what is better.
+
+A run is for the month that is asked for when it is triggered, else the one that a delivery names,
+else that of a backfill's interval, else the newest that has ended. Bad data end in quarantine, and
+the champion stays. Where a run's work is done already, its tasks are skipped.
+
+`runs/<run_id>/report.html` has the result. After a failure, clear the failed tasks: the run goes on
+from there.
+"""
+
+# The steps are in `src/`. Each task imports its own when it runs, so that this file, which Airflow
+# reads again and again, stays cheap to read.
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    Context,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    chain,
+    dag,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+log = logging.getLogger(__name__)
+
+ORCHESTRATOR = "airflow"
+
+# What is delivered by month. An event of this asset starts a run for the month that it carries, as
+# in `{"month": "2013-06"}`.
+DELIVERED = Asset("{{{ cookiecutter.project_slug }}}-source")
+
+# The one value that goes from task to task: the run, as JSON. A template and not an argument, or
+# the graph would have a line from `plan` to every task.
+RUN = "{{ ti.xcom_pull(task_ids='plan', key='run') }}"
+
+
+def do(step: Callable[..., Any], run: str, *given: str) -> Any:
+    """Do a step of a run, unless it is done already."""
+    from {{{ cookiecutter.package_name }}}.once import once
+    from {{{ cookiecutter.package_name }}}.workspace import Run
+
+    return once(step, Run.model_validate_json(run), *given)
+
+
+def write_failed(context: Context) -> None:
+    """Write the result of a run of which a task failed for good."""
+    from {{{ cookiecutter.package_name }}}.results import write_failed
+    from {{{ cookiecutter.package_name }}}.workspace import Run
+
+    error = context.get("exception") or "the task was killed"
+    if run := context["ti"].xcom_pull(task_ids="plan", key="run"):
+        error = error if isinstance(error, BaseException) else RuntimeError(error)
+        write_failed(Run.model_validate_json(run), ORCHESTRATOR, error)
+
+
+def delivered(events: Mapping[Any, Sequence[Any]]) -> str | None:
+    """Return the newest month that events which started the run carry; None if none does."""
+    extras = [event.extra for found in events.values() for event in found]
+    months = sorted({extra["month"] for extra in extras if extra.get("month")})
+    if months[:-1]:
+        log.warning("plan: also delivered, for runs of their own: %s", ", ".join(months[:-1]))
+    return months[-1] if months else None
+
+
+@task(execution_timeout=timedelta(minutes=10))
+def plan(**context: Any) -> list[str]:
+    """Settle what the run works on; the months that it reads."""
+    from {{{ cookiecutter.package_name }}}.months import month_before
+    from {{{ cookiecutter.package_name }}}.params import load_params
+    from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
+    from {{{ cookiecutter.package_name }}}.results import finished, nothing_new
+
+    asked, dag_run = context["params"], context["dag_run"]
+    params = load_params()
+    if asked["window"]:
+        params = params.model_copy(update={"window": asked["window"]})
+    period = asked["period"] or delivered(context["triggering_asset_events"])
+    if period is None and dag_run.run_type == "backfill":
+        period = month_before(context["data_interval_end"])
+    run = plan_run(params, period, dag_run.run_after)
+    if done := finished(run):
+        raise AirflowSkipException(nothing_new(done).reason)
+    context["ti"].xcom_push("run", run.model_dump_json())
+    return read_plan(run).months
+
+
+@task(
+    map_index_template="{{ month }}",
+    max_active_tis_per_dagrun=4,
+    execution_timeout=timedelta(minutes=10),
+)
+def ingest(run: str, month: str) -> None:
+    """Copy a month from the source."""
+    from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
+
+    do(ingest, run, month)
+
+
+@task.branch(execution_timeout=timedelta(minutes=5))
+def validate(run: str) -> str:
+    """Hold the months against the data contract, and go on where they keep to it."""
+    from {{{ cookiecutter.package_name }}}.steps.validate import validate
+
+    return "version" if do(validate, run).good else "quarantine"
+
+
+@task(execution_timeout=timedelta(minutes=1))
+def quarantine(run: str) -> None:
+    """Set the run aside."""
+    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
+
+    do(quarantine, run)
+
+
+@task(execution_timeout=timedelta(minutes=10))
+def version(run: str) -> list[str]:
+    """Keep the exact data, and give them a name; the months that are fit for use."""
+    from {{{ cookiecutter.package_name }}}.steps.validate import fit_months
+    from {{{ cookiecutter.package_name }}}.steps.version import version
+    from {{{ cookiecutter.package_name }}}.workspace import Run
+
+    do(version, run)
+    return fit_months(Run.model_validate_json(run))
+
+
+@task(
+    map_index_template="{{ month }}",
+    max_active_tis_per_dagrun=4,
+    execution_timeout=timedelta(minutes=10),
+)
+def features(run: str, month: str) -> None:
+    """Join the tables of a month."""
+    from {{{ cookiecutter.package_name }}}.steps.features import features
+
+    do(features, run, month)
+
+
+@task(execution_timeout=timedelta(hours=1))
+def train(run: str) -> None:
+    """Fit the model."""
+    from {{{ cookiecutter.package_name }}}.steps.train import train
+
+    do(train, run)
+
+
+@task(execution_timeout=timedelta(minutes=30))
+def evaluate(run: str) -> None:
+    """Judge the challenger against the champion."""
+    from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
+
+    do(evaluate, run)
+
+
+@task(max_active_tis_per_dag=1, execution_timeout=timedelta(minutes=30))
+def release(run: str) -> None:
+    """Put the challenger in the champion's place, if it earned it; one release at a time."""
+    from {{{ cookiecutter.package_name }}}.steps.release import release
+
+    do(release, run)
+
+
+@task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
+def report(run: str) -> dict[str, str]:
+    """Write the result and the page; how the run ended."""
+    from {{{ cookiecutter.package_name }}}.steps.report import report
+
+    result = do(report, run, ORCHESTRATOR)
+    return {"status": result.status, "reason": result.reason}
+
+
+@dag(
+    dag_id="{{{ cookiecutter.project_slug }}}",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(
+        timetable=CronDataIntervalTimetable("0 6 2 * *", timezone="America/New_York"),
+        assets=[DELIVERED],
+    ),
+    start_date=datetime(2013, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["training"],
+    params={
+        "period": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+            title="Period",
+            description="The month to judge on, such as 2013-06; empty: the newest that has ended.",
+        ),
+        "window": Param(
+            None,
+            type=["null", "integer"],
+            minimum=2,
+            title="Window",
+            description="Months to train on, before the period; empty: as params.yaml says.",
+        ),
+    },
+    default_args={
+        "owner": {{{ cookiecutter.__author_name_string }}},
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=10),
+        # Bad input stays bad.
+        "retry_policy": ExceptionRetryPolicy(
+            [RetryRule("{{{ cookiecutter.package_name }}}.errors.BadInput", RetryAction.FAIL)]
+        ),
+        "on_failure_callback": write_failed,
+    },
+)
+def training() -> None:
+    """Draw the graph."""
+    ingested = ingest.partial(run=RUN).expand(month=plan())
+    validated = validate(RUN)
+    versioned = version(RUN)
+    quarantined = quarantine(RUN)
+    joined = features.partial(run=RUN).expand(month=versioned)
+    released = release(RUN)
+    chain(ingested, validated, [versioned, quarantined])
+    chain(joined, train(RUN), evaluate(RUN), released)
+    [released, quarantined] >> report(RUN)
+
+
+training_dag = training()
