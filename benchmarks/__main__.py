@@ -11,7 +11,7 @@ import tempfile
 from functools import cache, partial
 from pathlib import Path
 
-from . import data, first, render, repro, run
+from . import airflow, data, first, render, repro, run
 
 QUESTIONS = {
     "first": first.main,
@@ -19,6 +19,7 @@ QUESTIONS = {
     "repro": repro.main,
     "data": data.main,
     "render": render.main,
+    "airflow": airflow.main,
 }
 
 

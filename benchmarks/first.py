@@ -13,15 +13,21 @@ def main(project: Callable[[], Path]) -> None:
     project()
 
 
-def from_nothing(folder: Path) -> Path:
-    """Render the default project into a folder, set it up and run it; return its folder."""
+def from_nothing(folder: Path, *answers: str) -> Path:
+    """Render a project into a folder, set it up and run it; return its folder.
+
+    Args:
+        folder: where it is rendered.
+        answers: those that are not the default, such as `orchestrator=airflow`.
+    """
     project = folder / "my-pipeline"
-    render = (TOOLS / "cookiecutter", ROOT, "--no-input", "--output-dir", folder)
-    took = {"render": seconds(render, folder)}
+    render: list[str | Path] = [TOOLS / "cookiecutter", ROOT, "--no-input", "--output-dir", folder]
+    took = {"render": seconds([*render, *answers], folder)}
     commit(project)
     for target in ("setup", "data", "run"):
         took[f"make {target}"] = seconds(["make", target], project)
     rows = [(step, f"{second:.1f}", "") for step, second in took.items()]
     total = ("together", f"{sum(took.values()):.1f}", f"< {AIM}")
-    show("From nothing to the first released model", ("", "seconds", "aim"), [*rows, total])
+    title = ", ".join(["From nothing to the first released model", *answers])
+    show(title, ("", "seconds", "aim"), [*rows, total])
     return project

@@ -8,9 +8,10 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -50,7 +51,7 @@ class Measured:
     parts: dict[str, float]
     """Of the plain script."""
     flows: dict[str, float]
-    """The empty flow, by state."""
+    """The empty flow or DAG, by state."""
     runs: dict[str, float]
     """`make run`, by state."""
     phases: Phases
@@ -63,22 +64,49 @@ def main(make_project: Callable[[], Path]) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         state = Path(made)
         with running_server(project, state / "server") as server:
-            measured = [measure(project, state / str(turn), server) for turn in range(ROUNDS)]
+            states = {"fresh": {}, "used": {}, "server": {"PREFECT_API_URL": server}}
+            measured = [
+                measure(project, empty_flow(project, state / str(turn)), states)
+                for turn in range(ROUNDS)
+            ]
+    show_floors(measured, "empty flow")
+    show_steps(measured, imports(project, {BEFORE: "flows.training"}))
+
+
+def empty_flow(project: Path, state: Path) -> Callable[..., float]:
+    """Return what runs the empty flow, with a state folder of its own; it takes variables."""
+    return partial(
+        seconds,
+        [project / ".venv/bin/python", HERE / "empty_flow.py"],
+        project,
+        PREFECT_HOME=str(state),
+    )
+
+
+def show_floors(measured: list[Measured], empty: str) -> None:
+    """Print the run beside its floors; `empty` is the name of the second."""
     plain = statistics.median(turn.plain for turn in measured)
     rows = []
-    for name in PERIODS:
+    for name in measured[0].runs:
         flow = statistics.median(turn.flows[name] for turn in measured)
         run = statistics.median(turn.runs[name] for turn in measured)
         above, ratio = run - plain - flow, run / (plain + flow)
         figures = [f"{figure:.1f}" for figure in (plain, flow, run)]
         rows.append([name, *figures, f"{ratio:.2f} x", f"{above:.1f}", f"< {AIM_ABOVE}"])
-    header = ["state", "plain script", "empty flow", "make run", "to their sum", "above it", "aim"]
+    header = ["state", "plain script", empty, "make run", "to their sum", "above it", "aim"]
     show(f"make run beside its two floors, seconds, medians of {ROUNDS}", header, rows)
-    show_steps(measured, imports(project))
 
 
-def measure(project: Path, state: Path, server: str) -> Measured:
-    """Run everything once; `state` is for Prefect's of the empty flow."""
+def measure(
+    project: Path, empty: Callable[..., float], states: Mapping[str, Mapping[str, str]]
+) -> Measured:
+    """Run everything once.
+
+    Args:
+        project: a rendered project.
+        empty: returns the seconds of the empty flow or DAG; takes variables.
+        states: by state, in their order, what the environment has besides.
+    """
     python = project / ".venv/bin/python"
     began = time.perf_counter()
     parts = json.loads(output([python, HERE / "plain.py", PERIODS["used"]], project))["seconds"]
@@ -86,12 +114,11 @@ def measure(project: Path, state: Path, server: str) -> Measured:
     output(["make", "reset", "data"], project)
     flows, runs = {}, {}
     phases: Phases = {}
-    for name, period in PERIODS.items():
-        address = {"PREFECT_API_URL": server} if name == "server" else {}
-        empty = [python, HERE / "empty_flow.py"]
-        flows[name] = seconds(empty, project, PREFECT_HOME=str(state), **address)
+    for name, variables in states.items():
+        period = PERIODS[name]
+        flows[name] = empty(**variables)
         started = time.time()
-        runs[name] = seconds(["make", "run", f"PERIOD={period}"], project, **address)
+        runs[name] = seconds(["make", "run", f"PERIOD={period}"], project, **variables)
         if name == "used":
             phases = phases_of(next((project / "runs").glob(f"{period}-*")), started)
     parts["imports"] = plain - sum(parts.values())
@@ -112,12 +139,17 @@ def phases_of(run: Path, started: float) -> Phases:
     return phases | {AFTER: (time.time() - at, 0.0)}
 
 
-def imports(project: Path) -> dict[str, float]:
-    """Return how long a fresh process imports what each step needs, in the order of the run."""
+def imports(project: Path, before: Mapping[str, str]) -> dict[str, float]:
+    """Return how long a fresh process imports what each step needs, in the order of the run.
+
+    Args:
+        project: a rendered project.
+        before: by name, the modules that come before those of the steps.
+    """
     steps = ("ingest", "validate", "version", "features", "train", "evaluate", "release", "report")
-    modules = {BEFORE: "flows.training"} | {step: f"my_pipeline.steps.{step}" for step in steps}
+    modules = dict(before) | {step: f"my_pipeline.steps.{step}" for step in steps}
     printed = output([project / ".venv/bin/python", "-c", IMPORTS, json.dumps(modules)], project)
-    return dict(json.loads(printed))
+    return dict(json.loads(printed.splitlines()[-1]))  # a package may have printed a warning
 
 
 def show_steps(measured: list[Measured], imported: dict[str, float]) -> None:

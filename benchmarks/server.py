@@ -1,9 +1,9 @@
-"""A Prefect server for as long as it is measured against."""
+"""Servers, for as long as they are measured against."""
 
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -17,26 +17,48 @@ LONGEST_START = 120
 @contextmanager
 def running_server(project: Path, state: Path) -> Iterator[str]:
     """Start the project's Prefect with a state folder of its own, and yield the API's address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    start = (project / ".venv/bin/prefect", "server", "start", "--host", "127.0.0.1")
+    with running([*start, "--port", port], project, f"{address}/health", PREFECT_HOME=str(state)):
+        yield address
+
+
+def free_port() -> str:
+    """Return a port of this machine that nothing listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+        return str(free.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], folder: Path, health: str, **variables: str
+) -> Iterator[None]:
+    """Start servers, yield once the address `health` answers, and end them.
+
+    Args:
+        command: what starts them, and ends them when it is asked to end.
+        folder: where it runs.
+        health: an address that answers with 200 when they are up.
+        variables: what its environment has besides.
+    """
     server = subprocess.Popen(
-        [project / ".venv/bin/prefect", "server", "start", "--host", "127.0.0.1", "--port", port],
-        cwd=project,
-        env=environment() | {"PREFECT_HOME": str(state)},
+        command,
+        cwd=folder,
+        env=environment() | variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}/api"
     try:
-        wait_until_healthy(server, address)
-        yield address
+        wait_until_healthy(server, health)
+        yield
     finally:
         server.terminate()
         server.wait()
 
 
-def wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None:
+def wait_until_healthy(server: "subprocess.Popen[bytes]", health: str) -> None:
     """Return once the server answers.
 
     Raises:
@@ -44,8 +66,8 @@ def wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None:
     """
     deadline = time.monotonic() + LONGEST_START
     while server.poll() is None and time.monotonic() < deadline:
-        with suppress(URLError, OSError), urlopen(f"{address}/health") as answer:  # noqa: S310
+        with suppress(URLError, OSError), urlopen(health) as answer:  # noqa: S310
             if answer.status == 200:
                 return
         time.sleep(0.2)
-    raise RuntimeError(f"No Prefect server came up at {address}.")
+    raise RuntimeError(f"Nothing came up that answers at {health}.")

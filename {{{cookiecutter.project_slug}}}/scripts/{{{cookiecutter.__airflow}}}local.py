@@ -89,6 +89,15 @@ def result_of(run: Run) -> Result:
 
 def run_here(run: Run) -> None:
     """Run the DAG in this process."""
+    prepare()
+    from dags.training import training_dag
+
+    preload.wait()
+    training_dag.test(run_conf={"period": run.period})
+
+
+def prepare() -> None:
+    """Make a metadata database for this process, unless it is there."""
     database = airflow_settings.HOME / "local.db"
     os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{database}"
     os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = "airflow=WARNING task=WARNING"
@@ -97,10 +106,6 @@ def run_here(run: Run) -> None:
     for name in ("airflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # the steps' own lines are enough
     initdb()
-    from dags.training import training_dag
-
-    preload.wait()
-    training_dag.test(run_conf={"period": run.period})
 
 
 def hand_over(*command: str) -> None:

@@ -12,23 +12,25 @@ import pytest
 
 from scripts import airflow_settings
 
-# Airflow reads its settings when it is imported.
+# Airflow reads where its home is when it is imported.
 airflow_settings.HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 os.environ["AIRFLOW_HOME"] = str(airflow_settings.HOME)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[None]:
-    """The home, as long as the tests last."""
+    """The home, for as long as the tests last."""
     yield
     shutil.rmtree(airflow_settings.HOME)
 
 
 @pytest.fixture(scope="session")
 def adapter(server: None) -> Iterator[Any]:
-    """What runs the DAG from the command line, its tasks retried without delay."""
-    from dags.training import training_dag
+    """What runs the DAG from the command line; its tasks are tried again without delay."""
     from scripts import local
+
+    local.prepare()
+    from dags.training import training_dag
 
     with pytest.MonkeyPatch.context() as patch:
         for task in training_dag.tasks:

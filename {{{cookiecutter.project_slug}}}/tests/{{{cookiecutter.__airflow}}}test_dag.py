@@ -4,24 +4,29 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
+from airflow.models import DagRun
 
+from dags.training import training_dag
 from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.plan import plan_run
 from {{{ cookiecutter.package_name }}}.results import Result, history
 from {{{ cookiecutter.package_name }}}.steps import train as train_step
 from {{{ cookiecutter.package_name }}}.steps import (
     validate as validate_step,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Workspace
+from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
 from .conftest import Project, enter
+from .test_dag_integrity import TASKS
 
-DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
-TASKS = {"plan", "quarantine", "train", "evaluate", "release", "report", *DONE_ONCE}
+States = dict[str, list[str]]
+
+BY_MONTH = {"ingest": 4, "features": 4}
+DONE = {task: ["success"] * BY_MONTH.get(task, 1) for task in TASKS}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +35,230 @@ def local(adapter: Any) -> Any:
     return adapter
 
 
-def test_run(local: Any, **asked: Any) -> dict[str, list[str]]:
-    """Run the DAG as if triggered with these parameters; the states in which its tasks ended."""
-    from dags.training import training_dag
+def trigger(period: str | None) -> tuple[str, States]:
+    """Run the DAG as it is when triggered by hand; how the run ended, and how its tasks."""
+    run = training_dag.test(run_conf={"period": period})
+    return str(run.state), states(run)
 
-    return states(training_dag.test(run_conf=asked))
+
+def last_run() -> Any:
+    """The run that was started last."""
+    return max(DagRun.find(dag_id=training_dag.dag_id), key=lambda run: run.id)
+
+
+def states(run: Any) -> States:
+    """Return the states in which the instances of each task ended."""
+    found: States = {}
+    for task in run.get_task_instances():
+        found.setdefault(task.task_id, []).append(str(task.state))
+    return found
+
+
+def tries(run: Any, task_id: str) -> int:
+    (count,) = {task.try_number for task in run.get_task_instances() if task.task_id == task_id}
+    return int(count)
+
+
+def drop_a_third(rows: pl.DataFrame) -> pl.DataFrame:
+    """Lose a third of a required column."""
+    lost = pl.int_range(pl.len()) % 3 == 0
+    return rows.with_columns(pl.when(~lost).then("dest").alias("dest"))
+
+
+@pytest.fixture(scope="module")
+def april(
+    local: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result, States]:
+    """A project whose first period has gone through the DAG."""
+    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("dag") / "project")
+    for late in folder.glob("data/source/*/month=*"):
+        if late.name > "month=2013-04":
+            shutil.rmtree(late)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        result = local.training("2013-04")
+        return folder, result, states(last_run())
+
+
+def test_the_first_period_is_released(april: tuple[Path, Result, States]) -> None:
+    folder, result, ended = april
+    assert result.status == "released"
+    assert result.orchestrator == "airflow"
+    assert result.champion_before is None
+    assert result.champion_after is not None
+    assert result.champion_after.run_id == result.run_id
+    assert history(str(folder / "runs")) == {result.run_id: result}
+    assert set(result.seconds) == {*TASKS, "all"} - {"plan", "quarantine"}
+    assert ended == DONE | {"quarantine": ["skipped"]}
+
+
+def test_a_finished_run_asked_for_again_returns_its_result(
+    local: Any, april: tuple[Path, Result, States], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(april[0], monkeypatch)
+    before = last_run().id
+    assert local.training("2013-04") == april[1]
+    assert last_run().id == before
+
+
+def test_a_run_with_nothing_to_do_says_so(
+    local: Any, april: tuple[Path, Result, States], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(april[0], monkeypatch)
+    result = local.training()
+    assert result.status == "nothing_new"
+    assert result.reason == f"2013-04 is done: run {result.run_id} ended as released"
+    assert history(str(april[0] / "runs")) == {result.run_id: april[1]}
+
+
+def test_airflow_skips_a_run_with_nothing_to_do(
+    april: tuple[Path, Result, States], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(april[0], monkeypatch)
+    state, ended = trigger(None)
+    assert state == "success"
+    assert ended == {task: ["skipped"] for task in TASKS}
+
+
+def test_bad_data_are_quarantined_and_the_champion_stays(local: Any, released: Project) -> None:
+    released.deliver("flights", "2013-05", drop_a_third)
+    result = local.training("2013-05")
+    assert result.status == "quarantined"
+    assert result.reason.endswith("flights.dest: 33.3% are missing, 5.0% allowed")
+    assert result.champion_after == result.champion_before
+    assert result.champion_after.version == "1"
+    good = ("version", "features", "train", "evaluate", "release")
+    assert states(last_run()) == DONE | {task: ["skipped"] for task in good}
+
+
+def test_what_fails_once_is_tried_again(
+    local: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
+    assert local.training("2013-04").status == "released"
+    assert len(calls) == tries(last_run(), "train") == 2
+
+
+def failing(
+    patch: pytest.MonkeyPatch, module: Any, name: str, error: Exception, times: int
+) -> list[Any]:
+    """Let a step raise `error` the first `times`; return its calls, which grow."""
+    step: Callable[..., Any] = getattr(module, name)
+    calls: list[Any] = []
+
+    def faulty(run: Run) -> Any:
+        calls.append(run)
+        if len(calls) <= times:
+            raise error
+        return step(run)
+
+    faulty.__name__ = name
+    faulty.__annotations__ = step.__annotations__
+    patch.setattr(module, name, faulty)
+    return calls
+
+
+def test_a_run_that_failed_goes_on_where_it_stopped(local: Any, project: Project) -> None:
+    run = project.plan("2013-04")
+    in_the_way = project.folder / "runs" / run.run_id / "training.json"
+    in_the_way.mkdir()  # where the file should be: it cannot be written
+    with pytest.raises(RuntimeError, match=r"training\.json"):
+        local.training("2013-04")
+    (failed,) = history("runs").values()
+    assert failed is not None
+    assert (failed.status, failed.run_id) == ("failed", run.run_id)
+    ended = states(last_run())
+    assert ended["train"] == ["failed"]
+    assert ended["evaluate"] == ended["release"] == ended["report"] == ["upstream_failed"]
+    assert tries(last_run(), "train") == 4
+
+    in_the_way.rmdir()
+    records = Workspace(run).records
+    before = {file.name: file.read_bytes() for file in records.iterdir()}
+    assert len(before) == 10  # four months twice, validate, version
+    second = local.training("2013-04")
+    assert (second.status, second.run_id) == ("released", run.run_id)
+    assert {name: (records / name).read_bytes() for name in before} == before
+
+
+def test_bad_input_is_not_tried_again(
+    local: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
+    with pytest.raises(RuntimeError, match=r"It is wrong\."):
+        local.training("2013-04")
+    assert len(calls) == 1
+    (result,) = history("runs").values()
+    assert result is not None
+    assert (result.status, result.reason) == ("failed", "It is wrong.")
+
+
+def test_a_period_that_is_refused_leaves_nothing(local: Any, project: Project) -> None:
+    with pytest.raises(BadInput, match="The source has no 2014-01"):
+        local.training("2014-01")
+    state, ended = trigger("2014-01")
+    assert state == "failed"
+    assert ended["plan"] == ["failed"]
+    assert tries(last_run(), "plan") == 1
+    assert not (project.folder / "runs").exists()
+
+
+def test_a_backfill_judges_each_month_against_the_champion_before_it(
+    local: Any, project: Project
+) -> None:
+    first, second = local.backfill("2013-04", "2013-05")
+    assert [first.period, second.period] == ["2013-04", "2013-05"]
+    assert first.champion_before is None
+    assert second.champion_before == first.champion_after is not None
+    assert "of version 1" in second.reason
+
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+SEPTEMBER = datetime(2013, 9, 2, 10, tzinfo=UTC)
+NAMELESS = {"source": [SimpleNamespace(extra={})]}
+DELIVERED = {"source": [SimpleNamespace(extra={"month": f"2013-{n}"}) for n in ("07", "06")]}
+
+
+def planned(
+    asked: str | None = None,
+    window: int | None = None,
+    kind: str = "manual",
+    ended: datetime | None = None,
+    events: dict[str, Any] | None = None,
+) -> tuple[Run, list[str]]:
+    """What `plan` settles for a run of this kind: the run, and the months that it reads."""
+    pushed: dict[str, str] = {}
+    plan: Any = training_dag.get_task("plan")
+    months = plan.python_callable(
+        params={"period": asked, "window": window},
+        dag_run=SimpleNamespace(run_type=kind, run_after=NOW),
+        data_interval_end=ended,
+        triggering_asset_events=events or {},
+        ti=SimpleNamespace(xcom_push=pushed.__setitem__),
+    )
+    return Run.model_validate_json(pushed["run"]), months
+
+
+@pytest.mark.parametrize(
+    ("context", "period"),
+    [
+        ({"asked": "2013-05", "kind": "asset_triggered", "events": DELIVERED}, "2013-05"),
+        ({"asked": "2013-05", "kind": "backfill", "ended": SEPTEMBER}, "2013-05"),
+        ({"kind": "asset_triggered", "events": DELIVERED}, "2013-07"),
+        ({"kind": "backfill", "ended": SEPTEMBER}, "2013-08"),
+        ({"kind": "scheduled", "ended": SEPTEMBER}, "2013-12"),
+        ({"kind": "manual", "ended": SEPTEMBER}, "2013-12"),
+        ({"kind": "asset_triggered", "events": NAMELESS}, "2013-12"),
+    ],
+)
+def test_the_period_that_a_run_is_for(
+    project: Project, context: dict[str, Any], period: str
+) -> None:
+    """The one asked for, else the delivered, else the interval's, else the newest that ended."""
+    run, months = planned(**context)
+    assert run.period == months[-1] == period
+
+
+def test_the_window_may_be_asked_for(project: Project) -> None:
+    _, months = planned(asked="2013-06", window=2)
+    assert months == ["2013-04", "2013-05", "2013-06"]
