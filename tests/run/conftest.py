@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -119,14 +120,33 @@ def fresh(project: Project, tmp_path: Path) -> Project:
     return clone(project, tmp_path / "my-pipeline")
 
 
-@pytest.fixture(scope="session")
-def project(shell: Shell) -> Project:
-    """Give the default project after `make setup`, all of it committed."""
-    out = shell.home / "run"
-    done = shell.cookiecutter(out)
+def install(shell: Shell, name: str, **answers: str) -> Project:
+    """Give a project of these answers after `make setup`, all of it committed."""
+    out = shell.home / name
+    done = shell.cookiecutter(out, **answers)
     assert done.returncode == 0, done.stderr
     project = Project(out / "my-pipeline", shell)
     shell.commit(project.folder, "Rendered")
     project.make("setup")
     shell.commit(project.folder, "Locked")
     return project
+
+
+@pytest.fixture(scope="session")
+def project(shell: Shell) -> Project:
+    """Give the default project."""
+    return install(shell, "run")
+
+
+@pytest.fixture(scope="session")
+def airflow(shell: Shell) -> Project:
+    """Give the project that runs on Airflow."""
+    return install(shell, "airflow", orchestrator="airflow")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,57 +1,17 @@
 """The default project does what its README says, in the order in which a newcomer meets it."""
 
-import json
 import os
 import shutil
 import signal
 import sys
 
 import pytest
-import yaml
 
-from tests.conftest import ROOT, Shell
+from tests.conftest import Shell
 from tests.run.conftest import PATIENCE, Project, until
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
-
-
-def test_a_fresh_render_is_clean(project: Project, shell: Shell) -> None:
-    project.make("lint")
-    pre_commit = project.folder / ".venv" / "bin" / "pre-commit"
-    shell(pre_commit, "run", "--all-files", cwd=project.folder)
-    assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
-
-
-def test_the_installed_versions_are_older_than_the_date(project: Project) -> None:
-    """And no package hides a module of theirs, nor is named like one: copier.yml lists them all."""
-    listing = (
-        "import importlib.metadata as m, json, re; print(json.dumps(sorted("
-        "{name.split('.')[0] for name in m.packages_distributions() if name.isidentifier()}"
-        " | {re.sub('[-_.]+', '_', d.metadata['Name']).lower() for d in m.distributions()})))"
-    )
-    python = project.folder / ".venv" / "bin" / "python"
-    modules = set(json.loads(project.shell(python, "-c", listing).stdout))
-    entries = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    refused = set(
-        " ".join(
-            entries[name]["default"]
-            for name in ("installed_modules", "standard_library", "reserved_words")
-        ).split()
-    )
-    usable = {name for name in modules if name == name.lower() and not name.startswith("_")}
-    assert "prefect" in usable
-    assert usable - {"my_pipeline"} <= refused
-
-
-def test_its_own_tests_pass(project: Project, shell: Shell) -> None:
-    """Root gives up its power over files: some tests are of folders that may not be looked into."""
-    powers = "-dac_override,-dac_read_search"
-    as_anyone = ["setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}"]
-    command = [*(as_anyone if os.geteuid() == 0 else []), "make", "test"]
-    said = shell(*command, cwd=project.folder).stdout
-    assert " passed" in said
-    assert " skipped" not in said
 
 
 def test_the_first_period_releases_a_model(project: Project) -> None:

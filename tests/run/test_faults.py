@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import urllib.request
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, clone, until
+from tests.run.conftest import PATIENCE, Project, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
@@ -63,9 +62,7 @@ def reference(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 @pytest.fixture
 def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Give the variables with which runs find a server that outlives them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     words = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     process = fresh.begin(tmp_path / "server.log", *words)
 

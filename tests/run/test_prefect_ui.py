@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -13,16 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, until
+from tests.run.conftest import PATIENCE, Project, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Api:

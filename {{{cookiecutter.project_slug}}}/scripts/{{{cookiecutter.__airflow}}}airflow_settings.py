@@ -23,6 +23,7 @@ SETTINGS = {
     "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{PORT}",
 }
 os.environ.update(SETTINGS)
+HOME.mkdir(mode=0o700, exist_ok=True)  # the passwords of `make ui` are in there
 
 if __name__ == "__main__":
     for name, value in SETTINGS.items():

@@ -143,6 +143,5 @@ def up() -> Iterator[None]:
     Raises:
         filelock.Timeout: another one is.
     """
-    airflow_settings.HOME.mkdir(exist_ok=True)
     with FileLock(airflow_settings.HOME / "ui.lock", blocking=False):
         yield

@@ -1,6 +1,7 @@
 """Start Airflow and the MLflow pages, for local use: what `make ui` calls. Ctrl-C ends them all.
 
-Ports: AIRFLOW_PORT (8080), MLFLOW_PORT (5000).
+These are the processes of `airflow standalone`, without its two log servers: they would listen on
+all addresses of this machine. Ports: AIRFLOW_PORT (8080), MLFLOW_PORT (5000).
 """
 
 import json
@@ -23,42 +24,43 @@ PROGRAMS = Path(sys.executable).parent
 AIRFLOW_PORT, MLFLOW_PORT = airflow_settings.PORT, os.environ.get("MLFLOW_PORT", "5000")
 AIRFLOW, MLFLOW = (f"http://127.0.0.1:{port}" for port in (AIRFLOW_PORT, MLFLOW_PORT))
 LOGS = airflow_settings.HOME / "logs"
+SERVERS = {
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+    "mlflow": [
+        *("mlflow", "server", "--host", "127.0.0.1", "--port", MLFLOW_PORT, "--workers", "1"),
+        *("--backend-store-uri", "sqlite:///mlflow.db"),
+    ],
+}
 GRACE = 20  # seconds between asking a process to end and ending it
 
 
 class Server:
     """A program with a group of its own: Ctrl-C comes to this process only, which then ends it."""
 
-    def __init__(self, name: str, *command: str) -> None:
+    def __init__(self, name: str, command: list[str]) -> None:
         """Start it."""
         self.log = LOGS / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603
-                [PROGRAMS / command[0], *command[1:]],
+                [str(PROGRAMS / command[0]), *command[1:]],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    def runs(self) -> bool:
-        """Tell whether it is there."""
-        return self.process.poll() is None
+    def check(self) -> None:
+        """Leave with the end of its log if it has ended."""
+        if self.process.poll() is not None:
+            end = self.log.read_text(errors="replace").splitlines()[-20:]
+            sys.exit("\n".join([f"A server ended. The end of {self.log}:", *end]))
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Return when it is ready; leave with the end of its log if it ends before."""
-        while not ready():
-            if not self.runs():
-                end = self.log.read_text(errors="replace").splitlines()[-20:]
-                sys.exit("\n".join([f"It did not start. The end of {self.log}:", *end]))
-            time.sleep(0.3)
-
-    def end(self) -> None:
-        """Ask the group to end, and end it."""
-        for send in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, send)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(GRACE)
+    def tell(self, ending: signal.Signals) -> None:
+        """Send a signal to the group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, ending)
 
 
 def answers(port: str) -> bool:
@@ -82,6 +84,14 @@ def dag_is_known() -> bool:
     return DagModel.get_current(DAG_ID) is not None
 
 
+def wait_until(ready: Callable[[], bool], servers: list[Server]) -> None:
+    """Return when it is ready; leave if a server ends before."""
+    while not ready():
+        for server in servers:
+            server.check()
+        time.sleep(0.3)
+
+
 def main() -> None:
     """Start all, tell where they are, and wait until one of them ends, or for Ctrl-C."""
     for port in (AIRFLOW_PORT, MLFLOW_PORT):
@@ -93,34 +103,41 @@ def main() -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # pages only
     }
-    store = ["--backend-store-uri", "sqlite:///mlflow.db", "--workers", "1"]
+    with (LOGS / "migrate.log").open("wb") as log:
+        migrating = [str(PROGRAMS / "airflow"), "db", "migrate"]
+        subprocess.run(migrating, check=True, stdout=log, stderr=log)  # noqa: S603
     servers: list[Server] = []
     try:
-        airflow = Server("airflow", "airflow", "standalone")
-        servers.append(airflow)
-        mlflow = Server(
-            "mlflow", "mlflow", "server", "--host", "127.0.0.1", "--port", MLFLOW_PORT, *store
-        )
-        servers.append(mlflow)
-        mlflow.wait_until(lambda: answers(MLFLOW_PORT))
-        airflow.wait_until(airflow_is_healthy)
-        airflow.wait_until(dag_is_known)
-        passwords = airflow_settings.HOME / "simple_auth_manager_passwords.json.generated"
-        ((user, password),) = json.loads(passwords.read_text()).items()
-        print(f"""
+        servers += [Server(name, command) for name, command in SERVERS.items()]
+        wait_until(lambda: answers(MLFLOW_PORT), servers)
+        wait_until(airflow_is_healthy, servers)
+        wait_until(dag_is_known, servers)
+        tell_where()
+        with up():  # from now on, `make run` hands over
+            wait_until(lambda: False, servers)
+    finally:
+        for server in servers:
+            server.tell(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while any(server.process.poll() is None for server in servers):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        for server in servers:
+            server.tell(signal.SIGKILL)
+
+
+def tell_where() -> None:
+    """Print the addresses, and how to sign in."""
+    passwords = airflow_settings.HOME / "simple_auth_manager_passwords.json.generated"
+    ((user, password),) = json.loads(passwords.read_text()).items()
+    print(f"""
   Airflow   {AIRFLOW}/dags/{DAG_ID}
             user {user}, password {password}
   MLflow    {MLFLOW}
             {MLFLOW}/#/models for the released versions
 
 Ctrl-C ends all.""", flush=True)  # fmt: skip
-        with up():  # from now on, `make run` hands over
-            while all(server.runs() for server in servers):
-                time.sleep(1)
-        sys.exit(f"One of them ended; their logs are in {LOGS}.")
-    finally:
-        for server in servers:
-            server.end()
 
 
 if __name__ == "__main__":

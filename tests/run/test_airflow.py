@@ -1,0 +1,66 @@
+"""The project on Airflow does what its README says, with nothing running."""
+
+import pytest
+
+from tests.run.conftest import Project, clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+
+
+@pytest.fixture(scope="module")
+def fresh(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give one project to the tests of this file, which follow each other."""
+    return clone(airflow, tmp_path_factory.mktemp("airflow") / "my-pipeline")
+
+
+def test_the_first_period_releases_a_model(fresh: Project) -> None:
+    said = fresh.make("run", "PERIOD=2013-05")
+    result = fresh.results()["2013-05"]
+    assert (result["status"], result["orchestrator"]) == ("released", "airflow")
+    assert f"2013-05 released: {result['reason']}" in said
+    assert "DAG TEST" not in said
+
+
+def test_a_backfill_goes_on_month_by_month(fresh: Project) -> None:
+    fresh.make("backfill", "FROM=2013-06", "TO=2013-07")
+    may, june, july = (fresh.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
+    assert june["champion_before"] == may["champion_after"]
+    assert july["champion_before"] == june["champion_after"]
+
+
+def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
+    """Of all that Airflow keeps; its folder is only for its owner, since passwords are in there."""
+    assert not (fresh.shell.home / "airflow").exists()
+    assert (fresh.folder / ".airflow").stat().st_mode & 0o077 == 0
+    assert not fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout
+
+
+def test_bad_input_is_refused(fresh: Project) -> None:
+    before = fresh.results()
+    said = fresh.make("run", "PERIOD=2014-05", ok=False)
+    assert "error: The source has no 2014-05: it holds 2013-01 to 2013-12" in said
+    assert "Error 2" in said
+    assert "Traceback" not in said
+    assert fresh.results() == before
+
+
+def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:
+    """As docs/airflow.md tells: without Airflow, and with what the step needs."""
+    document = (fresh.folder / "docs/airflow.md").read_text()
+    command = next(line for line in document.splitlines() if "UV_PROJECT_ENVIRONMENT=" in line)
+    task = document.partition("@task.external_python(")[2].partition("```")[0]
+    dag = fresh.folder / "dags/training.py"
+    before, _, rest = dag.read_text().partition("@task(execution_timeout=timedelta(hours=1))\n")
+    _, _, after = rest.partition("    do(train, run)\n")
+    assert before
+    assert after
+    dag.write_text(f"{before}@task.external_python({task}{after}")
+    fetched = airflow.folder / ".uv/bin"
+    fresh.shell("sh", "-c", f"PATH={fetched}:$PATH {command}", cwd=fresh.folder)
+    python = fresh.folder / ".venv-steps/bin/python"
+    without = fresh.shell(python, "-c", "import airflow", cwd=fresh.folder, ok=False)
+    assert "No module named 'airflow'" in without.stderr
+    champion = fresh.champion()
+    said = fresh.make("run", "PERIOD=2013-08")
+    assert "train: fitted on" in said
+    assert fresh.results()["2013-08"]["champion_before"]["version"] == champion

@@ -1,0 +1,251 @@
+"""`make ui` under Airflow: runs by the real scheduler, whoever starts them, and a clean end."""
+
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.run.conftest import PATIENCE, Project, clone, free_port, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+
+DAG = "/dags/my-pipeline"
+
+
+@dataclass
+class Ui:
+    """What `make ui` started."""
+
+    project: Project
+    process: subprocess.Popen[str]
+    airflow: int
+    mlflow: int
+    log: Path
+
+    @cached_property
+    def token(self) -> str:
+        """A token of Airflow's API, for the password that was printed."""
+        _, _, login = self.log.read_text().partition("user ")
+        user, password = login.splitlines()[0].split(", password ")
+        body = {"username": user, "password": password}
+        return str(self.ask("/auth/token", body, {})["access_token"])
+
+    def api(self, path: str, body: Any = None) -> Any:
+        """Ask Airflow's API: with a body, for something new."""
+        return self.ask(f"/api/v2{path}", body, {"Authorization": f"Bearer {self.token}"})
+
+    def ask(self, path: str, body: Any, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.airflow}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"} | headers,
+        )
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def runs(self, kind: str) -> list[dict[str, Any]]:
+        """Return the runs of a kind, once none is unfinished."""
+
+        def ended() -> Any:
+            runs = self.api(f"{DAG}/dagRuns?order_by=id")["dag_runs"]
+            if any(run["state"] in ("queued", "running") for run in runs):
+                return None
+            return [run for run in runs if run["run_type"] == kind]
+
+        found: list[dict[str, Any]] = until(ended, self.process)
+        return found
+
+    def tasks(self, run: dict[str, Any]) -> dict[str, set[str]]:
+        """Return the states in which the instances of each task of a run ended."""
+        found: dict[str, set[str]] = {}
+        tasks = self.api(f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
+        for task in tasks:
+            found.setdefault(task["task_id"], set()).add(task["state"])
+        return found
+
+    def trigger(self, **asked: Any) -> dict[str, Any]:
+        """Start a run as the form of the page does."""
+        run: dict[str, Any] = self.api(f"{DAG}/dagRuns", {"logical_date": None, "conf": asked})
+        return run
+
+
+@pytest.fixture(scope="module")
+def ui(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    project = clone(airflow, tmp_path_factory.mktemp("ui") / "my-pipeline")
+    # So that the schedule, which fires at once, finds a month that comes before all others here.
+    for late in project.folder.glob("data/source/*/month=*"):
+        if late.name > "month=2013-04":
+            late.rename(project.folder / f"late-{late.parent.name}-{late.name}")
+    dag = project.folder / "dags/training.py"
+    text = dag.read_text()
+    assert '"retry_delay": timedelta(seconds=10)' in text
+    dag.write_text(text.replace("timedelta(seconds=10)", "timedelta(seconds=1)"))
+    ports = free_port(), free_port()
+    log = project.folder.parent / "ui.log"
+    process = project.start(log, "ui", AIRFLOW_PORT=str(ports[0]), MLFLOW_PORT=str(ports[1]))
+    ui = Ui(project, process, *ports, log)
+    try:
+        until(lambda: "Ctrl-C ends all" in log.read_text(), process)
+        yield ui
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(PATIENCE)
+
+
+def test_the_pages_answer(ui: Ui) -> None:
+    for port, title in ((ui.airflow, b"Airflow"), (ui.mlflow, b"MLflow")):
+        address = f"http://127.0.0.1:{port}"
+        assert address in ui.log.read_text()
+        with urllib.request.urlopen(address) as page:
+            assert title in page.read()
+
+
+def test_only_this_machine_is_answered(ui: Ui) -> None:
+    """Every port on which one of the processes listens is of 127.0.0.1."""
+    ours = {str(pid) for pid in ui.project.processes()}
+    listed = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listed += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    listening = {line[9]: line[1] for line in listed if line[3] == "0A"}
+    found = set()
+    for pid in ours:
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            target = str(file.readlink()) if file.is_symlink() else ""
+            if target.startswith("socket:[") and target[8:-1] in listening:
+                found.add(listening[target[8:-1]])
+    assert {int(address.partition(":")[2], 16) for address in found} == {ui.airflow, ui.mlflow}
+    assert {address.partition(":")[0] for address in found} == {"0100007F"}
+
+
+def test_the_schedule_fires(ui: Ui) -> None:
+    """The newest month is trained for by a run that nobody started."""
+    (run,) = ui.runs("scheduled")
+    assert run["state"] == "success"
+    assert ui.tasks(run)["report"] == {"success"}
+    assert ui.project.results()["2013-04"]["status"] == "released"
+    for late in ui.project.folder.glob("late-*"):
+        _, table, month = late.name.split("-", 2)
+        late.rename(ui.project.folder / "data/source" / table / month)
+
+
+def test_a_backfill_retrains_month_by_month(ui: Ui) -> None:
+    said = ui.project.make("backfill", "FROM=2013-05", "TO=2013-07")
+    assert "its scheduler does the work" in said
+    runs = sorted(ui.runs("backfill"), key=lambda run: str(run["start_date"]))
+    assert [run["state"] for run in runs] == ["success"] * 3
+    assert all(before["end_date"] < run["start_date"] for before, run in pairwise(runs))
+    results = ui.project.results()
+    months = ["2013-04", "2013-05", "2013-06", "2013-07"]
+    assert sorted(results) == months
+    for before, period in pairwise(months):
+        assert f"{period} {results[period]['status']}: {results[period]['reason']}" in said
+        assert results[period]["champion_before"] == results[before]["champion_after"]
+
+
+def test_a_run_by_hand(ui: Ui) -> None:
+    """Parameters are those of the form: a month, and how many to train on."""
+    run_id = ui.trigger(period="2013-08", window=2)["dag_run_id"]
+    (run,) = ui.runs("manual")
+    assert (run["dag_run_id"], run["state"]) == (run_id, "success")
+    plan = json.loads(next(ui.project.folder.glob("runs/2013-08-*/plan.json")).read_bytes())
+    assert plan["window"] == ["2013-06", "2013-07"]
+
+
+def test_bad_parameters_are_refused(ui: Ui) -> None:
+    for asked in ({"period": "2013-8"}, {"window": 1}):
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ui.trigger(**asked)
+
+
+def test_bad_data_are_quarantined(ui: Ui) -> None:
+    """Of September: the branch that is not taken is skipped, and the report written."""
+    ui.project.shell(
+        ui.project.folder / ".venv/bin/python",
+        "-c",
+        "import polars as pl; f = 'data/source/flights/month=2013-09/flights.parquet';"
+        "pl.read_parquet(f).drop('dest').write_parquet(f)",
+        cwd=ui.project.folder,
+    )
+    champion = ui.project.champion()
+    said = ui.project.make("run", "PERIOD=2013-09", ok=False)
+    assert "2013-09 quarantined: " in said
+    assert "Error 3" in said
+    assert ui.project.champion() == champion
+    tasks = ui.tasks(ui.runs("manual")[-1])
+    assert {task for task, states in tasks.items() if states == {"skipped"}} == {
+        *("version", "features", "train", "evaluate", "release")
+    }
+    assert tasks["quarantine"] == tasks["report"] == {"success"}
+
+
+def test_a_delivery_starts_a_run_for_its_month(ui: Ui) -> None:
+    (asset,) = ui.api("/assets")["assets"]
+    ui.api("/assets/events", {"asset_id": asset["id"], "extra": {"month": "2013-10"}})
+    until(lambda: ui.runs("asset_triggered"), ui.process)
+    (run,) = ui.runs("asset_triggered")
+    assert run["state"] == "success"
+    assert ui.project.results()["2013-10"]["status"] in ("released", "kept_champion")
+
+
+def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
+    ui.trigger(period="2013-10")
+    run = ui.runs("manual")[-1]
+    assert run["state"] == "success"
+    assert set.union(*ui.tasks(run).values()) == {"skipped"}
+
+
+def test_a_run_that_is_refused_fails_at_once(ui: Ui) -> None:
+    ui.trigger(period="2014-03")
+    run = ui.runs("manual")[-1]
+    assert run["state"] == "failed"
+    assert ui.tasks(run)["plan"] == {"failed"}
+    assert ui.tasks(run)["report"] == {"upstream_failed"}
+
+
+def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui) -> None:
+    planning = (
+        "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
+        "from my_pipeline.plan import plan_run;"
+        "print(plan_run(load_params(), '2013-11', datetime.now(UTC)).run_id)"
+    )
+    python = ui.project.folder / ".venv/bin/python"
+    run_id = ui.project.shell(python, "-c", planning, cwd=ui.project.folder).stdout.strip()
+    in_the_way = ui.project.folder / "runs" / run_id / "training.json"
+    in_the_way.mkdir()  # where the file should be: it cannot be written
+    run = ui.trigger(period="2013-11")
+    assert ui.runs("manual")[-1]["state"] == "failed"
+    assert ui.tasks(run)["train"] == {"failed"}
+    assert ui.tasks(run)["evaluate"] == {"upstream_failed"}
+    result = ui.project.results()["2013-11"]
+    assert result["status"] == "failed"
+    assert "training.json" in result["reason"]
+
+    in_the_way.rmdir()
+    cleared = {"dag_run_id": run["dag_run_id"], "only_failed": True, "dry_run": False}
+    ui.api(f"{DAG}/clearTaskInstances", cleared)
+    assert ui.runs("manual")[-1]["state"] == "success"
+    assert ui.project.results()["2013-11"]["status"] in ("released", "kept_champion")
+
+
+def test_a_taken_port_is_said(ui: Ui) -> None:
+    said = ui.project.make("ui", f"AIRFLOW_PORT={ui.airflow}", ok=False)
+    assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
+
+
+def test_ctrl_c_ends_all(ui: Ui) -> None:
+    assert ui.project.processes()
+    os.killpg(ui.process.pid, signal.SIGINT)
+    ui.process.wait(PATIENCE)
+    until(lambda: not ui.project.processes())
+    assert "Traceback" not in ui.log.read_text()
+    assert not (ui.project.shell.home / "airflow").exists()

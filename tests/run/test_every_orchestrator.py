@@ -1,0 +1,76 @@
+"""What holds for a project of every orchestrator, as it is rendered and installed."""
+
+import json
+import os
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Shell
+from tests.run.conftest import Project
+
+pytestmark = pytest.mark.slow
+
+# Its library, which no other has; the fixture; and the tests that share it.
+ORCHESTRATORS = {
+    "prefect": ("project", "default project"),
+    "airflow": ("airflow", "airflow project"),
+}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(group))
+        for name, (_, group) in ORCHESTRATORS.items()
+    ]
+)
+def orchestrator(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def variant(orchestrator: str, request: pytest.FixtureRequest) -> Project:
+    """Give the project of an orchestrator."""
+    project: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator][0])
+    return project
+
+
+def test_a_fresh_render_is_clean(variant: Project, shell: Shell) -> None:
+    variant.make("lint")
+    pre_commit = variant.folder / ".venv" / "bin" / "pre-commit"
+    shell(pre_commit, "run", "--all-files", cwd=variant.folder)
+    assert not shell("git", "status", "--porcelain", cwd=variant.folder).stdout
+
+
+def test_the_installed_versions_are_older_than_the_date(
+    orchestrator: str, variant: Project
+) -> None:
+    """And no package hides a module of theirs, nor is named like one: copier.yml lists them all."""
+    listing = (
+        "import importlib.metadata as m, json, re; print(json.dumps(sorted("
+        "{name.split('.')[0] for name in m.packages_distributions() if name.isidentifier()}"
+        " | {re.sub('[-_.]+', '_', d.metadata['Name']).lower() for d in m.distributions()})))"
+    )
+    python = variant.folder / ".venv" / "bin" / "python"
+    modules = set(json.loads(variant.shell(python, "-c", listing).stdout))
+    entries = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    refused = set(
+        " ".join(
+            entries[name]["default"]
+            for name in ("installed_modules", "standard_library", "reserved_words")
+        ).split()
+    )
+    usable = {name for name in modules if name == name.lower() and not name.startswith("_")}
+    assert usable & set(ORCHESTRATORS) == {orchestrator}
+    assert usable - {"my_pipeline"} <= refused
+
+
+def test_its_own_tests_pass(variant: Project, shell: Shell) -> None:
+    """Root gives up its power over files: some tests are of folders that may not be looked into."""
+    powers = "-dac_override,-dac_read_search"
+    as_anyone = ["setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}"]
+    command = [*(as_anyone if os.geteuid() == 0 else []), "make", "test"]
+    said = shell(*command, cwd=variant.folder).stdout
+    assert " passed" in said
+    assert " skipped" not in said

@@ -1,0 +1,145 @@
+"""Whatever runs the pipeline: for the same data, the same graph, metrics, decision and result."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.run.conftest import Project, clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+
+ORCHESTRATORS = {"prefect": "project", "airflow": "airflow"}
+OWN = {"orchestrator", "tracker_url", "seconds"}
+
+# What each tool says of the graph: Prefect of a run, once it has run, Airflow of the DAG.
+PREFECT_EDGES = """
+import json, sys
+from flows.training import training
+from tests.test_flow import edges
+print(json.dumps([*edges(training(sys.argv[1], return_state=True))]))
+"""
+AIRFLOW_EDGES = """
+import json
+from scripts import airflow_settings
+from dags.training import training_dag
+from tests.test_dag_integrity import edges
+print(json.dumps([*edges(training_dag)]))
+"""
+DVC_EDGES = """
+import json
+from tests.test_experiment import edges
+print(json.dumps([*edges()]))
+"""
+DROP_A_COLUMN = """
+import polars as pl
+file = "data/source/flights/month=2013-06/flights.parquet"
+pl.read_parquet(file).drop("dest").write_parquet(file)
+"""
+
+Edges = set[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def fresh(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Project]:
+    """Give a project of every orchestrator, where June is damaged and a champion hard to beat."""
+    found = {}
+    for name, fixture in ORCHESTRATORS.items():
+        project: Project = request.getfixturevalue(fixture)
+        found[name] = clone(project, tmp_path_factory.mktemp(name) / "my-pipeline")
+        python(found[name], DROP_A_COLUMN)
+        params = found[name].folder / "params.yaml"
+        assert "min_gain: 0.0" in params.read_text()
+        params.write_text(params.read_text().replace("min_gain: 0.0", "min_gain: 0.5"))
+    return found
+
+
+def python(project: Project, code: str, *words: str) -> str:
+    """Run code in a project; return what it printed."""
+    program = project.folder / ".venv/bin/python"
+    return project.shell(program, "-c", code, *words, cwd=project.folder).stdout
+
+
+def edges(project: Project, code: str, *words: str) -> Edges:
+    """Return the edges that code prints in its last line."""
+    return {(a, b) for a, b in json.loads(python(project, code, *words).splitlines()[-1])}
+
+
+@pytest.fixture(scope="module")
+def graphs(fresh: dict[str, Project]) -> dict[str, Edges]:
+    """Give the graph of each orchestrator; Prefect's needs a run that is good and a bad one."""
+    prefect = partial(edges, fresh["prefect"], PREFECT_EDGES)
+    fresh["airflow"].make("run", "PERIOD=2013-05")
+    fresh["airflow"].make("run", "PERIOD=2013-06", ok=False)
+    return {
+        "prefect": prefect("2013-05") | prefect("2013-06"),
+        "airflow": edges(fresh["airflow"], AIRFLOW_EDGES),
+    }
+
+
+@pytest.fixture(scope="module")
+def results(
+    fresh: dict[str, Project], graphs: dict[str, Edges]
+) -> Callable[[str], dict[str, dict[str, Any]]]:
+    """Give the results of a period by orchestrator."""
+    for project in fresh.values():
+        project.make("run", "PERIOD=2013-07")
+    return lambda period: {name: project.results()[period] for name, project in fresh.items()}
+
+
+def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edges]) -> None:
+    assert graphs["prefect"] == graphs["airflow"]
+    assert len(graphs["prefect"]) == 9
+    stages = edges(fresh["airflow"], DVC_EDGES)
+    up_to_evaluate = {
+        edge for edge in graphs["prefect"] if not {"quarantine", "release", "report"} & {*edge}
+    }
+    assert stages == up_to_evaluate
+
+
+@pytest.mark.parametrize(
+    ("period", "status"),
+    [("2013-05", "released"), ("2013-06", "quarantined"), ("2013-07", "kept_champion")],
+)
+def test_the_result_is_the_same(
+    results: Callable[[str], dict[str, dict[str, Any]]], period: str, status: str
+) -> None:
+    found = results(period)
+    assert {name: result["orchestrator"] for name, result in found.items()} == {
+        name: name for name in ORCHESTRATORS
+    }
+    expected, *others = (
+        {name: value for name, value in result.items() if name not in OWN}
+        for result in found.values()
+    )
+    assert expected["status"] == status
+    for other in others:
+        for whose in ("metrics", "champion_before", "champion_after"):
+            ours, theirs = (numbers(result.pop(whose)) for result in (dict(expected), other))
+            assert theirs == pytest.approx(ours, abs=1e-9)
+        assert other == {name: expected[name] for name in other}
+
+
+def numbers(value: Any) -> Any:
+    """Return what `approx` compares: a champion's metrics, with what names it."""
+    if value and "metrics" in value:
+        return value["metrics"] | {"version": float(value["version"])}
+    return value
+
+
+def test_the_same_steps_took_time(results: Callable[[str], dict[str, dict[str, Any]]]) -> None:
+    seconds = [list(result["seconds"]) for result in results("2013-05").values()]
+    assert seconds[0] == seconds[1]
+
+
+def test_the_stages_of_dvc_give_the_same_metrics(
+    fresh: dict[str, Project], results: Callable[[str], dict[str, dict[str, Any]]]
+) -> None:
+    for name, project in fresh.items():
+        project.make("repro", "PERIOD=2013-05")
+        metrics = json.loads((project.folder / "experiment/metrics.json").read_bytes())
+        assert metrics == pytest.approx(results("2013-05")[name]["metrics"], abs=1e-9)
