@@ -52,11 +52,13 @@ class Project:
             )
 
     def processes(self) -> set[int]:
-        """Return the processes whose program lies in the project's environment."""
+        """Return the processes of the project's environment, and those that run in its folder."""
         found = set()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if str(self.folder / ".venv").encode() in (process / "cmdline").read_bytes():
+                command = (process / "cmdline").read_bytes()
+                program = str(self.folder / ".venv").encode() in command
+                if program or (process / "cwd").readlink() == self.folder:
                     found.add(int(process.name))
         return found
 

@@ -1,5 +1,6 @@
 """`make ui` under Airflow: runs by the real scheduler, whoever starts them, and a clean end."""
 
+import contextlib
 import json
 import os
 import signal
@@ -111,20 +112,22 @@ def test_the_pages_answer(ui: Ui) -> None:
             assert title in page.read()
 
 
+def listening(processes: set[int]) -> set[str]:
+    """Return where processes listen, as the kernel writes it: `0100007F:1F90` is 127.0.0.1:8080."""
+    tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    rows = [line.split() for line in tables.splitlines()]
+    places = {row[9]: row[1] for row in rows if row[3] == "0A"}
+    sockets = set()
+    for process in processes:
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                sockets.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return {place for socket, place in places.items() if socket in sockets}
+
+
 def test_only_this_machine_is_answered(ui: Ui) -> None:
-    """Every port on which one of the processes listens is of 127.0.0.1."""
-    ours = {str(pid) for pid in ui.project.processes()}
-    listed = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listed += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
-    listening = {line[9]: line[1] for line in listed if line[3] == "0A"}
-    found = set()
-    for pid in ours:
-        for file in Path(f"/proc/{pid}/fd").iterdir():
-            target = str(file.readlink()) if file.is_symlink() else ""
-            if target.startswith("socket:[") and target[8:-1] in listening:
-                found.add(listening[target[8:-1]])
-    assert {int(address.partition(":")[2], 16) for address in found} == {ui.airflow, ui.mlflow}
-    assert {address.partition(":")[0] for address in found} == {"0100007F"}
+    found = listening(ui.project.processes())
+    assert found == {f"0100007F:{port:04X}" for port in (ui.airflow, ui.mlflow)}
 
 
 def test_the_schedule_fires(ui: Ui) -> None:

@@ -1,7 +1,7 @@
 """Import what is slow to import while the orchestrator starts: it keeps one core busy for seconds.
 
-Only a saving of time: a step imports what is not there yet by itself. Nothing that Prefect imports
-too stands here, as two threads in one package may find each other's modules half made.
+Only a saving of time: a step imports what is not there yet by itself. Nothing that an orchestrator
+imports too stands here, as two threads in one package may find each other's modules half made.
 """
 
 from functools import cache
