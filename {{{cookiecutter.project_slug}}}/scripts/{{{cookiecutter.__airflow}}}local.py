@@ -98,8 +98,7 @@ def run_here(run: Run) -> None:
 
 def prepare() -> None:
     """Make a metadata database for this process, unless it is there."""
-    database = airflow_settings.HOME / "local.db"
-    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{database}"
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = airflow_settings.database("local.db")
     os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = "airflow=WARNING task=WARNING"
     from airflow.utils.db import initdb
 

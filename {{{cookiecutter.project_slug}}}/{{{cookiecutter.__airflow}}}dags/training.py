@@ -168,7 +168,11 @@ def release(run: str) -> None:
     do(release, run)
 
 
-@task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
+@task(
+    trigger_rule="none_failed_min_one_success",
+    multiple_outputs=True,
+    execution_timeout=timedelta(minutes=10),
+)
 def report(run: str) -> dict[str, str]:
     """Write the result and the page; how the run ended."""
     from {{{ cookiecutter.package_name }}}.steps.report import report
