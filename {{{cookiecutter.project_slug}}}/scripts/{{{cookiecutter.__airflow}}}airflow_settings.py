@@ -13,7 +13,6 @@ HOME = PROJECT / ".airflow"
 PORT = os.environ.get("AIRFLOW_PORT", "8080")
 
 
-
 def database(name: str) -> str:
     """Return the address of a SQLite file, for which processes wait for each other, not 5 s but 60.
 

@@ -4,6 +4,7 @@ Nothing needs to be up: the work is done in this process, with a database of its
 `make ui` is up, its scheduler does it, and this waits.
 """
 
+import gc
 import json
 import logging
 import os
@@ -94,6 +95,7 @@ def run_here(run: Run) -> None:
 
     preload.wait()
     training_dag.test(run_conf={"period": run.period})
+    gc.freeze()  # else Python, when it ends, looks for seconds at all that Airflow has made
 
 
 def prepare() -> None:
