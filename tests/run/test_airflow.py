@@ -1,8 +1,11 @@
 """The project on Airflow does what its README says, with nothing running."""
 
+import os
+import signal
+
 import pytest
 
-from tests.run.conftest import Project, clone
+from tests.run.conftest import PATIENCE, Project, clone, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
@@ -42,6 +45,32 @@ def test_bad_input_is_refused(fresh: Project) -> None:
     assert "Error 2" in said
     assert "Traceback" not in said
     assert fresh.results() == before
+
+
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
+    log = fresh.folder.parent / "interrupted.log"
+    process = fresh.start(log, "run", "PERIOD=2013-09")
+    until(lambda: "version: the data are" in log.read_text(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+    until(lambda: not fresh.processes())
+    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
+    assert "2013-09" not in fresh.results()
+    said = fresh.make("run", "PERIOD=2013-09")
+    assert said.count(": done before") >= 6  # four months, validate, version
+    assert fresh.results()["2013-09"]["status"] in ("released", "kept_champion")
+
+
+def test_two_runs_alike_share_the_work(fresh: Project) -> None:
+    logs = [fresh.folder.parent / name for name in ("one.log", "another.log")]
+    runs = [fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-10") for log in logs]
+    assert [run.wait(PATIENCE) for run in runs] == [0, 0], [log.read_text() for log in logs]
+    said = [log.read_text() for log in logs]
+    reason = fresh.results()["2013-10"]["reason"]
+    assert all(reason in text for text in said)
+    assert any(": done before" in text for text in said)
+    steps = list(fresh.folder.glob("runs/2013-10-*/steps/*.json"))
+    assert len(steps) == 14
 
 
 def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:

@@ -94,6 +94,25 @@ def test_an_answer_can_change(project: Path, shell: Shell) -> None:
     assert answers(project)["python_version"] == "3.13"
 
 
+def test_the_orchestrator_can_change(project: Path, shell: Shell) -> None:
+    """What belongs to the former one goes, the edits of what both have stay."""
+    steps = project / "src/my_pipeline/steps/train.py"
+    steps.write_text(steps.read_text() + "\n# mine\n")
+    shell.commit(project, "Edited")
+    update(project, shell, "--data", "orchestrator=airflow")
+    assert (project / "dags/training.py").exists()
+    assert (project / "scripts/local.py").exists()
+    left = [path for path in project.rglob("*prefect*") if ".git" not in path.parts]
+    assert not left
+    assert not (project / "flows").exists()
+    assert steps.read_text().endswith("# mine\n")
+    assert "<<<<<<<" not in (project / "pyproject.toml").read_text()
+    fresh = shell.home / "fresh" / project.parent.name
+    assert shell.copier(fresh, orchestrator="airflow").returncode == 0
+    for name in ("Makefile", "pyproject.toml", "README.md", ".gitignore", "tests/orchestrator.py"):
+        assert (project / name).read_text() == (fresh / name).read_text(), name
+
+
 def test_a_bad_answer_is_refused_and_changes_nothing(project: Path, shell: Shell) -> None:
     done = shell(
         "copier", "update", "--defaults", "--data", "package_name=prefect", cwd=project, ok=False

@@ -4,13 +4,13 @@ Nothing needs to be up: the work is done in this process, with a database of its
 `make ui` is up, its scheduler does it, and this waits.
 """
 
-import gc
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -95,7 +95,6 @@ def run_here(run: Run) -> None:
 
     preload.wait()
     training_dag.test(run_conf={"period": run.period})
-    gc.freeze()  # else Python, when it ends, looks for seconds at all that Airflow has made
 
 
 def prepare() -> None:
@@ -104,6 +103,7 @@ def prepare() -> None:
     os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = "airflow=WARNING task=WARNING"
     from airflow.utils.db import initdb
 
+    warnings.filterwarnings("ignore", message="Using `httpx`")  # is Airflow's own affair
     for name in ("airflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # the steps' own lines are enough
     initdb()
