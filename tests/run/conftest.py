@@ -137,13 +137,13 @@ def install(shell: Shell, name: str, **answers: str) -> Project:
 @pytest.fixture(scope="session")
 def project(shell: Shell) -> Project:
     """Give the default project."""
-    return install(shell, "run")
+    return install(shell, "on-prefect")
 
 
 @pytest.fixture(scope="session")
 def airflow(shell: Shell) -> Project:
     """Give the project that runs on Airflow."""
-    return install(shell, "airflow", orchestrator="airflow")
+    return install(shell, "on-airflow", orchestrator="airflow")
 
 
 def free_port() -> int:

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -28,10 +29,10 @@ class Ui:
     """What `make ui` started."""
 
     project: Project
-    process: subprocess.Popen[str]
     airflow: int
     mlflow: int
     log: Path
+    process: subprocess.Popen[str] = field(init=False)
 
     @cached_property
     def token(self) -> str:
@@ -79,6 +80,38 @@ class Ui:
         run: dict[str, Any] = self.api(f"{DAG}/dagRuns", {"logical_date": None, "conf": asked})
         return run
 
+    def begin(self) -> None:
+        """Start it, and wait until it is ready."""
+        ports = {"AIRFLOW_PORT": str(self.airflow), "MLFLOW_PORT": str(self.mlflow)}
+        self.process = self.project.start(self.log, "ui", **ports)
+        self.__dict__.pop("token", None)
+        until(lambda: "Ctrl-C ends all" in self.log.read_text(), self.process)
+
+    def task(self, month: str) -> int:
+        """Wait until the model of a month is being fitted; return the process that does so."""
+
+        def found() -> int | None:
+            features = list(self.project.folder.glob(f"runs/{month}-*/steps/features-*.json"))
+            for process in self.project.processes() if len(features) == 4 else ():
+                with contextlib.suppress(OSError):
+                    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                    parent = Path(f"/proc/{fields[1]}/cmdline").read_bytes()
+                    if b"LocalExecutor" in parent and list(
+                        self.project.folder.glob(f"runs/{month}-*/.locks/train")
+                    ):
+                        return process
+            return None
+
+        process: int = until(found, self.process)
+        return process
+
+    def versions(self, month: str) -> int:
+        """Return how many versions of the model are of a month."""
+        counting = "from my_pipeline import tracking; print(*tracking.data_versions())"
+        python = self.project.folder / ".venv/bin/python"
+        listed = self.project.shell(python, "-c", counting, cwd=self.project.folder).stdout
+        return sum(run_id.startswith(month) for run_id in listed.split())
+
 
 @pytest.fixture(scope="module")
 def ui(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
@@ -91,17 +124,14 @@ def ui(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[U
     text = dag.read_text()
     assert '"retry_delay": timedelta(seconds=10)' in text
     dag.write_text(text.replace("timedelta(seconds=10)", "timedelta(seconds=1)"))
-    ports = free_port(), free_port()
-    log = project.folder.parent / "ui.log"
-    process = project.start(log, "ui", AIRFLOW_PORT=str(ports[0]), MLFLOW_PORT=str(ports[1]))
-    ui = Ui(project, process, *ports, log)
+    ui = Ui(project, free_port(), free_port(), project.folder.parent / "ui.log")
     try:
-        until(lambda: "Ctrl-C ends all" in log.read_text(), process)
+        ui.begin()
         yield ui
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(PATIENCE)
+        if ui.process.poll() is None:
+            os.killpg(ui.process.pid, signal.SIGTERM)
+            ui.process.wait(PATIENCE)
 
 
 def test_the_pages_answer(ui: Ui) -> None:
@@ -119,9 +149,10 @@ def listening(processes: set[int]) -> set[str]:
     places = {row[9]: row[1] for row in rows if row[3] == "0A"}
     sockets = set()
     for process in processes:
-        for file in Path(f"/proc/{process}/fd").iterdir():
-            with contextlib.suppress(OSError):  # closed meanwhile
-                sockets.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
+        with contextlib.suppress(OSError):  # ended meanwhile
+            for file in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    sockets.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
     return {place for socket, place in places.items() if socket in sockets}
 
 
@@ -207,12 +238,29 @@ def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
     assert set.union(*ui.tasks(run).values()) == {"skipped"}
 
 
-def test_a_run_that_is_refused_fails_at_once(ui: Ui) -> None:
-    ui.trigger(period="2014-03")
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"period": "2014-03"}, "The source has no 2014-03: it holds 2013-01 to 2013-12"),
+        ({"perod": "2013-05"}, "No such parameter: perod; period and window are."),
+    ],
+)
+def test_a_run_that_is_refused_fails_at_once(ui: Ui, asked: dict[str, Any], sentence: str) -> None:
+    """Without another try; the log ends with the reason, which is in the result, too."""
+    ui.trigger(**asked)
     run = ui.runs("manual")[-1]
     assert run["state"] == "failed"
     assert ui.tasks(run)["plan"] == {"failed"}
     assert ui.tasks(run)["report"] == {"upstream_failed"}
+    logs = f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances/plan/logs"
+    said = [event["event"] for event in ui.api(f"{logs}/1")["content"]]
+    assert [line for line in said if not line.startswith("::")][-1].startswith(sentence)
+    assert not list(
+        ui.project.folder.glob(f".airflow/logs/*/run_id={run['dag_run_id']}/*/attempt=2*")
+    )
+    result = json.loads(max(ui.project.folder.glob("runs/refused-*/result.json")).read_bytes())
+    assert result["status"] == "failed"
+    assert result["reason"].startswith(sentence)
 
 
 def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui) -> None:
@@ -245,10 +293,60 @@ def test_a_taken_port_is_said(ui: Ui) -> None:
     assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
 
 
+def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
+    run = ui.trigger(period="2013-12")
+    os.kill(ui.task("2013-12"), signal.SIGKILL)
+    assert ui.runs("manual")[-1]["state"] == "success"
+    tasks = ui.api(f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
+    assert {task["try_number"] for task in tasks if task["task_id"] == "train"} == {2}
+    result = ui.project.results()["2013-12"]
+    assert result["status"] in ("released", "kept_champion")
+    assert ui.versions("2013-12") == (result["status"] == "released")
+
+
+def forget(project: Project, month: str) -> None:
+    """Let a month be trained for anew, as another run: of another window."""
+    for result in project.folder.glob(f"runs/{month}-*"):
+        shutil.rmtree(result)
+
+
+def test_a_task_killed_for_good_leaves_a_result(ui: Ui) -> None:
+    forget(ui.project, "2013-12")
+    ui.trigger(period="2013-12", window=4)
+    (asked,) = until(lambda: list(ui.project.folder.glob("runs/2013-12-*/plan.json")), ui.process)
+    for _ in range(4):
+        os.kill(ui.task("2013-12"), signal.SIGKILL)
+    assert ui.runs("manual")[-1]["state"] == "failed"
+    result = json.loads(until(lambda: asked.with_name("result.json")).read_bytes())
+    assert result["status"] == "failed"
+
+
 def test_ctrl_c_ends_all(ui: Ui) -> None:
-    assert ui.project.processes()
+    """A task in its middle, too; `make ui` started again goes on with it."""
+    forget(ui.project, "2013-12")
+    ui.trigger(period="2013-12")
+    ui.task("2013-12")
     os.killpg(ui.process.pid, signal.SIGINT)
     ui.process.wait(PATIENCE)
     until(lambda: not ui.project.processes())
     assert "Traceback" not in ui.log.read_text()
-    assert not (ui.project.shell.home / "airflow").exists()
+
+
+def test_a_run_goes_on_when_its_scheduler_comes_back(ui: Ui) -> None:
+    ui.begin()
+    ui.task("2013-12")
+    scheduler = next(
+        process
+        for process in ui.project.processes()
+        if b"airflow\0scheduler" in Path(f"/proc/{process}/cmdline").read_bytes()
+    )
+    os.kill(scheduler, signal.SIGKILL)
+    assert ui.process.wait(PATIENCE) != 0
+    until(lambda: not ui.project.processes())
+    ui.begin()
+    assert ui.runs("manual")[-1]["state"] == "success"
+    assert ui.project.results()["2013-12"]["status"] in ("released", "kept_champion")
+    assert ui.versions("2013-12") <= 1
+    os.killpg(ui.process.pid, signal.SIGINT)
+    ui.process.wait(PATIENCE)
+    until(lambda: not ui.project.processes())

@@ -112,23 +112,34 @@ def test_the_result_is_the_same(
     assert {name: result["orchestrator"] for name, result in found.items()} == {
         name: name for name in ORCHESTRATORS
     }
-    expected, *others = (
-        {name: value for name, value in result.items() if name not in OWN}
-        for result in found.values()
-    )
+    expected, *others = (shared(result) for result in found.values())
     assert expected["status"] == status
     for other in others:
-        for whose in ("metrics", "champion_before", "champion_after"):
-            ours, theirs = (numbers(result.pop(whose)) for result in (dict(expected), other))
+        for ours, theirs in zip(metrics_of(expected), metrics_of(other), strict=True):
             assert theirs == pytest.approx(ours, abs=1e-9)
-        assert other == {name: expected[name] for name in other}
+        assert without_metrics(other) == without_metrics(expected)
 
 
-def numbers(value: Any) -> Any:
-    """Return what `approx` compares: a champion's metrics, with what names it."""
-    if value and "metrics" in value:
-        return value["metrics"] | {"version": float(value["version"])}
-    return value
+CHAMPIONS = ("champion_before", "champion_after")
+
+
+def shared(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what must be the same."""
+    return {name: value for name, value in result.items() if name not in OWN}
+
+
+def metrics_of(result: dict[str, Any]) -> list[dict[str, float]]:
+    """Return the metrics of the challenger, and of the champions that there are."""
+    return [result["metrics"], *(result[who]["metrics"] for who in CHAMPIONS if result[who])]
+
+
+def without_metrics(result: dict[str, Any]) -> dict[str, Any]:
+    """Return all else, to be compared exactly."""
+    champions = {
+        who: result[who] and {k: v for k, v in result[who].items() if k != "metrics"}
+        for who in CHAMPIONS
+    }
+    return {name: value for name, value in result.items() if name != "metrics"} | champions
 
 
 def test_the_same_steps_took_time(results: Callable[[str], dict[str, dict[str, Any]]]) -> None:

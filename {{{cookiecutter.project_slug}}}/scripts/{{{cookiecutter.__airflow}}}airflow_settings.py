@@ -33,9 +33,13 @@ SETTINGS = {
     "AIRFLOW__API__PORT": PORT,
     "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{PORT}",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    # What was running when the scheduler was killed goes on half a minute after its next start.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
 }
 os.environ.update(SETTINGS)
-HOME.mkdir(mode=0o700, exist_ok=True)  # the passwords of `make ui` are in there
+HOME.mkdir(exist_ok=True)
+HOME.chmod(0o700)  # the passwords of `make ui` are in there
 
 if __name__ == "__main__":
     for name, value in SETTINGS.items():

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from {{{ cookiecutter.package_name }}} import preload
+from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run
 from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new
@@ -39,14 +40,7 @@ def training(period: str | None = None) -> Result:
         BadInput: the period cannot be had.
         RuntimeError: the run failed.
     """
-    run = plan_run(load_params(), period, datetime.now(UTC))
-    if done := finished(run):
-        return done if period else nothing_new(done)
-    if ui_is_up():
-        hand_over("dags", "trigger", DAG_ID, "--conf", json.dumps({"period": run.period}))
-    else:
-        run_here(run)
-    return result_of(run)
+    return train(period, trigger if ui_is_up() else run_here)
 
 
 def backfill(first: str, last: str) -> list[Result]:
@@ -62,15 +56,18 @@ def backfill(first: str, last: str) -> list[Result]:
     """
     periods = plan_backfill(load_params(), first, last)
     if not ui_is_up():
-        return [training(period) for period in periods]
-    # Of each interval, the day on which it begins lies in its month. Runs that Airflow knows are
-    # started again: those whose work is done are skipped by themselves.
-    hand_over(
-        *("backfill", "create", "--dag-id", DAG_ID),
-        *("--from-date", f"{first}-01", "--to-date", f"{last}-28"),
-        *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
-    )
+        return [train(period, run_here) for period in periods]
+    create_backfill(first, last)
     return [result_of(plan_run(load_params(), period, datetime.now(UTC))) for period in periods]
+
+
+def train(period: str | None, do: Callable[[Run], None]) -> Result:
+    """Do a run, unless it is done already, and return its result."""
+    run = plan_run(load_params(), period, datetime.now(UTC))
+    if done := finished(run):
+        return done if period else nothing_new(done)
+    do(run)
+    return result_of(run)
 
 
 def result_of(run: Run) -> Result:
@@ -109,40 +106,98 @@ def prepare() -> None:
     initdb()
 
 
+def trigger(run: Run) -> None:
+    """Let the scheduler of `make ui` do a run."""
+    from airflow.models import DagRun
+
+    name = f"make_run__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    conf = json.dumps({"period": run.period})
+    hand_over("dags", "trigger", DAG_ID, "--run-id", name, "--conf", conf)
+    wait_while(lambda: any(r.state in UNFINISHED for r in DagRun.find(DAG_ID, run_id=name)))
+
+
+def create_backfill(first: str, last: str) -> None:
+    """Let the scheduler of `make ui` do a backfill.
+
+    Runs that Airflow knows are started again: those whose work is done are skipped by themselves.
+    """
+    from airflow.models import DagRun
+    from airflow.models.backfill import Backfill
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    def another() -> bool:  # Airflow allows one; it counts for half a minute after its last run
+        with create_session() as session:
+            return bool(session.query(Backfill).filter_by(dag_id=DAG_ID, completed_at=None).count())
+
+    wait_while(another)
+    # Of each interval, the day on which it begins lies in its month.
+    hand_over(
+        *("backfill", "create", "--dag-id", DAG_ID),
+        *("--from-date", f"{first}-01", "--to-date", f"{last}-28"),
+        *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
+    )
+    kind = DagRunType.BACKFILL_JOB
+    wait_while(lambda: any(r.state in UNFINISHED for r in DagRun.find(DAG_ID, run_type=kind)))
+
+
+UNFINISHED = ("queued", "running")
+
+
 def hand_over(*command: str) -> None:
-    """Give the scheduler of `make ui` work, and wait until it has none.
+    """Give the scheduler of `make ui` work.
+
+    Raises:
+        BadInput: the DAG is paused.
+    """
+    from airflow.models import DagModel
+
+    dag = DagModel.get_current(DAG_ID)
+    if dag is not None and dag.is_paused:
+        raise BadInput("The DAG is paused: switch it on in the page of `make ui`, or end that.")
+    print("`make ui` is up: its scheduler does the work.", flush=True)
+    airflow = Path(sys.executable).with_name("airflow")
+    subprocess.run([airflow, *command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+def wait_while(busy: Callable[[], bool]) -> None:
+    """Wait as long as the scheduler is busy.
 
     Raises:
         RuntimeError: `make ui` was ended meanwhile.
     """
-    airflow = Path(sys.executable).with_name("airflow")
-    subprocess.run([airflow, *command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    from airflow.models import DagRun
-    from airflow.utils.state import DagRunState
-
-    print("`make ui` is up: its scheduler does the work.", flush=True)
-    unfinished = (DagRunState.QUEUED, DagRunState.RUNNING)
-    while any(DagRun.find(dag_id=DAG_ID, state=state) for state in unfinished):
+    while busy():
         if not ui_is_up():
-            raise RuntimeError("`make ui` was ended; the run goes on when it is started again")
+            raise RuntimeError("`make ui` was ended; the work goes on when it is started again")
         time.sleep(1)
 
 
 def ui_is_up() -> bool:
-    """Tell whether `make ui` is up."""
+    """Tell whether `make ui` is up, and ready for work."""
+    if not ready_file().exists():
+        return False
     try:
-        with up():
-            return False
+        with FileLock(airflow_settings.HOME / "ui.lock", blocking=False):
+            return False  # it was killed
     except Timeout:
         return True
 
 
+def ready_file() -> Path:
+    """Return the file that is there once `make ui` is ready."""
+    return airflow_settings.HOME / "ui.ready"
+
+
 @contextmanager
-def up() -> Iterator[None]:
-    """Be the `make ui` that is up.
+def the_one_ui() -> Iterator[None]:
+    """Be the `make ui` of this project.
 
     Raises:
-        filelock.Timeout: another one is.
+        filelock.Timeout: there is one already.
     """
-    with FileLock(airflow_settings.HOME / "ui.lock", blocking=False):
-        yield
+    with FileLock(airflow_settings.HOME / "ui.lock", timeout=5):
+        ready_file().unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            ready_file().unlink(missing_ok=True)

@@ -17,8 +17,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+from filelock import Timeout
+
 from . import airflow_settings
-from .local import DAG_ID, up
+from .local import DAG_ID, ready_file, the_one_ui
 
 PROGRAMS = Path(sys.executable).parent
 AIRFLOW_PORT, MLFLOW_PORT = airflow_settings.PORT, os.environ.get("MLFLOW_PORT", "5000")
@@ -34,6 +37,7 @@ SERVERS = {
         *("--backend-store-uri", "sqlite:///mlflow.db"),
     ],
 }
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 20  # seconds between asking a process to end and ending it
 
 
@@ -57,11 +61,6 @@ class Server:
             end = self.log.read_text(errors="replace").splitlines()[-20:]
             sys.exit("\n".join([f"A server ended. The end of {self.log}:", *end]))
 
-    def tell(self, ending: signal.Signals) -> None:
-        """Send a signal to the group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, ending)
-
 
 def answers(port: str) -> bool:
     """Tell whether something listens at a port of this machine."""
@@ -72,7 +71,7 @@ def answers(port: str) -> bool:
 def airflow_is_healthy() -> bool:
     """Tell whether the API server answers, and says so of all others."""
     health = f"{AIRFLOW}/api/v2/monitor/health"
-    with suppress(URLError, OSError), urlopen(health) as answer:  # noqa: S310
+    with suppress(URLError, OSError), urlopen(health, timeout=10) as answer:  # noqa: S310
         return all(part["status"] == "healthy" for part in json.load(answer).values())
     return False
 
@@ -108,29 +107,38 @@ def main() -> None:
         subprocess.run(migrating, check=True, stdout=log, stderr=log)  # noqa: S603
     servers: list[Server] = []
     try:
-        servers += [Server(name, command) for name, command in SERVERS.items()]
+        for name, command in SERVERS.items():
+            servers.append(Server(name, command))
         wait_until(lambda: answers(MLFLOW_PORT), servers)
         wait_until(airflow_is_healthy, servers)
         wait_until(dag_is_known, servers)
         tell_where()
-        with up():  # from now on, `make run` hands over
-            wait_until(lambda: False, servers)
+        ready_file().touch()  # from now on, `make run` hands over
+        wait_until(lambda: False, servers)
     finally:
-        for server in servers:
-            server.tell(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
-        while any(server.process.poll() is None for server in servers):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
-        for server in servers:
-            server.tell(signal.SIGKILL)
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)
+        end([server.process.pid for server in servers])
+
+
+def end(servers: list[int]) -> None:
+    """Ask the servers to end; then end all that is left, the tasks of the scheduler, too."""
+    processes = []
+    for pid in servers:
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(pid)
+            processes += [server, *server.children(recursive=True)]
+            server.terminate()
+    _, left = psutil.wait_procs(processes, timeout=GRACE)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def tell_where() -> None:
     """Print the addresses, and how to sign in."""
     passwords = airflow_settings.HOME / "simple_auth_manager_passwords.json.generated"
-    ((user, password),) = json.loads(passwords.read_text()).items()
+    user, password = next(iter(json.loads(passwords.read_text()).items()))
     print(f"""
   Airflow   {AIRFLOW}/dags/{DAG_ID}
             user {user}, password {password}
@@ -141,6 +149,10 @@ Ctrl-C ends all.""", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
-    for ending in (signal.SIGINT, signal.SIGTERM):
+    for ending in ENDINGS:
         signal.signal(ending, lambda *_: sys.exit(0))
-    main()
+    try:
+        with the_one_ui():
+            main()
+    except Timeout:
+        sys.exit("`make ui` is up already, in this project.")

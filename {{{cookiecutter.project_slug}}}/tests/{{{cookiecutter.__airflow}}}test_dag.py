@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from airflow.models import DagRun
+from upath import UPath
 
 from dags.training import training_dag
 from {{{ cookiecutter.package_name }}}.errors import BadInput
@@ -18,7 +19,7 @@ from {{{ cookiecutter.package_name }}}.steps import train as train_step
 from {{{ cookiecutter.package_name }}}.steps import (
     validate as validate_step,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
+from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
 
 from .conftest import Project, enter
 from .test_dag_integrity import TASKS
@@ -200,7 +201,21 @@ def test_a_period_that_is_refused_leaves_nothing(local: Any, project: Project) -
     assert state == "failed"
     assert ended["plan"] == ["failed"]
     assert tries(last_run(), "plan") == 1
-    assert not (project.folder / "runs").exists()
+    (file,) = project.folder.glob("runs/*/result.json")
+    assert file.parent.name.startswith("refused-")
+    result = read_json(UPath(file), Result)
+    assert (result.status, result.period) == ("failed", "2014-01")
+    assert result.reason.startswith("The source has no 2014-01: ")
+
+
+def test_code_that_changed_meanwhile_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.plan("2013-04")
+    monkeypatch.setattr("{{{ cookiecutter.package_name }}}.plan.code_version", lambda: "another")
+    validate: Any = training_dag.get_task("validate")
+    with pytest.raises(BadInput, match="The code changed since the run was planned"):
+        validate.python_callable(run.model_dump_json())
 
 
 def test_a_backfill_judges_each_month_against_the_champion_before_it(
@@ -215,7 +230,6 @@ def test_a_backfill_judges_each_month_against_the_champion_before_it(
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 SEPTEMBER = datetime(2013, 9, 2, 10, tzinfo=UTC)
-NAMELESS = {"source": [SimpleNamespace(extra={})]}
 DELIVERED = {"source": [SimpleNamespace(extra={"month": f"2013-{n}"}) for n in ("07", "06")]}
 
 
@@ -225,12 +239,13 @@ def planned(
     kind: str = "manual",
     ended: datetime | None = None,
     events: dict[str, Any] | None = None,
+    **others: Any,
 ) -> tuple[Run, list[str]]:
     """What `plan` settles for a run of this kind: the run, and the months that it reads."""
     pushed: dict[str, str] = {}
     plan: Any = training_dag.get_task("plan")
     months = plan.python_callable(
-        params={"period": asked, "window": window},
+        params={"period": asked, "window": window} | others,
         dag_run=SimpleNamespace(run_type=kind, run_after=NOW),
         data_interval_end=ended,
         triggering_asset_events=events or {},
@@ -248,7 +263,6 @@ def planned(
         ({"kind": "backfill", "ended": SEPTEMBER}, "2013-08"),
         ({"kind": "scheduled", "ended": SEPTEMBER}, "2013-12"),
         ({"kind": "manual", "ended": SEPTEMBER}, "2013-12"),
-        ({"kind": "asset_triggered", "events": NAMELESS}, "2013-12"),
     ],
 )
 def test_the_period_that_a_run_is_for(
@@ -257,6 +271,17 @@ def test_the_period_that_a_run_is_for(
     """The one asked for, else the delivered, else the interval's, else the newest that ended."""
     run, months = planned(**context)
     assert run.period == months[-1] == period
+
+
+def test_an_unknown_parameter_is_refused(project: Project) -> None:
+    with pytest.raises(BadInput, match="No such parameter: perod; period and window are"):
+        planned(perod="2013-06")
+
+
+@pytest.mark.parametrize("extra", [{}, {"mnth": "2013-06"}, {"month": 6}])
+def test_a_delivery_without_a_month_is_refused(project: Project, extra: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="The delivery names no month"):
+        planned(events={"source": [SimpleNamespace(extra=extra)]})
 
 
 def test_the_window_may_be_asked_for(project: Project) -> None:

@@ -30,6 +30,8 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
+from {{{ cookiecutter.package_name }}}.errors import BadInput
+
 log = logging.getLogger(__name__)
 
 ORCHESTRATOR = "airflow"
@@ -44,30 +46,50 @@ RUN = "{{ ti.xcom_pull(task_ids='plan', key='run') }}"
 
 
 def do(step: Callable[..., Any], run: str, *given: str) -> Any:
-    """Do a step of a run, unless it is done already."""
+    """Do a step of a run, unless it is done already.
+
+    Raises:
+        BadInput: the code is no longer that of the run, as after a task was cleared.
+    """
     from {{{ cookiecutter.package_name }}}.once import once
+    from {{{ cookiecutter.package_name }}}.plan import code_version, read_plan
     from {{{ cookiecutter.package_name }}}.workspace import Run
 
-    return once(step, Run.model_validate_json(run), *given)
+    this = Run.model_validate_json(run)
+    if read_plan(this).code_version != code_version():
+        raise BadInput("The code changed since the run was planned: clear `plan` and all after it.")
+    return once(step, this, *given)
 
 
 def write_failed(context: Context) -> None:
-    """Write the result of a run of which a task failed for good."""
-    from {{{ cookiecutter.package_name }}}.results import write_failed
+    """Write the result of a run of which a task failed for good, and end the log with why."""
+    from {{{ cookiecutter.package_name }}}.params import load_params
+    from {{{ cookiecutter.package_name }}}.results import refused, write_failed
     from {{{ cookiecutter.package_name }}}.workspace import Run
 
     error = context.get("exception") or "the task was killed"
-    if run := context["ti"].xcom_pull(task_ids="plan", key="run"):
-        error = error if isinstance(error, BaseException) else RuntimeError(error)
-        write_failed(Run.model_validate_json(run), ORCHESTRATOR, error)
+    error = error if isinstance(error, BaseException) else RuntimeError(error)
+    planned = context["ti"].xcom_pull(task_ids="plan", key="run")
+    if planned:
+        run = Run.model_validate_json(planned)
+    else:
+        asked, when = context["params"].get("period"), context["dag_run"].run_after
+        run = refused(load_params(), asked, when)
+    log.error(write_failed(run, ORCHESTRATOR, error).reason)
 
 
 def delivered(events: Mapping[Any, Sequence[Any]]) -> str | None:
-    """Return the newest month that events which started the run carry; None if none does."""
+    """Return the newest month that the events which started the run carry, None without events.
+
+    Raises:
+        BadInput: one carries none.
+    """
     extras = [event.extra for found in events.values() for event in found]
-    months = sorted({extra["month"] for extra in extras if extra.get("month")})
+    if any(not isinstance(extra.get("month"), str) for extra in extras):
+        raise BadInput('The delivery names no month: its extra must be like {"month": "2013-06"}.')
+    months = sorted({extra["month"] for extra in extras})
     if months[:-1]:
-        log.warning("plan: also delivered, for runs of their own: %s", ", ".join(months[:-1]))
+        log.warning("plan: also delivered, but not judged on: %s", ", ".join(months[:-1]))
     return months[-1] if months else None
 
 
@@ -80,6 +102,8 @@ def plan(**context: Any) -> list[str]:
     from {{{ cookiecutter.package_name }}}.results import finished, nothing_new
 
     asked, dag_run = context["params"], context["dag_run"]
+    if unknown := set(asked) - {"period", "window"}:
+        raise BadInput(f"No such parameter: {', '.join(sorted(unknown))}; period and window are.")
     params = load_params()
     if asked["window"]:
         params = params.model_copy(update={"window": asked["window"]})
@@ -168,17 +192,13 @@ def release(run: str) -> None:
     do(release, run)
 
 
-@task(
-    trigger_rule="none_failed_min_one_success",
-    multiple_outputs=True,
-    execution_timeout=timedelta(minutes=10),
-)
-def report(run: str) -> dict[str, str]:
+@task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
+def report(run: str) -> str:
     """Write the result and the page; how the run ended."""
     from {{{ cookiecutter.package_name }}}.steps.report import report
 
     result = do(report, run, ORCHESTRATOR)
-    return {"status": result.status, "reason": result.reason}
+    return f"{result.status}: {result.reason}"
 
 
 @dag(
@@ -215,9 +235,7 @@ def report(run: str) -> dict[str, str]:
         "retry_exponential_backoff": 2,
         "max_retry_delay": timedelta(minutes=10),
         # Bad input stays bad.
-        "retry_policy": ExceptionRetryPolicy(
-            [RetryRule("{{{ cookiecutter.package_name }}}.errors.BadInput", RetryAction.FAIL)]
-        ),
+        "retry_policy": ExceptionRetryPolicy([RetryRule(BadInput, RetryAction.FAIL)]),
         "on_failure_callback": write_failed,
     },
 )

@@ -32,18 +32,18 @@ def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> R
     step of a run, one waits for the other and then finds it done.
 
     Args:
-        step: a function of `steps/`.
+        step: a function of `steps/`, whose annotations say which model it returns.
         run: the run.
         given: what else the step takes, such as a month.
     """
+    model: type[Returned] = get_type_hints(step)["return"]
     name = "-".join([step.__name__, *map(str, given)])
     workspace = Workspace(run)
     waiting = f"{name}: another process is at it; waiting for it to end"
     with locked(workspace.lock(name), waiting):
         file = workspace.record(name)
         if file.exists():
-            log.info("%s: done before", name)
-            model: type[Returned] = get_type_hints(step)["return"]
+            log.info("%s: done before; to do it again, remove %s", name, workspace.folder)
             return model.model_validate(read_json(file, Record).returned)
         started, begun = time.time(), time.perf_counter()
         returned = step(run, *given)

@@ -1,12 +1,14 @@
 """What came of a run: `runs/<run_id>/result.json`, the same under every orchestrator."""
 
 import logging
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
 from upath import UPath
 
 from .once import seconds
+from .params import Params
 from .workspace import Run, Workspace, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -61,8 +63,26 @@ def nothing_new(done: Result) -> Result:
     return done.model_copy(update={"status": "nothing_new", "reason": reason})
 
 
+def refused(params: Params, asked: str | None, at: datetime) -> Run:
+    """Name a run that was refused before it could be planned, so that it has a result all the same.
+
+    Args:
+        params: the parameters.
+        asked: the period, if one was asked for.
+        at: the time the run was due.
+    """
+    run_id = f"refused-{at:%Y%m%dT%H%M%S}"
+    folder = str((UPath(params.runs) / run_id).absolute())
+    return Run(run_id=run_id, period=asked or "", folder=folder)
+
+
 def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
-    """Return the result of a run that fails with `error`, written where that can still be done."""
+    """Return the result of a run that fails with `error`, written where that can still be done.
+
+    A run that came to an end stays as it ended, whatever failed afterwards.
+    """
+    if done := finished(run):
+        return done
     lines = str(error).strip().splitlines()
     result = Result(
         run_id=run.run_id,

@@ -1,0 +1,31 @@
+"""A project changes its orchestrator by an update, keeps what is its own, and runs."""
+
+import pytest
+
+from tests.run.conftest import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+OWN_STEP = '"""A step of our own."""\n'
+
+
+def test_from_prefect_to_airflow(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shell, folder = project.shell, tmp_path_factory.mktemp("switching") / "my-pipeline"
+    shell("git", "clone", "-q", project.folder, folder)
+    (folder / "src/my_pipeline/steps/mine.py").write_text(OWN_STEP)
+    train = folder / "src/my_pipeline/steps/train.py"
+    train.write_text(train.read_text() + "\n# our own line\n")
+    shell.commit(folder, "Our own step")
+    shell("copier", "update", "--defaults", "-d", "orchestrator=airflow", cwd=folder)
+    assert (folder / "dags/training.py").exists()
+    assert not (folder / "flows").exists()
+    assert (folder / "src/my_pipeline/steps/mine.py").read_text() == OWN_STEP
+    assert train.read_text().endswith("# our own line\n")
+    switched = Project(folder, shell)
+    switched.make("setup")
+    switched.make("run", "PERIOD=2013-05")
+    result = switched.results()["2013-05"]
+    assert (result["status"], result["orchestrator"]) == ("released", "airflow")
+    switched.make("lint")
