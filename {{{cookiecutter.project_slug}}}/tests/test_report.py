@@ -175,6 +175,13 @@ def test_a_failed_run_is_not_finished(project: Project) -> None:
     assert finished(run) is None
 
 
+def test_what_fails_after_the_end_changes_nothing(released: Project) -> None:
+    run = released.plan("2013-04")
+    done = finished(run)
+    assert done is not None
+    assert write_failed(run, "none", OSError("too late")) == done == finished(run)
+
+
 def test_an_error_without_words(project: Project) -> None:
     assert write_failed(project.plan("2013-04"), "none", KeyError()).reason == "KeyError"
 
