@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,13 @@ def fresh(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     return clone(airflow, tmp_path_factory.mktemp("airflow") / "my-pipeline")
 
 
+@pytest.fixture(scope="module")
+def home(fresh: Project) -> set[Path]:
+    """Give what is in the home before anything ran."""
+    return set(fresh.shell.home.iterdir())
+
+
+@pytest.mark.usefixtures("home")
 def test_the_first_period_releases_a_model(fresh: Project) -> None:
     said = fresh.make("run", "PERIOD=2013-05")
     result = fresh.results()["2013-05"]
@@ -31,10 +39,9 @@ def test_a_backfill_goes_on_month_by_month(fresh: Project) -> None:
     assert july["champion_before"] == june["champion_after"]
 
 
-def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
+def test_nothing_is_written_outside_of_the_project(fresh: Project, home: set[Path]) -> None:
     """Of all that Airflow keeps; its folder is only for its owner, since passwords are in there."""
-    there = {path.name for path in fresh.shell.home.iterdir()}
-    assert there <= {"template", "on-prefect", "on-airflow", ".cache", ".config", ".local"}
+    assert set(fresh.shell.home.iterdir()) == home
     assert (fresh.folder / ".airflow").stat().st_mode & 0o077 == 0
     assert not fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout
 
@@ -92,6 +99,5 @@ def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -
     without = fresh.shell(python, "-c", "import airflow", cwd=fresh.folder, ok=False)
     assert "No module named 'airflow'" in without.stderr
     champion = fresh.champion()
-    said = fresh.make("run", "PERIOD=2013-08")
-    assert "train: fitted on" in said
+    fresh.make("run", "PERIOD=2013-08")
     assert fresh.results()["2013-08"]["champion_before"]["version"] == champion
