@@ -7,6 +7,7 @@ Nothing needs to be up: the work is done in this process, with a database of its
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -87,6 +89,7 @@ def result_of(run: Run) -> Result:
 
 def run_here(run: Run) -> None:
     """Run the DAG in this process."""
+    print("Starting Airflow ...", flush=True)
     prepare()
     from dags.training import training_dag
 
@@ -103,6 +106,8 @@ def prepare() -> None:
     warnings.filterwarnings("ignore", message="Using `httpx`")  # is Airflow's own affair
     for name in ("airflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # the steps' own lines are enough
+    # It says every second which tasks wait for another try.
+    logging.getLogger("airflow.sdk.definitions.dag").setLevel(logging.ERROR)
     initdb()
 
 
@@ -161,15 +166,21 @@ def hand_over(*command: str) -> None:
 
 
 def wait_while(busy: Callable[[], bool]) -> None:
-    """Wait as long as the scheduler is busy.
+    """Wait as long as the scheduler is busy; Ctrl-C ends the waiting only.
 
     Raises:
         RuntimeError: `make ui` was ended meanwhile.
     """
+    signal.signal(signal.SIGINT, no_longer)
     while busy():
         if not ui_is_up():
             raise RuntimeError("`make ui` was ended; the work goes on when it is started again")
         time.sleep(1)
+
+
+def no_longer(*_: object) -> NoReturn:
+    """End the waiting."""
+    sys.exit("\nno longer waiting: Airflow goes on. In its page, a run can be marked as failed.")
 
 
 def ui_is_up() -> bool:

@@ -118,6 +118,7 @@ def main() -> None:
     finally:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
+        print("Ending the servers ...", flush=True)
         end([server.process.pid for server in servers])
 
 

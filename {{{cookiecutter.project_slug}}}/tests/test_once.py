@@ -70,6 +70,14 @@ def test_a_step_that_failed_is_done_again(run: Run, look: Look) -> None:
     assert look.months == ["2013-04", "2013-04"]
 
 
+def test_a_step_that_returns_no_model_is_not_begun(run: Run) -> None:
+    def note(run: Run) -> None:
+        raise AssertionError(run)
+
+    with pytest.raises(TypeError, match="step note: let it return a pydantic model"):
+        once(note, run)  # type: ignore[type-var]
+
+
 def test_the_second_of_two_waits_and_finds_it_done(
     run: Run, look: Look, caplog: pytest.LogCaptureFixture
 ) -> None:

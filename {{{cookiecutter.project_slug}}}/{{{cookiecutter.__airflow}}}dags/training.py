@@ -93,7 +93,7 @@ def delivered(events: Mapping[Any, Sequence[Any]]) -> str | None:
     return months[-1] if months else None
 
 
-@task(execution_timeout=timedelta(minutes=10))
+@task
 def plan(**context: Any) -> list[str]:
     """Settle what the run works on; the months that it reads."""
     from {{{ cookiecutter.package_name }}}.months import month_before
@@ -112,16 +112,14 @@ def plan(**context: Any) -> list[str]:
         period = month_before(context["data_interval_end"])
     run = plan_run(params, period, dag_run.run_after)
     if done := finished(run):
-        raise AirflowSkipException(nothing_new(done).reason)
+        reason = nothing_new(done).reason
+        log.info("plan: nothing to do: %s", reason)
+        raise AirflowSkipException(reason)
     context["ti"].xcom_push("run", run.model_dump_json())
     return read_plan(run).months
 
 
-@task(
-    map_index_template="{{ month }}",
-    max_active_tis_per_dagrun=4,
-    execution_timeout=timedelta(minutes=10),
-)
+@task(map_index_template="{{ month }}", max_active_tis_per_dagrun=4)
 def ingest(run: str, month: str) -> None:
     """Copy a month from the source."""
     from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
@@ -129,7 +127,7 @@ def ingest(run: str, month: str) -> None:
     do(ingest, run, month)
 
 
-@task.branch(execution_timeout=timedelta(minutes=5))
+@task.branch
 def validate(run: str) -> str:
     """Hold the months against the data contract, and go on where they keep to it."""
     from {{{ cookiecutter.package_name }}}.steps.validate import validate
@@ -137,7 +135,7 @@ def validate(run: str) -> str:
     return "version" if do(validate, run).good else "quarantine"
 
 
-@task(execution_timeout=timedelta(minutes=1))
+@task
 def quarantine(run: str) -> None:
     """Set the run aside."""
     from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
@@ -145,7 +143,7 @@ def quarantine(run: str) -> None:
     do(quarantine, run)
 
 
-@task(execution_timeout=timedelta(minutes=10))
+@task
 def version(run: str) -> list[str]:
     """Keep the exact data, and give them a name; the months that are fit for use."""
     from {{{ cookiecutter.package_name }}}.steps.validate import fit_months
@@ -156,11 +154,7 @@ def version(run: str) -> list[str]:
     return fit_months(Run.model_validate_json(run))
 
 
-@task(
-    map_index_template="{{ month }}",
-    max_active_tis_per_dagrun=4,
-    execution_timeout=timedelta(minutes=10),
-)
+@task(map_index_template="{{ month }}", max_active_tis_per_dagrun=4)
 def features(run: str, month: str) -> None:
     """Join the tables of a month."""
     from {{{ cookiecutter.package_name }}}.steps.features import features
@@ -192,7 +186,7 @@ def release(run: str) -> None:
     do(release, run)
 
 
-@task(trigger_rule="none_failed_min_one_success", execution_timeout=timedelta(minutes=10))
+@task(trigger_rule="none_failed_min_one_success")
 def report(run: str) -> str:
     """Write the result and the page; how the run ended."""
     from {{{ cookiecutter.package_name }}}.steps.report import report
@@ -234,6 +228,7 @@ def report(run: str) -> str:
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": 2,
         "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(minutes=10),
         # Bad input stays bad.
         "retry_policy": ExceptionRetryPolicy([RetryRule(BadInput, RetryAction.FAIL)]),
         "on_failure_callback": write_failed,

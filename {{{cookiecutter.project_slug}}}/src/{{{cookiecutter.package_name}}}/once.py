@@ -32,11 +32,16 @@ def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> R
     step of a run, one waits for the other and then finds it done.
 
     Args:
-        step: a function of `steps/`, whose annotations say which model it returns.
+        step: a function of `steps/`; its annotations say which pydantic model it returns.
         run: the run.
         given: what else the step takes, such as a month.
+
+    Raises:
+        TypeError: the step says of no model that it returns it.
     """
-    model: type[Returned] = get_type_hints(step)["return"]
+    model: type[Returned] | None = get_type_hints(step).get("return")
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        raise TypeError(f"step {step.__name__}: let it return a pydantic model, and say which")
     name = "-".join([step.__name__, *map(str, given)])
     workspace = Workspace(run)
     waiting = f"{name}: another process is at it; waiting for it to end"

@@ -179,7 +179,8 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
                 # Started again: all is as it was, but the data may have moved.
                 plan = plan.model_copy(update={"begun": read_json(file, Used).begun})
             plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
-            write_json(file, plan)
+            if not file.exists() or read_json(file, Plan) != plan:
+                write_json(file, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))
