@@ -42,7 +42,7 @@ GRACE = 20  # seconds between asking a process to end and ending it
 
 
 class Server:
-    """A program with a group of its own: Ctrl-C comes to this process only, which then ends it."""
+    """A program in a session of its own: Ctrl-C comes to this process only, which then ends it."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         """Start it."""
@@ -119,21 +119,27 @@ def main() -> None:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
         print("Ending the servers ...", flush=True)
-        end([server.process.pid for server in servers])
+        end(servers)
 
 
-def end(servers: list[int]) -> None:
-    """Ask the servers to end; then end all that is left, the tasks of the scheduler, too."""
-    processes = []
-    for pid in servers:
-        with suppress(psutil.NoSuchProcess):
-            server = psutil.Process(pid)
-            processes += [server, *server.children(recursive=True)]
-            server.terminate()
-    _, left = psutil.wait_procs(processes, timeout=GRACE)
-    for process in left:
+def end(servers: list[Server]) -> None:
+    """Ask the servers to end; then end all that is left of their sessions, tasks too."""
+    for server in servers:
+        server.process.terminate()
+    psutil.wait_procs(sessions_of(servers), timeout=GRACE)
+    for process in sessions_of(servers):
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def sessions_of(servers: list[Server]) -> list[psutil.Process]:
+    """Return all processes that the servers began, also where the server is no longer there."""
+    found, began = [], {server.process.pid for server in servers}
+    for process in psutil.process_iter():
+        with suppress(OSError):
+            if os.getsid(process.pid) in began:
+                found.append(process)
+    return found
 
 
 def tell_where() -> None:
