@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,14 +148,13 @@ def failing(
     step: Callable[..., Any] = getattr(module, name)
     calls: list[Any] = []
 
+    @wraps(step)
     def faulty(run: Run) -> Any:
         calls.append(run)
         if len(calls) <= times:
             raise error
         return step(run)
 
-    faulty.__name__ = name
-    faulty.__annotations__ = step.__annotations__
     patch.setattr(module, name, faulty)
     return calls
 

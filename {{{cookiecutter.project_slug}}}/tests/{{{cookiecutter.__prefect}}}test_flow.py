@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,7 @@ def failing(
     step: Callable[..., Any] = getattr(module, name)
     calls: list[Any] = []
 
+    @wraps(step)
     def faulty(*args: Any) -> Any:
         calls.append(args)
         if len(calls) <= times:
