@@ -91,14 +91,13 @@ class Ui:
         """Wait until the model of a month is being fitted; return the process that does so."""
 
         def found() -> int | None:
-            features = list(self.project.folder.glob(f"runs/{month}-*/steps/features-*.json"))
-            for process in self.project.processes() if len(features) == 4 else ():
-                with contextlib.suppress(OSError):
-                    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-                    parent = Path(f"/proc/{fields[1]}/cmdline").read_bytes()
-                    if b"LocalExecutor" in parent and list(
-                        self.project.folder.glob(f"runs/{month}-*/.locks/train")
-                    ):
+            begun = list(self.project.folder.glob(f"runs/{month}-*/.locks/train"))
+            if not begun or (begun[0].parents[1] / "steps/train.json").exists():
+                return None
+            for process in self.project.processes():
+                with contextlib.suppress(OSError):  # ended meanwhile
+                    stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                    if b"LocalExecutor" in Path(f"/proc/{stat[1]}/cmdline").read_bytes():
                         return process
             return None
 
@@ -288,8 +287,10 @@ def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui) -> None:
     assert ui.project.results()["2013-11"]["status"] in ("released", "kept_champion")
 
 
-def test_a_taken_port_is_said(ui: Ui) -> None:
-    said = ui.project.make("ui", f"AIRFLOW_PORT={ui.airflow}", ok=False)
+def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
+    """In the same project, and in another one on the same port."""
+    assert "`make ui` is up already, in this project." in ui.project.make("ui", ok=False)
+    said = airflow.make("ui", f"AIRFLOW_PORT={ui.airflow}", ok=False)
     assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
 
 
