@@ -62,19 +62,26 @@ def do(step: Callable[..., Any], run: str, *given: str) -> Any:
 
 
 def write_failed(context: Context) -> None:
-    """Write the result of a run of which a task failed for good, and end the log with why."""
+    """Write the result of a run of which a task failed for good, and end the log with why.
+
+    Airflow calls this for the task, in its process, and for the run, in the DAG processor: a task
+    that was killed can no longer say so.
+    """
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.results import refused, write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Run
+    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    error = context.get("exception") or "the task was killed"
-    error = error if isinstance(error, BaseException) else RuntimeError(error)
+    error = context.get("exception")
     planned = context["ti"].xcom_pull(task_ids="plan", key="run")
     if planned:
         run = Run.model_validate_json(planned)
     else:
         asked, when = context["params"].get("period"), context["dag_run"].run_after
         run = refused(load_params(), asked, when)
+    if not isinstance(error, BaseException):
+        if Workspace(run).result.exists():
+            return  # the task has said why
+        error = RuntimeError(error or f"task {context['ti'].task_id} was killed")
     log.error(write_failed(run, ORCHESTRATOR, error).reason)
 
 
@@ -205,6 +212,7 @@ def report(run: str) -> str:
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    on_failure_callback=write_failed,
     tags=["training"],
     params={
         "period": Param(
