@@ -16,7 +16,7 @@ def test_from_prefect_to_airflow(
     shell("git", "clone", "-q", project.folder, folder)
     (folder / "src/my_pipeline/steps/mine.py").write_text(OWN_STEP)
     train = folder / "src/my_pipeline/steps/train.py"
-    train.write_text(train.read_text() + "\n# our own line\n")
+    train.write_text(train.read_text() + "\n\n# our own line\n")
     shell.commit(folder, "Our own step")
     shell("copier", "update", "--defaults", "-d", "orchestrator=airflow", cwd=folder)
     assert (folder / "dags/training.py").exists()
