@@ -116,6 +116,21 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None
     pytest.fail(f"waited in vain; the process: {process and process.poll()}")
 
 
+def interrupt_and_go_on(project: Project, period: str) -> None:
+    """Press Ctrl-C in the middle of a run: nothing stays, and the same command goes on there."""
+    log = project.folder.parent / "interrupted.log"
+    process = project.start(log, "run", f"PERIOD={period}")
+    until(lambda: "version: the data are" in log.read_text(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+    until(lambda: not project.processes())
+    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
+    assert period not in project.results()
+    said = project.make("run", f"PERIOD={period}")
+    assert said.count(": done before") >= 6  # four months, validate, version
+    assert project.results()[period]["status"] in ("released", "kept_champion")
+
+
 @pytest.fixture
 def fresh(project: Project, tmp_path: Path) -> Project:
     """Give a default project of the test's own, in which nothing has run."""

@@ -1,12 +1,10 @@
 """The project on Airflow does what its README says, with nothing running."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, clone, until
+from tests.run.conftest import PATIENCE, Project, clone, interrupt_and_go_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
@@ -58,17 +56,7 @@ def test_bad_input_is_refused(fresh: Project) -> None:
 
 
 def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
-    log = fresh.folder.parent / "interrupted.log"
-    process = fresh.start(log, "run", "PERIOD=2013-09")
-    until(lambda: "version: the data are" in log.read_text(), process)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(PATIENCE)
-    until(lambda: not fresh.processes())
-    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
-    assert "2013-09" not in fresh.results()
-    said = fresh.make("run", "PERIOD=2013-09")
-    assert said.count(": done before") >= 6  # four months, validate, version
-    assert fresh.results()["2013-09"]["status"] in ("released", "kept_champion")
+    interrupt_and_go_on(fresh, "2013-09")
 
 
 def test_two_runs_alike_share_the_work(fresh: Project) -> None:

@@ -1,14 +1,12 @@
 """The default project does what its README says, in the order in which a newcomer meets it."""
 
-import os
 import shutil
-import signal
 import sys
 
 import pytest
 
 from tests.conftest import Shell
-from tests.run.conftest import PATIENCE, Project, until
+from tests.run.conftest import Project, interrupt_and_go_on
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
@@ -141,17 +139,7 @@ def test_bad_parameters_are_refused(project: Project, old: str, new: str, senten
 
 
 def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(project: Project) -> None:
-    log = project.folder.parent / "interrupted.log"
-    process = project.start(log, "run", "PERIOD=2013-08")
-    until(lambda: "version: the data are" in log.read_text(), process)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(PATIENCE)
-    until(lambda: not project.processes())
-    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
-    assert "2013-08" not in project.results()
-    said = project.make("run", "PERIOD=2013-08")
-    assert said.count(": done before") >= 6  # four months, validate, version
-    assert project.results()["2013-08"]["status"] in ("released", "kept_champion")
+    interrupt_and_go_on(project, "2013-08")
 
 
 def test_it_takes_an_update_without_a_change(project: Project, shell: Shell) -> None:

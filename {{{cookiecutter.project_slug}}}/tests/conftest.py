@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -37,6 +38,20 @@ from .orchestrator import adapter, server  # noqa: F401 - fixtures
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2014, 1, 2, tzinfo=UTC)
 THINNED = 8  # every so many flights are kept, all the weather
+
+# What an orchestrator calls its tasks.
+TASKS = (
+    "plan",
+    "ingest",
+    "validate",
+    "quarantine",
+    "version",
+    "features",
+    "train",
+    "evaluate",
+    "release",
+    "report",
+)
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -184,3 +199,34 @@ def released(after_april: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def evaluated(before_may: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same, in which 2013-05 is about to be released."""
     return enter(copy_of(before_may, tmp_path), monkeypatch)
+
+
+def remove_after(folder: Path, month: str) -> None:
+    """Let a month be the newest at the source of a project."""
+    for late in folder.glob("data/source/*/month=*"):
+        if late.name > f"month={month}":
+            shutil.rmtree(late)
+
+
+def drop_a_third(rows: pl.DataFrame) -> pl.DataFrame:
+    """Lose a third of a required column."""
+    lost = pl.int_range(pl.len()) % 3 == 0
+    return rows.with_columns(pl.when(~lost).then("dest").alias("dest"))
+
+
+def failing(
+    patch: pytest.MonkeyPatch, module: Any, name: str, error: Exception, times: int
+) -> list[Any]:
+    """Let a step raise `error` the first `times`; return its calls, which grow."""
+    step: Callable[..., Any] = getattr(module, name)
+    calls: list[Any] = []
+
+    @wraps(step)
+    def faulty(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) <= times:
+            raise error
+        return step(*args)
+
+    patch.setattr(module, name, faulty)
+    return calls

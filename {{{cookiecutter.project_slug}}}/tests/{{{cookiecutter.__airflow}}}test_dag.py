@@ -1,14 +1,11 @@
 """Runs of the DAG by `dag.test()`: both branches, retries, resuming, and every way to end."""
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import polars as pl
 import pytest
 from airflow.models import DagRun
 from upath import UPath
@@ -22,8 +19,7 @@ from {{{ cookiecutter.package_name }}}.steps import (
 )
 from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
 
-from .conftest import Project, enter
-from .test_dag_integrity import TASKS
+from .conftest import TASKS, Project, drop_a_third, enter, failing, remove_after
 
 States = dict[str, list[str]]
 
@@ -61,21 +57,13 @@ def tries(run: Any, task_id: str) -> int:
     return int(count)
 
 
-def drop_a_third(rows: pl.DataFrame) -> pl.DataFrame:
-    """Lose a third of a required column."""
-    lost = pl.int_range(pl.len()) % 3 == 0
-    return rows.with_columns(pl.when(~lost).then("dest").alias("dest"))
-
-
 @pytest.fixture(scope="module")
 def april(
     local: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Result, States]:
     """A project whose first period has gone through the DAG."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("dag") / "project")
-    for late in folder.glob("data/source/*/month=*"):
-        if late.name > "month=2013-04":
-            shutil.rmtree(late)
+    remove_after(folder, "2013-04")
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         result = local.training("2013-04")
@@ -139,24 +127,6 @@ def test_what_fails_once_is_tried_again(
     calls = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
     assert local.training("2013-04").status == "released"
     assert len(calls) == tries(last_run(), "train") == 2
-
-
-def failing(
-    patch: pytest.MonkeyPatch, module: Any, name: str, error: Exception, times: int
-) -> list[Any]:
-    """Let a step raise `error` the first `times`; return its calls, which grow."""
-    step: Callable[..., Any] = getattr(module, name)
-    calls: list[Any] = []
-
-    @wraps(step)
-    def faulty(run: Run) -> Any:
-        calls.append(run)
-        if len(calls) <= times:
-            raise error
-        return step(run)
-
-    patch.setattr(module, name, faulty)
-    return calls
 
 
 def test_a_run_that_failed_goes_on_where_it_stopped(local: Any, project: Project) -> None:

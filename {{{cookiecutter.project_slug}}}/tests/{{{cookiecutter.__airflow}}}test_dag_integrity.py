@@ -14,21 +14,8 @@ from airflow.sdk.exceptions import ParamValidationError
 
 import {{{ cookiecutter.package_name }}} as package
 
-from .conftest import ROOT
+from .conftest import ROOT, TASKS
 from .test_experiment import edges as edges_of_stages
-
-TASKS = (
-    "plan",
-    "ingest",
-    "validate",
-    "quarantine",
-    "version",
-    "features",
-    "train",
-    "evaluate",
-    "release",
-    "report",
-)
 
 
 @pytest.fixture(scope="module")

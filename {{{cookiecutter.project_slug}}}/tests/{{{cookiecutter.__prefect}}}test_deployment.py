@@ -13,20 +13,7 @@ from prefect.tasks import Task
 
 import {{{ cookiecutter.package_name }}} as package
 
-from .conftest import ROOT
-
-TASKS = (
-    "plan",
-    "ingest",
-    "validate",
-    "quarantine",
-    "version",
-    "features",
-    "train",
-    "evaluate",
-    "release",
-    "report",
-)
+from .conftest import ROOT, TASKS
 
 
 @pytest.mark.parametrize("name", TASKS)

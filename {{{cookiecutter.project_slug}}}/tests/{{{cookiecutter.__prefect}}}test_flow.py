@@ -2,14 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Callable
-from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import polars as pl
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import (
@@ -27,8 +24,7 @@ from {{{ cookiecutter.package_name }}}.steps import (
 )
 from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
-from .conftest import Project, enter
-from .test_deployment import TASKS
+from .conftest import TASKS, Project, drop_a_third, enter, failing, remove_after
 from .test_experiment import edges as edges_of_stages
 
 DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
@@ -100,21 +96,13 @@ def edges(state: State[Any]) -> set[tuple[str, str]]:
     }
 
 
-def drop_a_third(rows: pl.DataFrame) -> pl.DataFrame:
-    """Lose a third of a required column."""
-    lost = pl.int_range(pl.len()) % 3 == 0
-    return rows.with_columns(pl.when(~lost).then("dest").alias("dest"))
-
-
 @pytest.fixture(scope="module")
 def april(
     flows: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, State[Any]]:
     """A project whose first period has gone through the flow."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("flow") / "project")
-    for late in folder.glob("data/source/*/month=*"):
-        if late.name > "month=2013-04":
-            shutil.rmtree(late)
+    remove_after(folder, "2013-04")
     with pytest.MonkeyPatch.context() as patch:
         return folder, run_flow(flows, enter(folder, patch), "2013-04")
 
@@ -192,24 +180,6 @@ def test_what_fails_once_is_tried_again(
     assert len(tries) == 2
     (train,) = [run for run in task_runs(state) if task_of(run) == "train"]
     assert train.run_count == 2
-
-
-def failing(
-    patch: pytest.MonkeyPatch, module: Any, name: str, error: Exception, times: int
-) -> list[Any]:
-    """Let a step raise `error` the first `times`; return its calls, which grow."""
-    step: Callable[..., Any] = getattr(module, name)
-    calls: list[Any] = []
-
-    @wraps(step)
-    def faulty(*args: Any) -> Any:
-        calls.append(args)
-        if len(calls) <= times:
-            raise error
-        return step(*args)
-
-    patch.setattr(module, name, faulty)
-    return calls
 
 
 def test_a_run_that_failed_goes_on_where_it_stopped(flows: Any, project: Project) -> None:

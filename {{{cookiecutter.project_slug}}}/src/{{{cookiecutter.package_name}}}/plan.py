@@ -175,11 +175,11 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
         with locked(workspace.lock("plan"), "plan: waiting for another process"):
             for part in file.parent.glob(f".{file.name}.*.part"):  # of a process that was killed
                 part.unlink()
-            if file.exists():
-                # Started again: all is as it was, but the data may have moved.
-                plan = plan.model_copy(update={"begun": read_json(file, Used).begun})
+            before = read_json(file, Plan) if file.exists() else None
+            if before is not None:  # started again: all is as it was, but the data may have moved
+                plan = plan.model_copy(update={"begun": before.begun})
             plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
-            if not file.exists() or read_json(file, Plan) != plan:
+            if plan != before:
                 write_json(file, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
