@@ -25,7 +25,11 @@ COMBINATIONS = [
     dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())
 ]
 # Formatting must not hang on the length of a name, nor the order of imports on its first letter.
-NAMES = [{"project_slug": name} for name in ("zq", "a-name-of-twenty-six-signs", "z" * 40)]
+NAMES = [
+    {"project_slug": name, "orchestrator": orchestrator}
+    for name in ("zq", "a-name-of-twenty-six-signs", "z" * 40)
+    for orchestrator in CHOICES["orchestrator"]
+]
 DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
 
 

@@ -10,7 +10,6 @@ import pytest
 from airflow.models import DagRun
 from upath import UPath
 
-from dags.training import training_dag
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.results import Result, history
 from {{{ cookiecutter.package_name }}}.steps import train as train_step
@@ -18,6 +17,8 @@ from {{{ cookiecutter.package_name }}}.steps import (
     validate as validate_step,
 )
 from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+
+from dags.training import training_dag
 
 from .conftest import TASKS, Project, drop_a_third, enter, failing, remove_after
 
@@ -182,7 +183,8 @@ def test_code_that_changed_meanwhile_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = project.plan("2013-04")
-    monkeypatch.setattr("{{{ cookiecutter.package_name }}}.plan.code_version", lambda: "another")
+    code_version = "{{{ cookiecutter.package_name }}}.plan.code_version"
+    monkeypatch.setattr(code_version, lambda: "another")
     validate: Any = training_dag.get_task("validate")
     with pytest.raises(BadInput, match="The code changed since the run was planned"):
         validate.python_callable(run.model_dump_json())

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from platform import python_version
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -167,8 +168,21 @@ def data_versions() -> dict[str, str]:
 
 
 def load_model(model_name: str, version: str) -> Any:
-    """Load a registered version, through the registry."""
-    return mlflow.sklearn.load_model(f"models:/{model_name}/{version}")
+    """Load a registered version, through the registry.
+
+    Raises:
+        BadInput: it was made under another Python, whose compiled code would crash this one.
+    """
+    uri = f"models:/{model_name}/{version}"
+    made = mlflow.models.get_model_info(uri).flavors["python_function"]["python_version"]
+    ours = python_version()
+    if made.split(".")[:2] != ours.split(".")[:2]:
+        raise BadInput(
+            f"Version {version} of {model_name} was made under Python {made} and runs only there, "
+            f"not under {ours}: use that Python, or begin anew with another model_name in "
+            "params.yaml."
+        )
+    return mlflow.sklearn.load_model(uri)
 
 
 def promote(model_name: str, version: str) -> None:

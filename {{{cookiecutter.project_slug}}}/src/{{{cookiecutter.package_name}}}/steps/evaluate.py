@@ -151,14 +151,19 @@ def curves(
     """Return the curves of probabilities against what came true, thinned to what a plot shows.
 
     Returns:
-        `roc` (`false_positive_rate`, `true_positive_rate`), `precision_recall` (`recall`,
-        `precision`) and `calibration` (`predicted`, `came_true`: the means of tenths of the rows).
+        `roc` (`false_positive_rate`, `true_positive_rate`, `threshold`), `precision_recall`
+        (`recall`, `precision`) and `calibration` (`predicted`, `came_true`: the means of tenths of
+        the rows).
     """
-    false_positive, true_positive, _ = roc_curve(late, scores)
+    false_positive, true_positive, threshold = roc_curve(late, scores)
     precision, recall, _ = precision_recall_curve(late, scores)
     came_true, predicted = calibration_curve(late, scores, n_bins=10, strategy="quantile")
     points = {
-        "roc": {"false_positive_rate": false_positive, "true_positive_rate": true_positive},
+        "roc": {
+            "false_positive_rate": false_positive,
+            "true_positive_rate": true_positive,
+            "threshold": np.minimum(threshold, 1),  # the first is infinite
+        },
         # Where nothing late is found yet, precision is that of a handful of rows, or of none.
         "precision_recall": {"recall": recall[recall > 0], "precision": precision[recall > 0]},
         "calibration": {"predicted": predicted, "came_true": came_true},

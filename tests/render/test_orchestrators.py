@@ -1,0 +1,66 @@
+"""Whatever the orchestrator, a project is the same but for the files that are named here."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.render.conftest import Door
+
+ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
+
+# Of these files there is one in each project, and it may differ.
+DIFFERENT = {
+    ".copier-answers.yml",
+    ".gitignore",
+    "Makefile",
+    "README.md",
+    "docs/make-it-yours.md",
+    "pyproject.toml",
+    "src/my_pipeline/__main__.py",
+    "tests/orchestrator.py",
+}
+# These belong to one of them.
+OWN = {
+    "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
+    r"|tests/test_(deployment|flow)\.py",
+    "airflow": r"dags/.+|scripts/(airflow_settings|local|ui)\.py"
+    r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
+    "kubeflow": r"kubeflow/.+|deploy/.+|Dockerfile|\.dockerignore|scripts/local\.py"
+    r"|docs/kubeflow\.md|tests/(kfp_server|test_(pipeline|local_run|manifests|submit))\.py",
+}
+
+
+@pytest.fixture(scope="module")
+def projects(
+    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door
+) -> dict[str, dict[str, bytes]]:
+    """Give the files of a project of each orchestrator, by their names."""
+    out = tmp_path_factory.mktemp("orchestrators")
+    folders = {name: open_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
+    return {name: contents(folder) for name, folder in folders.items()}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_only_these_files_differ(projects: dict[str, dict[str, bytes]]) -> None:
+    shared = set.intersection(*(set(files) for files in projects.values()))
+    different = {name for name in shared if len({f[name] for f in projects.values()}) > 1}
+    assert different == DIFFERENT
+    assert len(shared) > 60
+
+
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+def test_only_these_files_are_its_own(
+    projects: dict[str, dict[str, bytes]], orchestrator: str
+) -> None:
+    shared = set.intersection(*(set(files) for files in projects.values()))
+    own = set(projects[orchestrator]) - shared
+    assert own
+    assert not [name for name in own if not re.fullmatch(OWN[orchestrator], name)]
