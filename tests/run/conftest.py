@@ -161,6 +161,12 @@ def airflow(shell: Shell) -> Project:
     return install(shell, "on-airflow", orchestrator="airflow")
 
 
+@pytest.fixture(scope="session")
+def kubeflow(shell: Shell) -> Project:
+    """Give the project that runs on Kubeflow Pipelines."""
+    return install(shell, "on-kubeflow", orchestrator="kubeflow")
+
+
 def free_port() -> int:
     """Return a port on which nothing listens."""
     with socket.socket() as listener:

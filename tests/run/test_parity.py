@@ -11,10 +11,11 @@ from tests.run.conftest import Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
-ORCHESTRATORS = {"prefect": "project", "airflow": "airflow"}
+ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
 OWN = {"orchestrator", "tracker_url", "seconds"}
 
-# What each tool says of the graph: Prefect of a run, once it has run, Airflow of the DAG.
+# What each tool says of the graph: Prefect of a run, once it has run, Airflow of the DAG, KFP of
+# the compiled pipeline.
 PREFECT_EDGES = """
 import json, sys
 from flows.training import training
@@ -27,6 +28,11 @@ from scripts import airflow_settings
 from dags.training import training_dag
 from tests.test_dag_integrity import edges
 print(json.dumps([*edges(training_dag)]))
+"""
+KUBEFLOW_EDGES = """
+import json, yaml
+from tests.test_pipeline import COMPILED, edges
+print(json.dumps([*edges(next(yaml.safe_load_all(COMPILED.read_text())))]))
 """
 DVC_EDGES = """
 import json
@@ -73,11 +79,13 @@ def edges(project: Project, code: str, *words: str) -> Edges:
 def graphs(fresh: dict[str, Project]) -> dict[str, Edges]:
     """Give the graph of each orchestrator; Prefect's needs a run that is good and a bad one."""
     prefect = partial(edges, fresh["prefect"], PREFECT_EDGES)
-    fresh["airflow"].make("run", "PERIOD=2013-05")
-    fresh["airflow"].make("run", "PERIOD=2013-06", ok=False)
+    for name in ("airflow", "kubeflow"):
+        fresh[name].make("run", "PERIOD=2013-05")
+        fresh[name].make("run", "PERIOD=2013-06", ok=False)
     return {
         "prefect": prefect("2013-05") | prefect("2013-06"),
         "airflow": edges(fresh["airflow"], AIRFLOW_EDGES),
+        "kubeflow": edges(fresh["kubeflow"], KUBEFLOW_EDGES),
     }
 
 
@@ -92,7 +100,7 @@ def results(
 
 
 def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edges]) -> None:
-    assert graphs["prefect"] == graphs["airflow"]
+    assert graphs["prefect"] == graphs["airflow"] == graphs["kubeflow"]
     assert len(graphs["prefect"]) == 9
     stages = edges(fresh["airflow"], DVC_EDGES)
     up_to_evaluate = {
@@ -144,7 +152,7 @@ def without_metrics(result: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_same_steps_took_time(results: Callable[[str], dict[str, dict[str, Any]]]) -> None:
     seconds = [list(result["seconds"]) for result in results("2013-05").values()]
-    assert seconds[0] == seconds[1]
+    assert seconds[0] == seconds[1] == seconds[2]
 
 
 def test_the_stages_of_dvc_give_the_same_metrics(

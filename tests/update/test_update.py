@@ -94,13 +94,19 @@ def test_an_answer_can_change(project: Path, shell: Shell) -> None:
     assert answers(project)["python_version"] == "3.13"
 
 
-def test_the_orchestrator_can_change(project: Path, shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("orchestrator", "file"),
+    [("airflow", "dags/training.py"), ("kubeflow", "kubeflow/pipeline.py")],
+)
+def test_the_orchestrator_can_change(
+    project: Path, shell: Shell, orchestrator: str, file: str
+) -> None:
     """What belongs to the former one goes, the edits of what both have stay."""
     steps = project / "src/my_pipeline/steps/train.py"
     steps.write_text(steps.read_text() + "\n# mine\n")
     shell.commit(project, "Edited")
-    update(project, shell, "--data", "orchestrator=airflow")
-    assert (project / "dags/training.py").exists()
+    update(project, shell, "--data", f"orchestrator={orchestrator}")
+    assert (project / file).exists()
     assert (project / "scripts/local.py").exists()
     left = [path for path in project.rglob("*prefect*") if ".git" not in path.parts]
     assert not left
@@ -108,7 +114,7 @@ def test_the_orchestrator_can_change(project: Path, shell: Shell) -> None:
     assert steps.read_text().endswith("# mine\n")
     assert "<<<<<<<" not in (project / "pyproject.toml").read_text()
     fresh = shell.home / "fresh" / project.parent.name
-    assert shell.copier(fresh, orchestrator="airflow").returncode == 0
+    assert shell.copier(fresh, orchestrator=orchestrator).returncode == 0
     for name in ("Makefile", "pyproject.toml", "README.md", ".gitignore", "tests/orchestrator.py"):
         assert (project / name).read_text() == (fresh / name).read_text(), name
 

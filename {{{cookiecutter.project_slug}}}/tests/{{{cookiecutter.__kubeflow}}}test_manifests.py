@@ -11,12 +11,11 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from kubeflow import server
+from kubeflow.server import NAME
 
 from .conftest import ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
-NAME = "{{{ cookiecutter.project_slug }}}"
 
 pytestmark = pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not installed"
@@ -105,7 +104,6 @@ def test_what_the_pipeline_uses_is_there(manifests: list[dict[str, Any]]) -> Non
         asked = {each["secretKey"] for each in secret["keyToEnv"]}
         example = (FOLDER / "s3.env.example").read_text()
         assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == asked
-    assert server.NAME == NAME  # as which runs are submitted
     (binding,) = of_kind(manifests, "RoleBinding").values()
     assert set(of_kind(manifests, "ServiceAccount")) == {NAME}
     assert [each["name"] for each in binding["subjects"]] == [NAME]

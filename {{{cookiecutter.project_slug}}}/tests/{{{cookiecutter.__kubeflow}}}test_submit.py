@@ -21,7 +21,9 @@ from kfp_server_api import V2beta1RuntimeConfig
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 
-from kubeflow.submit import NAME, PIPELINE_FILE, DeployError, Server, deploy, server_cron
+from kubeflow.schedule import alike, schedule, server_cron
+from kubeflow.server import NAME, DeployError, Server
+from kubeflow.submit import PIPELINE_FILE, deploy
 
 from .conftest import ROOT
 from .kfp_server import Kfp, Refusal, Request, read_pipeline, serving

@@ -178,7 +178,7 @@ class Server:
         if status == 401 or 300 <= status < 400:
             sentence = (
                 f"{self.host} wants a valid token ({status}): KFP_TOKEN is missing, wrong or "
-                f"expired; `kubectl create token {NAME}` makes one, see docs/kubeflow.md"
+                f"expired; `kubectl create token` makes one, see docs/kubeflow.md"
             )
         elif status == 403:
             where = f" in the namespace {self.namespace}" if self.namespace else ""

@@ -1,0 +1,201 @@
+"""The project on Kubeflow Pipelines does what its README says, on a laptop and in its image."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from tests.run.conftest import Project, clone, free_port, interrupt_and_go_on, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+
+# All steps, as tasks do them on a cluster: no project's folder is there.
+STEPS = """
+import logging
+from datetime import UTC, datetime
+from my_pipeline.once import once
+from my_pipeline.params import load_params
+from my_pipeline.plan import plan_run, read_plan
+from my_pipeline.steps import evaluate, features, ingest, release, report, train, validate, version
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+run = plan_run(load_params(), "2013-05", datetime.now(UTC))
+for month in read_plan(run).months:
+    once(ingest.ingest, run, month)
+assert once(validate.validate, run).good
+once(version.version, run)
+for month in validate.fit_months(run):
+    once(features.features, run, month)
+once(train.train, run)
+once(evaluate.evaluate, run)
+once(release.release, run)
+print(once(report.report, run, "kubeflow").model_dump_json())
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give one project to the tests of this file, which follow each other; it is set up."""
+    project = clone(kubeflow, tmp_path_factory.mktemp("kubeflow") / "my-pipeline")
+    project.make("setup")
+    return project
+
+
+@pytest.fixture(scope="module")
+def home(fresh: Project) -> set[Path]:
+    """Give what is in the home before anything ran."""
+    return set(fresh.shell.home.iterdir())
+
+
+@pytest.mark.usefixtures("home")
+def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
+    """Root may leave it: not even this machine itself can be reached."""
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else []
+    done = fresh.shell(*alone, "make", "run", "PERIOD=2013-05", cwd=fresh.folder)
+    result = fresh.results()["2013-05"]
+    assert (result["status"], result["orchestrator"]) == ("released", "kubeflow")
+    assert f"2013-05 released: {result['reason']}" in done.stdout
+    assert "executor_input" not in done.stdout
+    assert "Warning" not in done.stdout + done.stderr
+    assert f".kubeflow/{result['run_id']}.log" in done.stdout
+
+
+def test_a_backfill_goes_on_month_by_month(fresh: Project) -> None:
+    fresh.make("backfill", "FROM=2013-06", "TO=2013-07")
+    may, june, july = (fresh.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
+    assert june["champion_before"] == may["champion_after"]
+    assert july["champion_before"] == june["champion_after"]
+
+
+def test_nothing_is_written_outside_of_the_project(fresh: Project, home: set[Path]) -> None:
+    """But for Matplotlib's cache of fonts."""
+    new = set(fresh.shell.home.iterdir()) - home
+    assert {path.name for path in new} <= {".cache", ".config"}
+    assert {path.name for folder in new for path in folder.iterdir()} <= {"matplotlib"}
+    assert not fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout
+
+
+def test_compiling_changes_nothing_that_is_committed(fresh: Project) -> None:
+    file = fresh.folder / "kubeflow/pipeline.yaml"
+    before = file.read_bytes()
+    file.unlink()
+    fresh.make("compile")
+    assert file.read_bytes() == before
+
+
+def test_bad_input_is_refused(fresh: Project) -> None:
+    before = fresh.results()
+    for words, sentence in (
+        (["run", "PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
+        (["run", "PERIOD=2013-08", "RUNNER=pod"], "No such runner: pod; RUNNER is subprocess or"),
+        (["deploy"], "KFP_HOST is '': set it to the address of Kubeflow Pipelines"),
+    ):
+        said = fresh.make(*words, ok=False)
+        assert f"error: {sentence}" in said
+        assert "Error 2" in said
+        assert "Traceback" not in said
+    assert fresh.results() == before
+
+
+def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("KFP_HOST", host)
+    image = f"IMAGE=registry.example.com/my-pipeline@sha256:{'0' * 64}"
+    said = fresh.make("deploy", image, ok=False)
+    assert f"error: {host} does not answer: is KFP_HOST right" in said
+    assert "Error 1" in said
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
+    interrupt_and_go_on(fresh, "2013-09")
+
+
+def test_vertex_takes_one_document(fresh: Project) -> None:
+    """Its client reads files by `yaml.safe_load`; the command is that of docs/kubeflow.md."""
+    document = (fresh.folder / "docs/kubeflow.md").read_text()
+    (command,) = re.findall(r"^awk .*$", document, re.MULTILINE)
+    fresh.shell("sh", "-c", command, cwd=fresh.folder)
+    file = fresh.folder / "vertex.yaml"
+    whole, _ = yaml.safe_load_all((fresh.folder / "kubeflow/pipeline.yaml").read_text())
+    assert yaml.safe_load(file.read_text()) == whole
+    file.unlink()
+
+
+@pytest.fixture(scope="module")
+def image(fresh: Project) -> Iterator[str]:
+    """Give the image that `make image` builds, where there is an engine."""
+    docker = shutil.which("docker") or "false"
+    if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine answers: the image is neither built nor run")
+    fresh.make("image")
+    yield "my-pipeline:0.1.0"
+    fresh.shell(docker, "image", "rm", "my-pipeline:0.1.0")
+
+
+def test_the_pipeline_runs_in_the_image(fresh: Project, image: str, tmp_path: Path) -> None:
+    """In a project of its own: its champion is of the image's Python."""
+    project = clone(fresh, tmp_path / "my-pipeline")
+    said = project.make("run", "PERIOD=2013-05", "RUNNER=docker")
+    result, here = project.results()["2013-05"], fresh.results()["2013-05"]
+    assert result["status"] == "released", said
+    same = ("run_id", "status", "reason", "rows", "data_version", "code_version")
+    assert {name: result[name] for name in same} == {name: here[name] for name in same}
+    assert result["metrics"] == pytest.approx(here["metrics"], abs=1e-6)
+    owners = {file.stat().st_uid for file in project.folder.rglob("*")}
+    assert owners == {os.geteuid()}
+
+
+@pytest.fixture
+def tracker(fresh: Project, image: str) -> Iterator[str]:
+    """Give a network, which leads nowhere else, with an MLflow server at `tracker`, port 5000."""
+    name = f"my-pipeline-{uuid4().hex[:8]}"
+    fresh.shell("docker", "network", "create", "--internal", name)
+    fresh.shell(
+        *("docker", "run", "--detach", "--name", name, "--network", name),
+        *("--network-alias=tracker", "--env=MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", image),
+        *("mlflow", "server", "--host=0.0.0.0", "--port=5000", "--workers=1", "--serve-artifacts"),
+        *("--allowed-hosts=tracker:5000", "--backend-store-uri=sqlite:////tmp/mlflow.db"),
+        "--artifacts-destination=/tmp/artifacts",
+    )
+    asked = "import urllib.request as r; r.urlopen('http://127.0.0.1:5000/health')"
+    look = ("docker", "exec", name, "python", "-c", asked)
+    until(lambda: fresh.shell(*look, ok=False).returncode == 0)
+    yield name
+    fresh.shell("docker", "rm", "--force", name)
+    fresh.shell("docker", "network", "rm", name)
+
+
+def test_the_image_works_as_on_a_cluster(
+    fresh: Project, image: str, tracker: str, tmp_path: Path
+) -> None:
+    """As its own user, who may write to little beside the volume's two folders."""
+    for name in ("data", "runs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+    shutil.copytree(fresh.folder / "data/source", tmp_path / "data/source")
+    mounts = [f"--volume={tmp_path / name}:/app/{name}" for name in ("data", "runs")]
+    confined = ["--cap-drop=ALL", "--security-opt=no-new-privileges", f"--network={tracker}"]
+    told = "--env=MLFLOW_TRACKING_URI=http://tracker:5000"
+    done = fresh.shell(
+        *("docker", "run", "--rm", told, *confined, *mounts, image, "python", "-c", STEPS)
+    )
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["status"] == "released"
+    assert result["run_id"] == fresh.results()["2013-05"]["run_id"]
+
+
+def test_the_image_holds_what_it_needs_and_no_more(fresh: Project, image: str) -> None:
+    look = "for tool in gcc git uv kfp mlflow pytest; do which $tool || echo no $tool; done"
+    done = fresh.shell("docker", "run", "--rm", image, "sh", "-c", f"id -u; pwd; {look}")
+    said = done.stdout.splitlines()
+    assert said[:2] == ["10001", "/app"]
+    assert {"no gcc", "no git", "no uv", "no pytest"} <= set(said)
+    assert {"/app/.venv/bin/kfp", "/app/.venv/bin/mlflow"} <= set(said)
