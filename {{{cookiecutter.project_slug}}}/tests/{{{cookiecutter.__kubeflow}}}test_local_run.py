@@ -126,59 +126,57 @@ def test_bad_data_are_quarantined_and_the_champion_stays(adapter: Any, released:
     assert not {"version", "features", "train", "evaluate", "release"} & started
 
 
-def test_what_fails_once_is_tried_again(
-    adapter: Any, evaluated: Project, monkeypatch: pytest.MonkeyPatch
+def test_what_fails_is_tried_again_and_said(
+    adapter: Any,
+    evaluated: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     from kfp.local.orchestrator import task_executor
 
-    in_the_way = Workspace(evaluated.plan("2013-05")).release
-    Path(in_the_way.path).mkdir()
+    run = evaluated.plan("2013-05")
+    in_the_way = Workspace(run).release
+    Path(in_the_way.path).mkdir()  # where the file should be: it cannot be written
     waited: list[float] = []
 
-    def make_way(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         waited.append(seconds)
-        in_the_way.rmdir()
+        failed = history("runs")[run.run_id]
+        assert failed is not None
+        assert failed.status == "failed"
+        assert "release.json" in failed.reason
+        if len(waited) == 2:
+            in_the_way.rmdir()
 
-    monkeypatch.setattr(task_executor.time, "sleep", make_way)
+    monkeypatch.setattr(task_executor.time, "sleep", wait)
     assert adapter.training("2013-05").status in ("released", "kept_champion")
-    assert waited == [10]
+    assert waited == [10, 20]
+    said = capfd.readouterr().out
+    assert said.count("release failed: ") == 2
+    assert "executor_input" not in said
+    assert "Traceback" in (evaluated.folder / f".kubeflow/{run.run_id}.log").read_text()
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(
-    adapter: Any, evaluated: Project, capfd: pytest.CaptureFixture[str]
+def test_a_run_whose_task_is_killed_has_a_result_and_goes_on_where_it_stopped(
+    adapter: Any, evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = evaluated.plan("2013-05")
-    in_the_way = Path(Workspace(run).release.path)
-    in_the_way.mkdir()
-    with pytest.raises(RuntimeError, match=r"release\.json"):
+    killer = evaluated.folder / "sitecustomize.py"
+    killer.write_text(KILLER.format(task="release"))
+    monkeypatch.setenv("PYTHONPATH", str(evaluated.folder))
+    with pytest.raises(RuntimeError, match="failed"):
         adapter.training("2013-05")
     failed = history("runs")[run.run_id]
     assert failed is not None
     assert failed.status == "failed"
-    said = capfd.readouterr().out
-    assert said.count("release failed: ") == 4
-    assert "executor_input" not in said
-    assert "Traceback" in (evaluated.folder / f".kubeflow/{run.run_id}.log").read_text()
 
-    in_the_way.rmdir()
+    killer.unlink()
     records = Workspace(run).records
     before = {file.name: file.read_bytes() for file in records.iterdir()}
     again = adapter.training("2013-05")
     assert again.run_id == run.run_id
     assert again.status in ("released", "kept_champion")
     assert {name: (records / name).read_bytes() for name in before} == before
-
-
-def test_a_run_whose_task_is_killed_has_a_result_all_the_same(
-    adapter: Any, evaluated: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (evaluated.folder / "sitecustomize.py").write_text(KILLER.format(task="release"))
-    monkeypatch.setenv("PYTHONPATH", str(evaluated.folder))
-    with pytest.raises(RuntimeError, match="failed"):
-        adapter.training("2013-05")
-    failed = history("runs")[evaluated.plan("2013-05").run_id]
-    assert failed is not None
-    assert failed.status == "failed"
 
 
 def test_a_period_that_is_refused_fails_at_once(
@@ -201,11 +199,3 @@ def test_no_such_runner(adapter: Any, project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("RUNNER", "podman")
     with pytest.raises(BadInput, match="No such runner: podman; RUNNER is subprocess or docker"):
         adapter.training("2013-04")
-
-
-def test_a_backfill_judges_each_month_against_the_champion_before_it(
-    adapter: Any, released: Project
-) -> None:
-    first, second = adapter.backfill("2013-05", "2013-06")
-    assert first.champion_before.version == "1"
-    assert second.champion_before == first.champion_after
