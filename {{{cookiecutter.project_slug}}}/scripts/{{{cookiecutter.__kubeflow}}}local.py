@@ -5,11 +5,12 @@ network. `RUNNER=docker` runs them in the image, as on the cluster.
 """
 
 import io
+import logging
 import os
 import re
 import sys
 import warnings
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -57,17 +58,25 @@ def backfill(first: str, last: str) -> list[Result]:
 def run_here(run: Run) -> None:
     """Run the tasks on this machine."""
     from kfp import local
+    from kfp.local import logging_utils
 
     from kubeflow.pipeline import training
 
     # It says of each task that a laptop has no limits and no images.
     warnings.filterwarnings("ignore", module="kfp")
+    # KFP 2.17 wraps `print` for each task, which is not safe in threads: tasks of a loop leave it
+    # wrapped, and each wrap doubles the time that a line takes.
+    logging_utils.indented_print = nullcontext
     local.init(runner(), pipeline_root=str(HOME), raise_on_error=False)
     HOME.mkdir(exist_ok=True)
     file = HOME / f"{run.run_id}.log"
     print(f"Starting the tasks; all that they say is in {file}", flush=True)
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
     with file.open("w", encoding="utf-8") as log, redirect_stdout(StepsOnly(log)):
         training(period=run.period)
+    logger.handlers[:] = handlers  # for the same reason, those of its tasks may be left
+    logger.setLevel(level)
 
 
 class StepsOnly(io.TextIOBase):

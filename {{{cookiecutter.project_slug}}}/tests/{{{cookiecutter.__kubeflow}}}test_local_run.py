@@ -1,6 +1,8 @@
 """Runs by KFP's local runner: both branches, retries, resuming, and every way to end."""
 
+import builtins
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,10 @@ def april(
     remove_after(folder, "2013-04")
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        return folder, adapter.training("2013-04")
+        before = builtins.print, logging.getLogger().handlers[:], logging.getLogger().level
+        result = adapter.training("2013-04")
+        assert before == (builtins.print, logging.getLogger().handlers, logging.getLogger().level)
+        return folder, result
 
 
 def test_the_first_period_is_released(april: tuple[Path, Result]) -> None:
