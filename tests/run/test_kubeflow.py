@@ -109,7 +109,7 @@ def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("KFP_HOST", host)
     image = f"IMAGE=registry.example.com/my-pipeline@sha256:{'0' * 64}"
     said = fresh.make("deploy", image, ok=False)
-    assert f"error: {host} does not answer: is KFP_HOST right" in said
+    assert f"error: {host} does not answer: see whether KFP_HOST is right" in said
     assert "Error 1" in said
     assert "Traceback" not in said
 

@@ -158,6 +158,8 @@ class Kfp:
     multi_user: bool = False
     outcome: str = "SUCCEEDED"
     """How runs end."""
+    last_task: str = "report"
+    """The last task that runs come to."""
     fault: Fault = lambda _: 0
     pipelines: list[Any] = field(default_factory=list)
     versions: list[Any] = field(default_factory=list)
@@ -221,6 +223,8 @@ class Kfp:
     def run_service_get_run(self, run_id: str) -> Any:
         run = one(self.runs, run_id)
         run.state = self.outcome if run.state == "RUNNING" else "RUNNING"
+        last = kfp.V2beta1PipelineTaskDetail(display_name=self.last_task, state=run.state)
+        run.run_details = kfp.V2beta1RunDetails(task_details=[last])
         return run
 
     def recurring_run_service_create_recurring_run(self, recurring_run: Any) -> Any:
@@ -265,6 +269,8 @@ class Kfp:
         **same: str,
     ) -> Any:
         """List what fits, a page of it."""
+        if self.multi_user and kept in ("pipelines", "experiments") and not namespace:
+            raise Refusal(400, "a namespace is needed")
         first = int(same.pop("page_token", 0))
         wanted = same | {"pipeline_id": parents[0]} if parents else dict(same)
         for predicate in read(json.loads(filter), "V2beta1Filter", "filter").predicates or []:

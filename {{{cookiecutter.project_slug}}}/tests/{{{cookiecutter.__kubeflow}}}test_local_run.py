@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.results import Result, history
+from {{{ cookiecutter.package_name }}}.results import (
+    Result,
+    history,
+    write_failed,
+)
 from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
 from .conftest import TASKS, Project, drop_a_third, enter, remove_after
@@ -105,7 +109,10 @@ def test_a_finished_run_asked_for_again_returns_its_result(
 
 
 def test_a_scheduled_run_with_nothing_to_do_says_so(
-    adapter: Any, april: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+    adapter: Any,
+    april: tuple[Path, Result],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder, done = april
     enter(folder, monkeypatch)
@@ -114,6 +121,7 @@ def test_a_scheduled_run_with_nothing_to_do_says_so(
     run_by_kfp("")
     said = outputs(folder, "plan")["parameterValues"]
     assert (said["Output"], said["reason"]) == ("nothing_new", result.reason)
+    assert f"notice: run nothing_new: {result.reason}" in capfd.readouterr().out
     assert not [*max(folder.glob(".kubeflow/*/")).glob("ingest*")]
     assert history(str(folder / "runs")) == {done.run_id: done}
 
@@ -169,7 +177,8 @@ def test_a_run_whose_task_is_killed_has_a_result_and_goes_on_where_it_stopped(
     killer = evaluated.folder / "sitecustomize.py"
     killer.write_text(KILLER.format(task="release"))
     monkeypatch.setenv("PYTHONPATH", str(evaluated.folder))
-    with pytest.raises(RuntimeError, match="failed"):
+    write_failed(run, "kubeflow", ConnectionError("of an earlier try"))
+    with pytest.raises(RuntimeError, match="a task was killed, or ran out of memory or time"):
         adapter.training("2013-05")
     failed = history("runs")[run.run_id]
     assert failed is not None
@@ -185,7 +194,10 @@ def test_a_run_whose_task_is_killed_has_a_result_and_goes_on_where_it_stopped(
 
 
 def test_a_period_that_is_refused_fails_at_once(
-    adapter: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+    adapter: Any,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     from kfp.local.orchestrator import task_executor
 
@@ -197,6 +209,7 @@ def test_a_period_that_is_refused_fails_at_once(
     (file,) = project.folder.glob("runs/refused-*/result.json")
     result = Result.model_validate_json(file.read_bytes())
     assert result.reason.startswith("The source has no 2014-01")
+    assert f"notice: run refused: {result.reason}" in capfd.readouterr().out
     assert not history("runs")
 
 

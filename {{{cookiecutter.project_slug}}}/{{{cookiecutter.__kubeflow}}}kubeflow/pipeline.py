@@ -66,12 +66,14 @@ component = functools.partial(
 
 @component
 def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[valid-type]
-    "Planned", [("Output", str), ("reason", str), ("run", str), ("months", list[str])]
+    "Planned",
+    [("Output", str), ("reason", str), ("run", str), ("months", list[str]), ("begun", str)],
 ):
     """Settle what the run works on: planned, nothing_new or refused.
 
     That is `Output`, for KFP's local runner knows conditions on no other name.
     """
+    import json
     from datetime import UTC, datetime
 
     from upath import UPath
@@ -85,20 +87,27 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
         refused,
         write_failed,
     )
-    from {{{ cookiecutter.package_name }}}.workspace import write_json
+    from {{{ cookiecutter.package_name }}}.workspace import Workspace, write
 
     params, now = load_params(), datetime.now(UTC)
     if window:
         params = params.model_copy(update={"window": window})
+    told, months, begun = {"outcome": "planned", "reason": "", "run": ""}, [], ""
     try:
         run = plan_run(params, period or None, now)
     except BadInput as error:
         write_failed(refused(params, period, now), "kubeflow", error)
-        return "refused", str(error), "", []
-    write_json(UPath(params.runs) / ".kubeflow" / f"{job}.json", run)  # for `notice`
-    if done := finished(run):
-        return "nothing_new", nothing_new(done).reason, run.model_dump_json(), []
-    return "planned", "", run.model_dump_json(), read_plan(run).months
+        told |= {"outcome": "refused", "reason": str(error)}
+    else:
+        told["run"] = run.model_dump_json()
+        months, begun = read_plan(run).months, read_plan(run).begun.isoformat()
+        if done := finished(run):
+            told |= {"outcome": "nothing_new", "reason": nothing_new(done).reason}
+        else:
+            Workspace(run).result.unlink(missing_ok=True)  # of a try that failed
+    # For `notice`, which may take nothing of other tasks.
+    write(UPath(params.runs) / ".kubeflow" / f"{job}.json", json.dumps(told).encode())
+    return told["outcome"], told["reason"], told["run"], months, begun
 
 
 @component
@@ -117,7 +126,7 @@ def ingest(run: str, month: str, raw: Output[Dataset]) -> None:
 
 
 @component
-def validate(run: str, raw: Input[list[Dataset]], quality: Output[Artifact]) -> str:
+def validate(run: str, begun: str, raw: Input[list[Dataset]], quality: Output[Artifact]) -> str:
     """Hold the months against the data contract: good or bad."""
     from {{{ cookiecutter.package_name }}}.steps.validate import validate
     from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
@@ -138,7 +147,7 @@ def quarantine(run: str, quality: Input[Artifact], findings: Output[Artifact]) -
 
 
 @component
-def version(run: str, quality: Input[Artifact], snapshot: Output[Dataset]) -> list[str]:
+def version(run: str, begun: str, quality: Input[Artifact], snapshot: Output[Dataset]) -> list[str]:
     """Keep the exact data, and give them a name; the months that are fit for use."""
     from {{{ cookiecutter.package_name }}}.steps.validate import fit_months
     from {{{ cookiecutter.package_name }}}.steps.version import version
@@ -160,7 +169,7 @@ def features(run: str, month: str, snapshot: Input[Dataset], joined: Output[Data
 
 
 @component
-def train(run: str, joined: Input[list[Dataset]], model: Output[Model]) -> None:
+def train(run: str, begun: str, joined: Input[list[Dataset]], model: Output[Model]) -> None:
     """Fit the model."""
     from {{{ cookiecutter.package_name }}}.steps.train import train
     from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
@@ -231,6 +240,7 @@ def report(run: str, ended: str, page: Output[HTML], result: Output[Artifact]) -
 @component
 def notice(status: PipelineTaskFinalStatus, job: str) -> None:
     """Say how the run ended; leave the result of one whose task could not, as it was killed."""
+    import json
     import logging
 
     from upath import UPath
@@ -239,18 +249,21 @@ def notice(status: PipelineTaskFinalStatus, job: str) -> None:
     from {{{ cookiecutter.package_name }}}.results import Result, write_failed
     from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
 
-    planned = UPath(load_params().runs) / ".kubeflow" / f"{job}.json"
-    if not planned.exists():
-        logging.error("notice: the run was never planned: %s", status.error_message)
+    file = UPath(load_params().runs) / ".kubeflow" / f"{job}.json"
+    if not file.exists():
+        logging.error("notice: the run was never planned: the log of `plan` says why")
         return
-    run = read_json(planned, Run)
-    if Workspace(run).result.exists():
-        result = read_json(Workspace(run).result, Result)
-    else:
-        killed = RuntimeError(status.error_message or f"a task was killed: {status.state}")
-        result = write_failed(run, "kubeflow", killed)
-    logging.info("notice: run %s %s: %s", run.run_id, result.status, result.reason)
-    planned.unlink()
+    told = json.loads(file.read_bytes())
+    if told["outcome"] == "planned":
+        run = Run.model_validate_json(told["run"])
+        if Workspace(run).result.exists():
+            result = read_json(Workspace(run).result, Result)
+        else:  # what KFP says of it, `status`, is not to be relied on
+            killed = RuntimeError("a task was killed, or ran out of memory or time")
+            result = write_failed(run, "kubeflow", killed)
+        told |= {"outcome": f"{run.run_id} {result.status}", "reason": result.reason}
+    logging.info("notice: run %s: %s", told["outcome"], told["reason"])
+    file.unlink()
 
 
 def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bool) -> PipelineTask:
@@ -258,13 +271,21 @@ def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bo
 
     Args:
         task: the task.
-        minutes: after which its pod is ended; then it is tried again.
+        minutes: after which its pod is ended and it is tried again; in them, the image is pulled.
         cpu: cores it may use; half of them are its own.
         memory: what it may use, such as `2Gi`, all of it its own: pods over it are killed.
-        cached: whether KFP may take its outputs from an earlier run with the same inputs: not those
-            of tasks that look at, or change, what is not an input, such as the champion.
+        cached: whether KFP may take its outputs from an earlier run with the same inputs. Not those
+            of tasks that look at, or change, what is not an input, such as the champion; nor those
+            of a loop: KFP never ends a loop whose tasks were all cached, and `dsl.OneOf` waits for
+            it. Those that are cached take `begun`: a folder that was made anew is another input.
     """
-    task.set_retry(3, backoff_duration="10s", backoff_factor=2, backoff_max_duration="600s")
+    tries, waits = 4, 10 + 20 + 40
+    task.set_retry(
+        tries - 1,
+        backoff_duration="10s",
+        backoff_factor=2,
+        backoff_max_duration=f"{tries * (minutes + 5) * 60 + waits}s",  # for all tries together
+    )
     task.set_caching_options(cached)
     task.set_cpu_request(f"{float(cpu) / 2:g}").set_cpu_limit(cpu)
     task.set_memory_request(memory).set_memory_limit(memory)
@@ -278,7 +299,7 @@ def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bo
     return task
 
 
-small = functools.partial(sized, minutes=10, cpu="1", memory="1Gi")
+small = functools.partial(sized, minutes=20, cpu="1", memory="1Gi")
 large = functools.partial(sized, minutes=60, cpu="2", memory="4Gi")
 
 
@@ -293,23 +314,23 @@ def training(period: str = "", window: int = 0) -> None:
     job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     with dsl.ExitHandler(small(notice(job=job), cached=False), name="run"):
         planned = small(plan(period=period, window=window, job=job), cached=False)
-        run = planned.outputs["run"]
+        run, begun = planned.outputs["run"], planned.outputs["begun"]
         with dsl.If(planned.outputs["Output"] == "refused", name="refused"):
             small(refuse(reason=planned.outputs["reason"]), cached=False).set_retry(0)
         with dsl.If(planned.outputs["Output"] == "planned", name="planned"):
             with dsl.ParallelFor(planned.outputs["months"], name="ingest", parallelism=4) as month:
-                ingested = small(ingest(run=run, month=month), cached=True)
+                ingested = small(ingest(run=run, month=month), cached=False)
             raw = dsl.Collected(ingested.outputs["raw"])
-            validated = small(validate(run=run, raw=raw), cached=True)
+            validated = small(validate(run=run, begun=begun, raw=raw), cached=True)
             quality = validated.outputs["quality"]
             with dsl.If(validated.outputs["Output"] == "good", name="good"):
-                versioned = small(version(run=run, quality=quality), cached=True)
+                versioned = small(version(run=run, begun=begun, quality=quality), cached=True)
                 fit = versioned.outputs["Output"]
                 with dsl.ParallelFor(fit, name="features", parallelism=4) as month:
                     made = features(run=run, month=month, snapshot=versioned.outputs["snapshot"])
-                    small(made, cached=True)
+                    small(made, cached=False)
                 joined = dsl.Collected(made.outputs["joined"])
-                trained = large(train(run=run, joined=joined), cached=True)
+                trained = large(train(run=run, begun=begun, joined=joined), cached=True)
                 judged = large(evaluate(run=run, model=trained.outputs["model"]), cached=False)
                 released = large(release(run=run, verdict=judged.outputs["verdict"]), cached=False)
             with dsl.Else(name="bad"):

@@ -138,14 +138,14 @@ def move_schedule(server: Server, wanted: Any) -> None:
 
 
 def undo(server: Server, wanted: Any, former: set[str], error: str) -> None:
-    """Delete the recurring runs that were not there before.
+    """Delete the recurring run that was not there before; not one that somebody else just made.
 
     Raises:
         DeployError: it could not be done.
     """
     try:
         for found in schedules(server, wanted):
-            if found.recurring_run_id not in former:
+            if found.recurring_run_id not in former and alike(found, wanted):
                 delete_schedule(server, found.recurring_run_id)
     except DeployError:
         raise DeployError(

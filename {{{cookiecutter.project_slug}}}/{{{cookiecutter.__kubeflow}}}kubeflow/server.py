@@ -168,9 +168,9 @@ class Server:
         if "SSL" in cause:
             hint = "its certificate is not trusted; set KFP_CA to the file of its authority"
         elif "timed out" in cause:
-            hint = f"there was nothing for {self._seconds:g} seconds; is it overloaded?"
+            hint = f"there was nothing for {self._seconds:g} seconds; it may be overloaded"
         else:
-            hint = "is KFP_HOST right, and the port-forward up?"
+            hint = "see whether KFP_HOST is right, and the port-forward up"
         return DeployError(f"{self.host} does not answer: {hint}", again=not tried)
 
     def _refused(self, status: int, body: Any) -> DeployError:

@@ -1,7 +1,8 @@
 """Deploy the pipeline to a cluster: what `make deploy` calls.
 
 The new version is uploaded and tried in a run; only when that succeeded does the schedule move to
-it. So a deploy that fails leaves the version that is running, and its schedule, as they were.
+it. So a deploy that fails leaves the version that is running, and its schedule, as they were. The
+run is a real one: it may release a model.
 """
 
 import hashlib
@@ -223,6 +224,9 @@ def try_out(
         run = server.ask(server.runs.run_service_get_run, run.run_id)
     if state != "SUCCEEDED":
         raise DeployError(f"The run ended as {state}: see {page}; the schedule is as it was")
+    tasks = (run.run_details and run.run_details.task_details) or []
+    if not any(task.display_name == "report" and task.state == state for task in tasks):
+        typer.echo("  It had nothing to do: this work is done. PERIOD=… tries another month.")
 
 
 ENVIRONMENT = """The environment says where to: KFP_HOST; where needed KFP_TOKEN, KFP_NAMESPACE and
@@ -238,7 +242,9 @@ def submit(
     *,
     image: Annotated[str, typer.Option(envvar="IMAGE", help="With its digest.")] = "",
     period: Annotated[str, typer.Option(help="Try it on this month; else on the newest.")] = "",
-    window: Annotated[int, typer.Option(help="Months to train on; else as params.yaml says.")] = 0,
+    window: Annotated[
+        int | None, typer.Option(help="Months to train on; else as params.yaml says.")
+    ] = None,
     run: Annotated[
         bool | None,
         typer.Option("--run/--no-run", help="Try it first; else where something changes."),
@@ -261,11 +267,11 @@ def submit(
         seconds=request_timeout,
         pause=pause,
     )
-    given: Parameters = {"period": period, "window": window}
+    given = {"period": period or None, "window": window}
     deploy(
         server,
         image,
-        {name: value for name, value in given.items() if value},
+        {name: value for name, value in given.items() if value is not None},
         run=run,
         cron=cron,
         time_zone=time_zone,
