@@ -19,6 +19,9 @@ from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
 from .conftest import TASKS, Project, drop_a_third, enter, remove_after
 
+# That a laptop has no limits and no images.
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")
+
 # Kills the process of a task before it begins, as a node that runs out of memory does.
 KILLER = """
 import os, signal, sys

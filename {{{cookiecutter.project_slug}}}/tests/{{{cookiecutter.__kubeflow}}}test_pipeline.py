@@ -121,7 +121,7 @@ def test_what_is_committed_is_what_the_source_compiles_to(tmp_path: Path) -> Non
     assert compiled == compile_to(tmp_path / "again.yaml", PYTHONHASHSEED="2")
     assert COMPILED.read_bytes() == compiled, "run `make compile`, and commit what it writes"
     if "CI" in os.environ:  # where `make setup` would have made it
-        git = ["git", "ls-files", COMPILED]
+        git = ["git", "ls-files", str(COMPILED)]
         listed = subprocess.run(git, cwd=ROOT, capture_output=True, check=True).stdout
         assert listed, "commit kubeflow/pipeline.yaml"
 
