@@ -31,17 +31,21 @@ IMAGE = f"{NAME}:{version_of(NAME)}"
 USER = 10001  # of the image
 
 
-def do(step: Callable[..., Any], run: str, *given: str) -> Any:
-    """Do a step of a run, unless it is done already; leave the result of one that fails."""
+def do(step: Callable[..., Any], run: str, *given: str) -> tuple[Any, Any]:
+    """Do a step of a run, unless it is done already; leave the result of one that fails.
+
+    Returns:
+        What the step returned, and the run's `Workspace`.
+    """
     import logging
 
     from {{{ cookiecutter.package_name }}}.once import once
     from {{{ cookiecutter.package_name }}}.results import write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Run
+    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
     this = Run.model_validate_json(run)
     try:
-        return once(step, this, *given)
+        return once(step, this, *given), Workspace(this)
     except Exception as error:
         logging.error("%s failed: %s", step.__name__, error)  # noqa: TRY400 - KFP prints the rest
         write_failed(this, "kubeflow", error)
@@ -120,19 +124,18 @@ def refuse(reason: str) -> None:
 def ingest(run: str, month: str, raw: Output[Dataset]) -> None:
     """Copy a month from the source."""
     from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    keep(raw, do(ingest, run, month), Workspace(Run.model_validate_json(run)).raw, month=month)
+    copied, workspace = do(ingest, run, month)
+    keep(raw, copied, workspace.raw, month=month)
 
 
 @component
 def validate(run: str, begun: str, raw: Input[list[Dataset]], quality: Output[Artifact]) -> str:
     """Hold the months against the data contract: good or bad."""
     from {{{ cookiecutter.package_name }}}.steps.validate import validate
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    judged = do(validate, run)
-    keep(quality, judged, Workspace(Run.model_validate_json(run)).quality, reason=judged.reason)
+    judged, workspace = do(validate, run)
+    keep(quality, judged, workspace.quality, reason=judged.reason)
     return "good" if judged.good else "bad"
 
 
@@ -140,9 +143,9 @@ def validate(run: str, begun: str, raw: Input[list[Dataset]], quality: Output[Ar
 def quarantine(run: str, quality: Input[Artifact], findings: Output[Artifact]) -> str:
     """Set the run aside; why."""
     from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    keep(findings, do(quarantine, run), Workspace(Run.model_validate_json(run)).quarantine)
+    found, workspace = do(quarantine, run)
+    keep(findings, found, workspace.quarantine)
     return str(quality.metadata["reason"])
 
 
@@ -151,31 +154,29 @@ def version(run: str, begun: str, quality: Input[Artifact], snapshot: Output[Dat
     """Keep the exact data, and give them a name; the months that are fit for use."""
     from {{{ cookiecutter.package_name }}}.steps.validate import fit_months
     from {{{ cookiecutter.package_name }}}.steps.version import version
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
+    from {{{ cookiecutter.package_name }}}.workspace import Run
 
-    kept, this = do(version, run), Run.model_validate_json(run)
-    keep(snapshot, kept, Workspace(this).version, data_version=kept.data_version)
-    return fit_months(this)
+    kept, workspace = do(version, run)
+    keep(snapshot, kept, workspace.version, data_version=kept.data_version)
+    return fit_months(Run.model_validate_json(run))
 
 
 @component
 def features(run: str, month: str, snapshot: Input[Dataset], joined: Output[Dataset]) -> None:
     """Join the tables of a month."""
     from {{{ cookiecutter.package_name }}}.steps.features import features
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    made, this = do(features, run, month), Run.model_validate_json(run)
-    keep(joined, made, Workspace(this).features(month), month=month, rows=made.rows)
+    made, workspace = do(features, run, month)
+    keep(joined, made, workspace.features(month), month=month, rows=made.rows)
 
 
 @component
 def train(run: str, begun: str, joined: Input[list[Dataset]], model: Output[Model]) -> None:
     """Fit the model."""
     from {{{ cookiecutter.package_name }}}.steps.train import train
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    fitted, this = do(train, run), Run.model_validate_json(run)
-    keep(model, fitted, Workspace(this).model, framework="scikit-learn", mlflow=fitted.model_uri)
+    fitted, workspace = do(train, run)
+    keep(model, fitted, workspace.model, framework="scikit-learn", mlflow=fitted.model_uri)
 
 
 @component
@@ -190,9 +191,9 @@ def evaluate(
     import polars as pl
 
     from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_parquet
+    from {{{ cookiecutter.package_name }}}.workspace import read_parquet
 
-    judged, workspace = do(evaluate, run), Workspace(Run.model_validate_json(run))
+    judged, workspace = do(evaluate, run)
     keep(verdict, judged, workspace.evaluation, reason=judged.reason)
     for name, value in judged.metrics.items():
         metrics.log_metric(name, value)
@@ -217,10 +218,9 @@ def evaluate(
 def release(run: str, verdict: Input[Artifact], outcome: Output[Artifact]) -> str:
     """Put the challenger in the champion's place, if it earned it; why it did or not."""
     from {{{ cookiecutter.package_name }}}.steps.release import release
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    released = do(release, run)
-    keep(outcome, released, Workspace(Run.model_validate_json(run)).release)
+    released, workspace = do(release, run)
+    keep(outcome, released, workspace.release)
     return str(released.reason)
 
 
@@ -230,9 +230,8 @@ def report(run: str, ended: str, page: Output[HTML], result: Output[Artifact]) -
     from pathlib import Path
 
     from {{{ cookiecutter.package_name }}}.steps.report import report
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
 
-    written, workspace = do(report, run, "kubeflow"), Workspace(Run.model_validate_json(run))
+    written, workspace = do(report, run, "kubeflow")
     keep(result, written, workspace.result, status=written.status, reason=written.reason)
     Path(page.path).write_bytes(workspace.report.read_bytes())
 
