@@ -95,7 +95,7 @@ def test_bad_input_is_refused(fresh: Project) -> None:
     for words, sentence in (
         (["run", "PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
         (["run", "PERIOD=2013-08", "RUNNER=pod"], "No such runner: pod; RUNNER is subprocess or"),
-        (["deploy"], "KFP_HOST is '': set it to the address of Kubeflow Pipelines"),
+        (["deploy", "IMAGE=any"], "KFP_HOST is '': set it to the address of Kubeflow Pipelines"),
     ):
         said = fresh.make(*words, ok=False)
         assert f"error: {sentence}" in said

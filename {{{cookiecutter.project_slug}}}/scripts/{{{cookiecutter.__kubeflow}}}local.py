@@ -73,7 +73,7 @@ def run_here(run: Run) -> None:
     print(f"Starting the tasks; all that they say is in {file}", flush=True)
     logger = logging.getLogger()
     handlers, level = logger.handlers[:], logger.level
-    with file.open("w", encoding="utf-8") as log, redirect_stdout(StepsOnly(log)):
+    with file.open("a", buffering=1, encoding="utf-8") as log, redirect_stdout(StepsOnly(log)):
         training(period=run.period)
     logger.handlers[:] = handlers  # for the same reason, those of its tasks may be left
     logger.setLevel(level)

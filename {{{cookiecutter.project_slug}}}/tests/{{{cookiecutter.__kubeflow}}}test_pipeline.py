@@ -26,13 +26,15 @@ def compile_to(file: Path, **environment: str) -> bytes:
     """Compile as `make compile` does, in a process of its own."""
     kfp = Path(sys.executable).with_name("kfp")
     source = ["--py", "kubeflow/pipeline.py", "--function", "training"]
-    subprocess.run(
+    done = subprocess.run(
         [kfp, "dsl", "compile", *source, "--output", file],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
-        check=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     return file.read_bytes()
 
 

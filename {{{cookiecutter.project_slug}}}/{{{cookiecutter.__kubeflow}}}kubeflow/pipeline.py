@@ -319,6 +319,7 @@ def training(period: str = "", window: int = 0) -> None:
         with dsl.If(planned.outputs["Output"] == "planned", name="planned"):
             with dsl.ParallelFor(planned.outputs["months"], name="ingest", parallelism=4) as month:
                 ingested = small(ingest(run=run, month=month), cached=False)
+            # Each task that takes what a loop made needs a `dsl.Collected` of its own.
             raw = dsl.Collected(ingested.outputs["raw"])
             validated = small(validate(run=run, begun=begun, raw=raw), cached=True)
             quality = validated.outputs["quality"]
@@ -328,8 +329,10 @@ def training(period: str = "", window: int = 0) -> None:
                 with dsl.ParallelFor(fit, name="features", parallelism=4) as month:
                     made = features(run=run, month=month, snapshot=versioned.outputs["snapshot"])
                     small(made, cached=False)
-                joined = dsl.Collected(made.outputs["joined"])
-                trained = large(train(run=run, begun=begun, joined=joined), cached=True)
+                trained = large(
+                    train(run=run, begun=begun, joined=dsl.Collected(made.outputs["joined"])),
+                    cached=True,
+                )
                 judged = large(evaluate(run=run, model=trained.outputs["model"]), cached=False)
                 released = large(release(run=run, verdict=judged.outputs["verdict"]), cached=False)
             with dsl.Else(name="bad"):

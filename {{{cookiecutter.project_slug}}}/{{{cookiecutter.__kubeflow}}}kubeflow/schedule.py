@@ -39,10 +39,7 @@ def server_cron(cron: str, zone: str, server_zone: str) -> str:
         )
     now = datetime.now(UTC)
     days = [datetime(now.year, month, 1, tzinfo=UTC) for month in (1, 7)]
-    try:
-        here, there = ZoneInfo(zone), ZoneInfo(server_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput(f"{zone!r} or {server_zone!r} is no time zone.") from None
+    here, there = time_zone(zone, "--time-zone"), time_zone(server_zone, "KFP_TIME_ZONE")
     shifts = [offset(day, there) - offset(day, here) for day in days]
     if not any(shifts):
         return cron
@@ -56,6 +53,18 @@ def server_cron(cron: str, zone: str, server_zone: str) -> str:
             f"give it as one of {server_zone}, with that as the time zone."
         )
     return " ".join([second, str(of_day % 60), str(of_day // 60), *rest])
+
+
+def time_zone(name: str, setting: str) -> ZoneInfo:
+    """Return a time zone by its name.
+
+    Raises:
+        BadInput: there is none of this name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(f"{setting} is {name!r}: give one such as Europe/Berlin.") from None
 
 
 def offset(moment: datetime, zone: ZoneInfo) -> timedelta:

@@ -165,8 +165,10 @@ class Server:
     def _no_answer(self, error: HTTPError) -> DeployError:
         tried = isinstance(error, MaxRetryError)
         cause = str(getattr(error, "reason", None) or error)
-        if "SSL" in cause:
+        if "CERTIFICATE_VERIFY_FAILED" in cause:
             hint = "its certificate is not trusted; set KFP_CA to the file of its authority"
+        elif "SSL" in cause:
+            hint = "it may not speak https; try http:// in KFP_HOST"
         elif "timed out" in cause:
             hint = f"there was nothing for {self._seconds:g} seconds; it may be overloaded"
         else:

@@ -56,8 +56,8 @@ def pinned(text: str, image: str) -> list[Any]:
     match = re.fullmatch(r"([\w.:/-]+?)(:[\w.-]+)?(@sha256:[0-9a-f]{64})", image, re.ASCII)
     if match is None:
         raise BadInput(
-            f"The image {image!r} has no digest, so it may be another one tomorrow: give it as "
-            "registry/name@sha256:<64 hex>, as `docker buildx imagetools inspect` prints it."
+            f"The image {image!r} has no digest of 64 hex digits: give it as "
+            "registry/name@sha256:…, which `docker push` prints."
         )
     try:
         documents = [document for document in yaml.safe_load_all(text) if document]

@@ -175,14 +175,28 @@ def load_model(model_name: str, version: str) -> Any:
     """
     uri = f"models:/{model_name}/{version}"
     made = mlflow.models.get_model_info(uri).flavors["python_function"]["python_version"]
+    what = f"Version {version} of {model_name}"
+    check_python(made, what, "begin anew with another model_name in params.yaml")
+    return mlflow.sklearn.load_model(uri)
+
+
+def check_python(made: str, what: str, instead: str) -> None:
+    """See that a model can be loaded here: its compiled code would crash another Python.
+
+    Args:
+        made: the version of Python under which it was made, such as 3.12.1.
+        what: what it is called.
+        instead: what to do, but for using that Python.
+
+    Raises:
+        BadInput: it was made under another one.
+    """
     ours = python_version()
     if made.split(".")[:2] != ours.split(".")[:2]:
         raise BadInput(
-            f"Version {version} of {model_name} was made under Python {made} and runs only there, "
-            f"not under {ours}: use that Python, or begin anew with another model_name in "
-            "params.yaml."
+            f"{what} was made under Python {made} and runs only there, not under {ours}: use that "
+            f"Python, or {instead}."
         )
-    return mlflow.sklearn.load_model(uri)
 
 
 def promote(model_name: str, version: str) -> None:

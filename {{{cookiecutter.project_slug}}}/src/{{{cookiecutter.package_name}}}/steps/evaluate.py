@@ -81,6 +81,9 @@ def evaluate(run: Run) -> Evaluation:
     table = read_parquet(workspace.features(plan.period))
     late = table[LABEL].to_numpy()
     inputs = table.drop(LABEL)
+    training = read_json(workspace.training, Training)
+    made_by = f"The model of run {run.run_id}"
+    tracking.check_python(training.python, made_by, f"remove {workspace.folder} and train it anew")
     model = pickle.loads(workspace.model.read_bytes())  # noqa: S301 - written by this run
     scores = probability(model, inputs)
     metrics = measure(late, scores)
@@ -103,7 +106,7 @@ def evaluate(run: Run) -> Evaluation:
         rows=table.height,
         slices=[part for by in SLICES for part in slices(scored, by)],
     )
-    with tracking.tracked(run, name, read_json(workspace.training, Training).tracker_id):
+    with tracking.tracked(run, name, training.tracker_id):
         tracking.log_metrics(metrics)
         tracking.log_metrics(champion_metrics or {}, prefix="champion_")
     write_parquet(workspace.scores, scored)

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from platform import python_version
 from typing import TYPE_CHECKING
 
 import cloudpickle
@@ -39,6 +40,8 @@ class Training(BaseModel):
     rows: int
     model_uri: str
     tracker_id: str
+    python: str
+    """The version of Python that the model was made under, and can be loaded with."""
 
 
 def train(run: Run) -> Training:
@@ -64,7 +67,11 @@ def train(run: Run) -> Training:
     cloudpickle.dump(model, pickled)
     write(workspace.model, pickled.getvalue())
     training = Training(
-        months=months, rows=table.height, model_uri=model_uri, tracker_id=tracker_id
+        months=months,
+        rows=table.height,
+        model_uri=model_uri,
+        tracker_id=tracker_id,
+        python=python_version(),
     )
     write_json(workspace.training, training)
     return training
