@@ -135,13 +135,20 @@ def create_backfill(first: str, last: str) -> None:
         with create_session() as session:
             return bool(session.query(Backfill).filter_by(dag_id=DAG_ID, completed_at=None).count())
 
-    wait_while(another)
     # Of each interval, the day on which it begins lies in its month.
-    hand_over(
+    create = (
         *("backfill", "create", "--dag-id", DAG_ID),
         *("--from-date", f"{first}-01", "--to-date", f"{last}-28"),
         *("--max-active-runs", "1", "--reprocess-behavior", "completed"),
     )
+    wait_while(another)
+    try:
+        hand_over(*create)
+    except subprocess.CalledProcessError:
+        # SQLite refuses at once, without waiting, who has read before writing while another writes.
+        print("Airflow's database was busy: once more.", flush=True)
+        wait_while(another)
+        hand_over(*create)
     kind = DagRunType.BACKFILL_JOB
     wait_while(lambda: any(r.state in UNFINISHED for r in DagRun.find(DAG_ID, run_type=kind)))
 
