@@ -24,8 +24,13 @@ from {{{ cookiecutter.package_name }}} import preload
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run
-from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+from {{{ cookiecutter.package_name }}}.results import (
+    Result,
+    finished,
+    nothing_new,
+    result_of,
+)
+from {{{ cookiecutter.package_name }}}.workspace import Run
 
 from . import airflow_settings
 
@@ -70,21 +75,6 @@ def train(period: str | None, do: Callable[[Run], None]) -> Result:
         return done if period else nothing_new(done)
     do(run)
     return result_of(run)
-
-
-def result_of(run: Run) -> Result:
-    """Return the result of a run that ended.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    file = Workspace(run).result
-    if not file.exists():
-        raise RuntimeError(f"run {run.run_id} ended without a result")
-    result = read_json(file, Result)
-    if result.status == "failed":
-        raise RuntimeError(result.reason)
-    return result
 
 
 def run_here(run: Run) -> None:

@@ -18,8 +18,13 @@ from typing import Any, TextIO
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run
-from {{{ cookiecutter.package_name }}}.results import Result, finished, nothing_new
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+from {{{ cookiecutter.package_name }}}.results import (
+    Result,
+    finished,
+    nothing_new,
+    result_of,
+)
+from {{{ cookiecutter.package_name }}}.workspace import Run
 
 HOME = Path(".kubeflow")
 
@@ -120,18 +125,3 @@ def runner() -> Any:
         user=f"{os.getuid()}:{os.getgid()}",
         environment={"HOME": "/tmp"},  # noqa: S108 - of the container
     )
-
-
-def result_of(run: Run) -> Result:
-    """Return the result of a run that ended.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    file = Workspace(run).result
-    if not file.exists():
-        raise RuntimeError(f"run {run.run_id} ended without a result")
-    result = read_json(file, Result)
-    if result.status == "failed":
-        raise RuntimeError(result.reason)
-    return result

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from {{{ cookiecutter.package_name }}} import tracking
 from {{{ cookiecutter.package_name }}}.once import once
 from {{{ cookiecutter.package_name }}}.params import Params, load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
+from {{{ cookiecutter.package_name }}}.results import Result, history
 from {{{ cookiecutter.package_name }}}.steps import (
     evaluate,
     features,
@@ -52,6 +54,10 @@ TASKS = (
     "release",
     "report",
 )
+
+# Those of good data, in their order; and which waits for which, bad data included.
+CHAIN = tuple(task for task in TASKS if task not in ("plan", "quarantine"))
+DESIGN = {*pairwise(CHAIN), ("validate", "quarantine"), ("quarantine", "report")}
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -199,6 +205,17 @@ def released(after_april: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def evaluated(before_may: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same, in which 2013-05 is about to be released."""
     return enter(copy_of(before_may, tmp_path), monkeypatch)
+
+
+def check_first_release(folder: Path, result: Result, orchestrator: str) -> None:
+    """See that the first run of a project released its model, and left nothing else."""
+    assert result.status == "released"
+    assert result.orchestrator == orchestrator
+    assert result.champion_before is None
+    assert result.champion_after is not None
+    assert result.champion_after.run_id == result.run_id
+    assert history(str(folder / "runs")) == {result.run_id: result}
+    assert set(result.seconds) == {*TASKS, "all"} - {"plan", "quarantine"}
 
 
 def remove_after(folder: Path, month: str) -> None:

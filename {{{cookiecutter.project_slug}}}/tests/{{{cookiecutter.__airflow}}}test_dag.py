@@ -20,7 +20,15 @@ from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_jso
 
 from dags.training import training_dag
 
-from .conftest import TASKS, Project, drop_a_third, enter, failing, remove_after
+from .conftest import (
+    TASKS,
+    Project,
+    check_first_release,
+    drop_a_third,
+    enter,
+    failing,
+    remove_after,
+)
 
 States = dict[str, list[str]]
 
@@ -73,13 +81,7 @@ def april(
 
 def test_the_first_period_is_released(april: tuple[Path, Result, States]) -> None:
     folder, result, ended = april
-    assert result.status == "released"
-    assert result.orchestrator == "airflow"
-    assert result.champion_before is None
-    assert result.champion_after is not None
-    assert result.champion_after.run_id == result.run_id
-    assert history(str(folder / "runs")) == {result.run_id: result}
-    assert set(result.seconds) == {*TASKS, "all"} - {"plan", "quarantine"}
+    check_first_release(folder, result, "airflow")
     assert ended == DONE | {"quarantine": ["skipped"]}
 
 

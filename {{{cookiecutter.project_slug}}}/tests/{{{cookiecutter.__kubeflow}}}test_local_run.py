@@ -17,7 +17,7 @@ from {{{ cookiecutter.package_name }}}.results import (
 )
 from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
-from .conftest import TASKS, Project, drop_a_third, enter, remove_after
+from .conftest import Project, check_first_release, drop_a_third, enter, remove_after
 
 # That a laptop has no limits and no images.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")
@@ -63,13 +63,7 @@ def april(
 
 def test_the_first_period_is_released(april: tuple[Path, Result]) -> None:
     folder, result = april
-    assert result.status == "released"
-    assert result.orchestrator == "kubeflow"
-    assert result.champion_before is None
-    assert result.champion_after is not None
-    assert result.champion_after.run_id == result.run_id
-    assert history(str(folder / "runs")) == {result.run_id: result}
-    assert set(result.seconds) == {*TASKS, "all"} - {"plan", "quarantine"}
+    check_first_release(folder, result, "kubeflow")
     assert not list(folder.glob("runs/.kubeflow/*"))
 
 

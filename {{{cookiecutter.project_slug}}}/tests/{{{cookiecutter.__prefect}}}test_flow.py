@@ -24,7 +24,15 @@ from {{{ cookiecutter.package_name }}}.steps import (
 )
 from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
-from .conftest import TASKS, Project, drop_a_third, enter, failing, remove_after
+from .conftest import (
+    CHAIN,
+    Project,
+    check_first_release,
+    drop_a_third,
+    enter,
+    failing,
+    remove_after,
+)
 from .test_experiment import edges as edges_of_stages
 
 DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
@@ -110,13 +118,7 @@ def april(
 def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
     folder, state = april
     result = result_of(state)
-    assert result.status == "released"
-    assert result.orchestrator == "prefect"
-    assert result.champion_before is None
-    assert result.champion_after is not None
-    assert result.champion_after.run_id == result.run_id
-    assert history(str(folder / "runs")) == {result.run_id: result}
-    assert set(result.seconds) == {*TASKS, "all"} - {"plan", "quarantine"}
+    check_first_release(folder, result, "prefect")
     assert state.name == "Released"
     assert flow_run(state).name == result.run_id
     assert "2013-04" in flow_run(state).tags
@@ -125,10 +127,9 @@ def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
 
 
 def test_the_graph_is_the_design_s(april: tuple[Path, State[Any]]) -> None:
-    chain = [task for task in TASKS if task not in ("plan", "quarantine")]
-    assert edges(april[1]) == set(pairwise(chain))
+    assert edges(april[1]) == set(pairwise(CHAIN))
     months = {task: len(states) for task, states in ended(april[1]).items()}
-    assert months == dict.fromkeys(chain, 1) | {"plan": 1, "ingest": 4, "features": 4}
+    assert months == dict.fromkeys(CHAIN, 1) | {"plan": 1, "ingest": 4, "features": 4}
 
 
 def test_the_stages_of_dvc_are_the_same_graph(april: tuple[Path, State[Any]]) -> None:

@@ -104,7 +104,8 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
         told |= {"outcome": "refused", "reason": str(error)}
     else:
         told["run"] = run.model_dump_json()
-        months, begun = read_plan(run).months, read_plan(run).begun.isoformat()
+        settled = read_plan(run)
+        months, begun = settled.months, settled.begun.isoformat()
         if done := finished(run):
             told |= {"outcome": "nothing_new", "reason": nothing_new(done).reason}
         else:

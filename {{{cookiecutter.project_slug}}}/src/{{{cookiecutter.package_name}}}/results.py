@@ -57,6 +57,21 @@ def finished(run: Run) -> Result | None:
     return None if result is None or result.status == "failed" else result
 
 
+def result_of(run: Run) -> Result:
+    """Return the result of a run that ended.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    file = Workspace(run).result
+    if not file.exists():
+        raise RuntimeError(f"run {run.run_id} ended without a result")
+    result = read_json(file, Result)
+    if result.status == "failed":
+        raise RuntimeError(result.reason)
+    return result
+
+
 def nothing_new(done: Result) -> Result:
     """Return the outcome of a scheduled run that finds its period already done."""
     reason = f"{done.period} is done: run {done.run_id} ended as {done.status}"
