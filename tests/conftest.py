@@ -112,3 +112,6 @@ def shell(make_shell: Callable[[], Shell]) -> Shell:
 def template(shell: Shell) -> Path:
     """Give the folder of the shared template."""
     return shell.home / "template"
+
+
+from tests.projects import airflow, fresh, kubeflow, project  # noqa: E402, F401 - for all tests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, clone, interrupt_and_go_on
+from tests.projects import PATIENCE, Project, clone, interrupt_and_go_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, clone, free_port, until
+from tests.projects import PATIENCE, Project, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import Shell
-from tests.run.conftest import Project, interrupt_and_go_on
+from tests.projects import Project, interrupt_and_go_on
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]

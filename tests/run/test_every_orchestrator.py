@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, Shell
-from tests.run.conftest import Project
+from tests.projects import Project
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import Project, clone
+from tests.projects import Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 

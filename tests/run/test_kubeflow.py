@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.run.conftest import Project, clone, free_port, interrupt_and_go_on, until
+from tests.projects import Project, clone, free_port, interrupt_and_go_on, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import Project, clone
+from tests.projects import Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 

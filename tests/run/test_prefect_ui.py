@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import PATIENCE, Project, free_port, until
+from tests.projects import PATIENCE, Project, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Shell
-from tests.run.conftest import Project
+from tests.projects import Project
 
 OFFERED = json.loads((ROOT / "cookiecutter.json").read_bytes())["python_version"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.run.conftest import Project
+from tests.projects import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 

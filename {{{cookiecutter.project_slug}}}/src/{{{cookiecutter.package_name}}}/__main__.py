@@ -34,9 +34,12 @@ Period = Annotated[str | None, typer.Option(help="A month, such as 2013-06; else
 @app.command()
 def run(period: Period = None) -> None:
     """Train on the months before a period, judge on the period, release what is better."""
+    from .alerts import warn_without_targets
     from .plan import choose_months
 
-    choose_months(load_params(), period, at=datetime.now(UTC))  # refuse before a server starts
+    params = load_params()  # what is wrong is refused before a server starts
+    warn_without_targets(params)
+    choose_months(params, period, at=datetime.now(UTC))
     from {{{ cookiecutter.__adapter }}} import training
 
     preload.begin()
@@ -49,9 +52,12 @@ def backfill(
     last: Annotated[str, typer.Option(help="The last month.")],
 ) -> None:
     """Retrain for each month of a range, in order."""
+    from .alerts import warn_without_targets
     from .plan import plan_backfill
 
-    plan_backfill(load_params(), first, last)
+    params = load_params()
+    warn_without_targets(params)
+    plan_backfill(params, first, last)
     from {{{ cookiecutter.__adapter }}} import backfill
 
     preload.begin()
@@ -145,6 +151,50 @@ def status() -> None:
     for run_id, result in runs:
         if result is not None:
             typer.echo(f"{run_id}: {result.reason}")
+
+
+@app.command()
+def doctor() -> None:
+    """See whether all that a run needs is there."""
+    from .doctor import examine
+
+    ill = False
+    for name, well, said in examine(load_params()):
+        typer.secho(f"{'ok   ' if well else 'ERROR'} {name}: {said}", fg=None if well else "red")
+        ill |= not well
+    sys.exit(1 if ill else 0)
+
+
+@app.command()
+def alert_test() -> None:
+    """Send a test alert to every target, however little it wants to know."""
+    from dataclasses import replace
+
+    from .alerts import VARIABLE, send, targets
+    from .events import Event
+
+    where = [replace(target, least="info") for target in targets()]
+    if not where:
+        raise BadInput(f"{VARIABLE} is not set: say in .env where alerts go, as .env.example does.")
+    event = Event(
+        kind="test",
+        title="a test",
+        reason="Somebody asked for it, to see whether alerts arrive here.",
+        rerun="make alert-test",
+    )
+    arrived = send(event, where)
+    for target, came in zip(where, arrived, strict=True):
+        typer.echo(f"{'sent to' if came else 'NOT sent to'} {target}")
+    sys.exit(0 if all(arrived) else 1)
+
+
+@app.command()
+def deadlines() -> None:
+    """See whether the month that is due has its champion; send an alert where it has none."""
+    from .deadlines import check
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    sys.exit(1 if check(load_params(), datetime.now(UTC)) else 0)
 
 
 def age(since: datetime) -> str:

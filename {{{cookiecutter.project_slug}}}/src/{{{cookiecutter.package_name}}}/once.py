@@ -59,6 +59,17 @@ def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> R
         return returned
 
 
+def unfinished(run: Run) -> list[str]:
+    """Return the steps of a run that were begun and are not done, in their order.
+
+    Known by their locks, so not where the run's folder is no disk that has any.
+    """
+    workspace = Workspace(run)
+    locks = sorted(workspace.lock("*").parent.glob("*"), key=lambda file: file.stat().st_mtime)
+    begun = [file.name for file in locks if file.name != "plan"]
+    return [name for name in begun if not workspace.record(name).exists()]
+
+
 def seconds(run: Run) -> dict[str, float]:
     """Return how long each step took, in their order; the months of a step are added up."""
     total: dict[str, float] = {}

@@ -36,6 +36,18 @@ class EvaluateParams(Checked):
     min_gain: Share
 
 
+class AlertParams(Checked):
+    """Whom to tell is in `ALERT_URLS`, which is secret."""
+
+    wanted: bool
+
+
+class DeadlineParams(Checked):
+    """By when what must have happened."""
+
+    champion_days: int | None = Field(gt=0)
+
+
 class ExperimentParams(Checked):
     """What `dvc repro` and `dvc exp run` work on."""
 
@@ -54,6 +66,8 @@ class Params(Checked):
     late_minutes: int = Field(gt=0)
     train: TrainParams
     evaluate: EvaluateParams
+    alerts: AlertParams
+    deadlines: DeadlineParams
     experiment: ExperimentParams
 
 

@@ -158,8 +158,8 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
         params=params,
         code_version=code_version(),
     )
-    # When it is done, and where data and results lie, does not change what the work is.
-    where = {"source", "runs", "predictions", "experiment"}
+    # When it is done, where things lie, and who is told, does not change what the work is.
+    where = {"source", "runs", "predictions", "alerts", "deadlines", "experiment"}
     what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": where})
     if folder is not None:  # nor is an experiment the run of the same work
         what["folder"] = folder

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel
 from upath import UPath
 
-from .once import seconds
+from .errors import without_passwords
+from .once import seconds, unfinished
 from .params import Params
 from .workspace import Run, Workspace, read_json, write_json
 
@@ -36,6 +37,8 @@ class Result(BaseModel):
     period: str
     status: Status
     reason: str
+    step: str | None = None
+    """The step that a failed run failed at."""
     orchestrator: str
     rows: dict[str, int] = {}
     """Rows ingested, cancelled, trained on and scored."""
@@ -91,10 +94,18 @@ def refused(params: Params, asked: str | None, at: datetime) -> Run:
     return Run(run_id=run_id, period=asked or "", folder=folder)
 
 
-def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
+def write_failed(
+    run: Run, orchestrator: str, error: BaseException, step: str | None = None
+) -> Result:
     """Return the result of a run that fails with `error`, written where that can still be done.
 
     A run that came to an end stays as it ended, whatever failed afterwards.
+
+    Args:
+        run: the run.
+        orchestrator: the name of what ran it.
+        error: why it failed.
+        step: where, if that is known; else it is the first step that was begun and not finished.
     """
     if done := finished(run):
         return done
@@ -103,7 +114,8 @@ def write_failed(run: Run, orchestrator: str, error: BaseException) -> Result:
         run_id=run.run_id,
         period=run.period,
         status="failed",
-        reason=lines[-1] if lines else type(error).__name__,
+        reason=without_passwords(lines[-1]) if lines else type(error).__name__,
+        step=step or next(iter(unfinished(run)), None),
         orchestrator=orchestrator,
         seconds=seconds(run),
     )

@@ -105,6 +105,22 @@ def prune(keep: Mapping[str, str], *, alone: bool) -> None:
         repo.gc(workspace=True, cloud=True, remote=REMOTE)
 
 
+def probe() -> str:
+    """Return where versions are stored, after seeing that something can be stored there.
+
+    Raises:
+        BadInput: no storage is configured.
+        Exception: whatever the storage raises where it cannot be written to.
+    """
+    with _repository() as (repo, _):
+        storage = repo.cloud.get_remote_odb(REMOTE)
+        file = storage.fs.join(storage.path, f".probe-{uuid4().hex[:8]}")
+        storage.fs.makedirs(storage.path, exist_ok=True)
+        storage.fs.pipe_file(file, b"")
+        storage.fs.remove(file)
+        return str(repo.config["remote"][REMOTE]["url"])
+
+
 def one_at_a_time() -> AbstractContextManager[None]:
     """Keep others in this project's folder from storing or removing data."""
     return locked(UPath(WORKSHOP) / ".lock", "another process stores or removes data; waiting")

@@ -1,4 +1,4 @@
-"""One default project, rendered, committed and set up: the tests here run it as its users do."""
+"""Projects, rendered, committed and set up: tests run them as their users do."""
 
 import contextlib
 import json

@@ -1,0 +1,346 @@
+"""The receiver itself: alerts that Apprise sends arrive in it, and it can be ill in many ways."""
+
+import copy
+import email
+import email.policy
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.alerts.formats import check_shape
+from tests.alerts.receiver import Alert, Receiver, Target
+
+pytestmark = pytest.mark.xdist_group("alerts")
+
+TARGETS: list[Target] = ["slack", "teams", "pagerduty", "webhook", "email"]
+BODY = (
+    "<p>The step <b>validate</b> failed.</p>"
+    "<ul><li>run: <code>2013-04</code></li>"
+    '<li><a href="https://ci.example.com/run/1?a=b&amp;c=d">the report</a></li></ul>'
+)
+SEND = """
+import json, logging, sys, time
+import apprise
+logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+start = time.monotonic()
+body, *urls = sys.argv[1:]
+sender = apprise.Apprise()
+assert sender.add(urls)
+start = time.monotonic()
+ok = sender.notify(body, "Training failed", notify_type="failure", body_format="html")
+print(json.dumps({"ok": ok, "seconds": time.monotonic() - start}))
+"""
+
+
+@dataclass
+class Sent:
+    ok: bool
+    seconds: float
+    log: str
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def send(urls: list[str], environment: dict[str, str], **parameters: str) -> Sent:
+    """Send one alert in a process of its own, to all of the URLs at once."""
+    more = "&".join(f"{name}={value}" for name, value in parameters.items())
+    if more:
+        urls = [f"{url}{'&' if '?' in url else '?'}{more}" for url in urls]
+    done = subprocess.run(
+        [sys.executable, "-c", SEND, BODY, *urls],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return Sent(**json.loads(done.stdout), log=done.stderr)
+
+
+def all_urls(receiver: Receiver) -> list[str]:
+    """Return the URLs of all targets, the mail server with TLS from the first word among them."""
+    return [*receiver.urls().values(), receiver.urls("ssl")["email"]]
+
+
+def test_every_target_takes_in_an_alert_in_its_own_format(receiver: Receiver) -> None:
+    sent = send(all_urls(receiver), receiver.environment())
+    assert sent.ok, sent.log
+    arrived = receiver.wait_for(6)
+    assert sorted(alert.target for alert in arrived) == sorted([*TARGETS, "email"])
+    for alert in arrived:
+        check_shape(alert)
+        assert (datetime.now(UTC) - alert.when).total_seconds() < 60
+        assert (alert.tls is None) == (alert.target == "webhook")
+        assert alert.user == ("ops" if alert.target in ("webhook", "email") else None)
+    assert receiver.attempts.total() == 6
+    assert not receiver.strays
+
+
+def test_every_url_has_a_secret_that_a_log_can_be_searched_for(receiver: Receiver) -> None:
+    for url in all_urls(receiver):
+        assert any(secret in url for secret in receiver.secrets), url
+    text = " ".join(all_urls(receiver))
+    assert all(len(secret) >= 20 and secret in text for secret in receiver.secrets)
+
+
+def test_a_target_that_hangs_or_refuses_takes_nothing_in(receiver: Receiver) -> None:
+    for target in TARGETS:
+        receiver.hang(target)
+    sent = send(all_urls(receiver), receiver.environment(), cto="1", rto="1")
+    assert not sent.ok
+    assert 1 <= sent.seconds < 10
+    for target in TARGETS:
+        receiver.refuse(target)
+    assert not send(all_urls(receiver), receiver.environment()).ok
+    assert not receiver.arrived
+    assert receiver.attempts == {target: 4 if target == "email" else 2 for target in TARGETS}
+
+
+def test_a_target_that_drips_outlasts_the_time_limit_of_each_read(receiver: Receiver) -> None:
+    for target in TARGETS:
+        receiver.drip(target, 0.1)
+    sent = send(all_urls(receiver), receiver.environment(), cto="1", rto="1")
+    assert sent.seconds > 3
+    assert not receiver.arrived
+
+
+def test_a_target_that_fails_once_is_well_afterwards(receiver: Receiver) -> None:
+    for target in TARGETS:
+        receiver.fail(target, times=1, status=503)
+    sent = send(list(receiver.urls().values()), receiver.environment(), retry="1", wait="0")
+    assert sent.ok, sent.log
+    assert sent.log.count("error=503") == 4
+    assert len(receiver.wait_for(5)) == 5
+    assert receiver.attempts == dict.fromkeys(TARGETS, 2)
+
+
+def test_a_certificate_that_is_not_to_be_trusted_is_refused(receiver: Receiver) -> None:
+    secure = [url for url in all_urls(receiver) if not url.startswith("json:")]
+    for target in TARGETS:
+        if target != "webhook":
+            receiver.untrusted(target)
+    sent = send(secure, receiver.environment())
+    assert not sent.ok
+    assert sent.log.count("CERTIFICATE_VERIFY_FAILED") == len(secure)
+
+    for target in TARGETS:
+        receiver.heal(target)
+    unknown = receiver.environment()
+    del unknown["REQUESTS_CA_BUNDLE"], unknown["SSL_CERT_FILE"]
+    sent = send(secure, unknown)
+    assert sent.log.count("CERTIFICATE_VERIFY_FAILED") == len(secure)
+    assert not receiver.arrived
+
+
+@pytest.mark.parametrize(("what", "code"), [("login", "535"), ("recipient", "550")])
+def test_a_mail_server_rejects_a_login_or_a_recipient(
+    receiver: Receiver, what: Any, code: str
+) -> None:
+    receiver.reject(what)
+    urls = [receiver.urls()["email"], receiver.urls("ssl")["email"]]
+    sent = send(urls, receiver.environment())
+    assert not sent.ok
+    assert sent.log.count(code) >= 2
+    assert not receiver.arrived
+
+
+def test_nobody_gets_in_without_the_right_secret(receiver: Receiver) -> None:
+    urls = " ".join(all_urls(receiver))
+    for secret in receiver.secrets:
+        urls = urls.replace(secret, secret[::-1])
+    nameless = receiver.urls("ssl")["email"].replace("ops:", "").replace(receiver.secrets[4], "")
+    sent = send([*urls.split(), nameless.replace("://@", "://")], receiver.environment())
+    assert not sent.ok
+    assert not receiver.arrived
+    assert "530" in sent.log
+
+
+def test_a_host_that_is_no_target_is_noted_and_not_reached(receiver: Receiver) -> None:
+    assert not send(["jsons://example.com"], receiver.environment()).ok
+    assert receiver.strays == ["example.com"]
+
+
+def test_nothing_listens_once_the_receiver_is_closed() -> None:
+    with Receiver() as receiver:
+        urls = all_urls(receiver)
+        proxy = receiver.environment()["HTTPS_PROXY"]
+    ports = {urlsplit(url).port for url in [proxy, *urls]} - {443, None}
+    assert len(ports) == 4
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port or 0), timeout=1)
+
+
+MAIL = """\
+From: ml@example.com
+To: oncall@example.com
+Subject: Training failed
+Date: Thu, 26 Nov 2026 01:12:19 +0000
+Message-ID: <1@localhost>
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary="=="
+
+--==
+Content-Type: text/plain
+
+failed
+--==
+Content-Type: text/html
+
+<p>failed</p>
+--==--
+"""
+SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "*failed* <https://a.b|c>"}}
+HEADER = {"type": "header", "text": {"type": "plain_text", "text": "Training failed"}}
+GOOD: dict[Target, Any] = {
+    "slack": {"attachments": [{"blocks": [HEADER, SECTION], "color": "#A32037"}]},
+    "teams": {
+        "type": "message",
+        "attachments": [
+            {
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "content": {
+                    "type": "AdaptiveCard",
+                    "version": "1.4",
+                    "body": [{"type": "TextBlock", "text": "failed"}],
+                },
+            }
+        ],
+    },
+    "pagerduty": {
+        "routing_key": "0123456789abcdef" * 2,
+        "event_action": "trigger",
+        "dedup_key": "training/2013-04",
+        "payload": {
+            "summary": "Training failed",
+            "source": "ci",
+            "severity": "critical",
+            "timestamp": "2026-11-26T01:12:19Z",
+        },
+    },
+    "webhook": {"version": "1.0", "title": "Training", "message": "failed", "type": "failure"},
+}
+
+
+def alert(target: Target, payload: Any) -> Alert:
+    return Alert(target, datetime.now(UTC), {"Content-Type": "application/json"}, payload)
+
+
+def mail(text: str) -> EmailMessage:
+    return email.message_from_string(text, EmailMessage, policy=email.policy.default)
+
+
+@pytest.mark.parametrize("target", GOOD)
+def test_a_right_shape_passes(target: Target) -> None:
+    check_shape(alert(target, GOOD[target]))
+
+
+def put(path: str, value: Any) -> Callable[[Any], None]:
+    """Return what sets the value at a path as in `a/0/b`; None takes it away."""
+    *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
+
+    def change(tree: Any) -> None:
+        for step in way:
+            tree = tree[step]
+        if value is None:
+            del tree[last]
+        else:
+            tree[last] = value
+
+    return change
+
+
+BLOCKS, CARD = "attachments/0/blocks", "attachments/0/content"
+WRONG: list[tuple[Target, str, Any]] = [
+    ("slack", "attachments", None),
+    ("slack", "attachments", []),
+    ("slack", "attachments/0/color", "red"),
+    ("slack", "attachments/0/title", "of the legacy format, beside blocks"),
+    ("slack", BLOCKS, [SECTION] * 51),
+    ("slack", f"{BLOCKS}/0/text/text", "x" * 151),
+    ("slack", f"{BLOCKS}/0/text/type", "mrkdwn"),
+    ("slack", f"{BLOCKS}/1/text/text", "x" * 3001),
+    ("slack", f"{BLOCKS}/1/text/text", ""),
+    ("slack", f"{BLOCKS}/1/text/text", "**failed**"),
+    ("slack", f"{BLOCKS}/1/text/text", "[the report](https://ci.example.com)"),
+    ("slack", f"{BLOCKS}/1/text/type", "markdown"),
+    ("slack", f"{BLOCKS}/1/text", None),
+    ("slack", f"{BLOCKS}/1/type", "paragraph"),
+    ("teams", "type", "MessageCard"),
+    ("teams", "attachments", []),
+    ("teams", "attachments/0/contentType", "application/json"),
+    ("teams", f"{CARD}/type", "Card"),
+    ("teams", f"{CARD}/version", None),
+    ("teams", f"{CARD}/version", "2.0"),
+    ("teams", f"{CARD}/body", []),
+    ("teams", f"{CARD}/body", [{"type": "Image", "url": "https://example.com/a.png"}]),
+    ("teams", f"{CARD}/body/0/text", None),
+    ("teams", f"{CARD}/body/0/type", "Text"),
+    ("pagerduty", "routing_key", "short"),
+    ("pagerduty", "event_action", "fire"),
+    ("pagerduty", "dedup_key", "x" * 256),
+    ("pagerduty", "payload/summary", "x" * 1025),
+    ("pagerduty", "payload/summary", None),
+    ("pagerduty", "payload/source", None),
+    ("pagerduty", "payload/severity", "failure"),
+    ("pagerduty", "payload/timestamp", "yesterday"),
+    ("pagerduty", "links", [{"text": "the report"}]),
+    ("webhook", "message", None),
+    ("webhook", "title", ""),
+    ("webhook", "type", "error"),
+    ("webhook", "version", "2.0"),
+]
+
+
+@pytest.mark.parametrize(("target", "path", "value"), WRONG)
+def test_a_wrong_shape_fails(target: Target, path: str, value: Any) -> None:
+    payload = copy.deepcopy(GOOD[target])
+    put(path, value)(payload)
+    with pytest.raises(AssertionError):
+        check_shape(alert(target, payload))
+
+
+def test_a_payload_that_is_not_sent_as_json_fails() -> None:
+    form = Alert("webhook", datetime.now(UTC), {"Content-Type": "text/plain"}, GOOD["webhook"])
+    with pytest.raises(AssertionError, match="text/plain"):
+        check_shape(form)
+
+
+def test_a_right_mail_passes() -> None:
+    check_shape(alert("email", mail(MAIL)))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("From: ml@example.com\n", ""),
+        ("To: oncall@example.com\n", ""),
+        ("To: oncall@example.com", "To: oncall"),
+        ("Subject: Training failed", "Subject: "),
+        ("Date: Thu, 26 Nov 2026 01:12:19 +0000\n", ""),
+        ("Date: Thu, 26 Nov 2026", "Date: someday"),
+        ("Message-ID: <1@localhost>\n", ""),
+        ("Message-ID: <1@localhost>", "Message-ID: 1"),
+        ("multipart/alternative", "multipart/mixed"),
+        ("text/html", "text/plain"),
+        ("<p>failed</p>", ""),
+    ],
+)
+def test_a_wrong_mail_fails(right: str, wrong: str) -> None:
+    assert right in MAIL
+    with pytest.raises(AssertionError):
+        check_shape(alert("email", mail(MAIL.replace(right, wrong))))

@@ -1,0 +1,92 @@
+"""What must hold after any fault, and the undisturbed run that all are compared with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.alerts.receiver import Receiver
+from tests.projects import Project
+from tests.tables import FAULTS, record
+
+# The rows of the table. Of months side by side, the first that gets there is meant.
+STEPS = ("plan", "ingest", "validate", "version", "features", "train", "evaluate", "release", "report")
+ROWS = (
+    *(f"{step}: its process is killed" for step in STEPS),
+    "the worker is killed",
+    "the server or scheduler is killed",
+    "the source fails twice",
+    "the source hangs",
+    "the tracker is down while training",
+    "the tracker is down while registering",
+    "the tracker is down while releasing",
+    "the storage of data versions cannot be written to",
+    "the disk is full",
+    "two runs for one period",
+    "Ctrl-C",
+    "the schedule meets summer time",
+    "the period is December",
+)
+
+PERIOD = "2013-05"
+SAME = ("run_id", "status", "reason", "rows", "metrics", "champion_after", "data_version")
+
+LOOK = """
+from my_pipeline import tracking
+from my_pipeline.params import load_params
+name = load_params().model_name
+champion = tracking.champion(name)
+tracking.load_model(name, champion.version)
+print(champion.run_id, *tracking.data_versions())
+"""
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """How a run ends that nothing disturbs."""
+
+    result: dict[str, Any]
+    snapshots: set[str]
+
+
+def look(project: Project) -> Undisturbed:
+    """Return how a run ended."""
+    return Undisturbed(project.results()[PERIOD], snapshots(project))
+
+
+def snapshots(project: Project) -> set[str]:
+    """Return the data versions that are stored."""
+    return {file.name for file in project.folder.glob("data/remote/snapshots/**/*.dir")}
+
+
+def half_made(project: Project) -> list[Path]:
+    """Return what a process left that did not finish."""
+    return [*project.folder.rglob("*.part*"), *project.folder.glob(".dvc/tmp/snapshots/*/")]
+
+
+def survived(
+    fault: str,
+    column: str,
+    project: Project,
+    expected: Undisturbed,
+    receiver: Receiver,
+    went: str,
+) -> None:
+    """See that nothing is lost, doubled or half made, and write down what became of the run.
+
+    Args:
+        fault: the row of the table.
+        column: the orchestrator, as the table has it.
+        project: where the run met the fault, and has come to its end.
+        expected: how it ends where nothing disturbs it.
+        receiver: what got the alerts.
+        went: how it came to its end, such as `tried again by itself`.
+    """
+    result = project.results()[PERIOD]
+    assert {name: result[name] for name in SAME} == {name: expected.result[name] for name in SAME}
+    python = project.folder / ".venv/bin/python"
+    said = project.shell(python, "-c", LOOK, cwd=project.folder).stdout.split()
+    assert said == [result["run_id"]] * 2  # the champion loads, and is the only version
+    assert snapshots(project) == expected.snapshots
+    assert half_made(project) == []
+    titles = [alert.payload["title"].partition(": ")[2] for alert in receiver.arrived]
+    record(FAULTS, fault, column, f"{went}; told: {', '.join(titles) or 'nothing'}")

@@ -1,0 +1,41 @@
+"""Tables in the docs that tests write: each cell is what a test saw.
+
+`WRITE_TABLES=1 make matrix` writes them; else a test fails where it sees what its cell does not say.
+"""
+
+import os
+from pathlib import Path
+
+from filelock import FileLock
+
+from tests.conftest import ROOT
+
+COLUMNS = ("Prefect", "Airflow", "Kubeflow")
+EMPTY = "not run"
+
+ALERTS = ROOT / "docs/alerts.md"
+FAULTS = ROOT / "docs/faults.md"
+
+
+def read(page: Path) -> dict[str, dict[str, str]]:
+    """Return the one table of a page, by row and column."""
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return {row: dict(zip(COLUMNS, said, strict=True)) for row, *said in cells}
+
+
+def record(page: Path, row: str, column: str, seen: str) -> None:
+    """Hold what a test saw against its cell, or write it there."""
+    if "WRITE_TABLES" not in os.environ:
+        said = read(page)[row][column]
+        assert seen == said, f"{page.name} says of {row!r} under {column}: {said!r}"
+        return
+    with FileLock(page.with_suffix(".lock")):
+        table = read(page)
+        table.setdefault(row, dict.fromkeys(COLUMNS, EMPTY))[column] = seen
+        text = page.read_text(encoding="utf-8")
+        before, head, rest = text.partition("\n| |")
+        header, rule, *_ = (head + rest).lstrip("\n").splitlines()
+        after = rest.rpartition("|\n")[2]
+        rows = [f"| {name} | {' | '.join(cells.values())} |" for name, cells in table.items()]
+        page.write_text("\n".join([before, header, rule, *rows, ""]) + after, encoding="utf-8")

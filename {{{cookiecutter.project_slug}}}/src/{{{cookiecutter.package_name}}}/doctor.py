@@ -1,0 +1,60 @@
+"""See whether everything that a run needs is there: what `make doctor` calls."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+from upath import UPath
+
+from . import alerts, snapshots, tracking
+from .errors import without_passwords
+from .params import Params
+from .source import Source
+
+
+def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
+    """Yield for each thing its name, whether it is well, and a sentence about it."""
+    checks: dict[str, Callable[[Params], str]] = {
+        "source": _source,
+        "runs": _runs,
+        "data versions": _snapshots,
+        "tracker": _tracker,
+        "alerts": _alerts,
+    }
+    for name, check in checks.items():
+        try:
+            yield name, True, check(params)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is what we are here to say
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            yield name, False, without_passwords(lines[0])
+
+
+def _source(params: Params) -> str:
+    months = Source(params.source).months()
+    return f"{params.source} has {months[0]} to {months[-1]}"
+
+
+def _runs(params: Params) -> str:
+    probe = UPath(params.runs) / f".doctor-{uuid4().hex[:8]}"
+    probe.parent.mkdir(parents=True, exist_ok=True)
+    probe.write_bytes(b"")
+    probe.unlink()
+    return f"{params.runs} can be written to"
+
+
+def _snapshots(_: Params) -> str:
+    return f"{snapshots.probe()} can be written to"
+
+
+def _tracker(params: Params) -> str:
+    champion = tracking.champion(params.model_name)
+    what = f"version {champion.version} is the champion" if champion else "no champion yet"
+    return f"{tracking.address()} answers, {what}"
+
+
+def _alerts(params: Params) -> str:
+    targets = alerts.targets()
+    if targets:
+        return f"{', '.join(map(str, targets))}; `make alert-test` sends a test"
+    if params.alerts.wanted:
+        raise LookupError(f"{alerts.VARIABLE} is not set: see .env.example")
+    return "none are wanted"

@@ -1,0 +1,171 @@
+"""What people should know of a run, and what they need to know of it at three in the morning."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from .errors import without_passwords
+from .results import Result
+from .workspace import Run, Workspace, read_json
+
+Kind = Literal[
+    "run_failed",
+    "run_crashed",
+    "quarantined",
+    "challenger_rejected",
+    "champion_changed",
+    "deadline_missed",
+    "drift",
+    "test",
+]
+Severity = Literal["info", "warning", "critical"]
+
+SEVERITY: dict[Kind, Severity] = {
+    "run_failed": "critical",
+    "run_crashed": "critical",
+    "quarantined": "warning",
+    "challenger_rejected": "info",
+    "champion_changed": "info",
+    "deadline_missed": "critical",
+    "drift": "warning",
+    "test": "info",
+}
+
+FINDINGS_SHOWN = 3
+
+
+class Event(BaseModel, frozen=True):
+    """Something that people should know."""
+
+    kind: Kind
+    title: str
+    """What happened, in a few words, such as `2013-06 failed at train`."""
+    reason: str
+    """Why, in a line: of an exception, the last one."""
+    facts: list[str] = []
+    """What else matters: findings, metrics."""
+    period: str = ""
+    run_id: str = ""
+    step: str | None = None
+    """The step that failed for good."""
+    run_url: str | None = None
+    """The run in the orchestrator's pages."""
+    tracker_url: str | None = None
+    """The run in the tracker's pages."""
+    rerun: str | None = None
+    """The command that starts the work again; it goes on where it stopped."""
+    attempt: str = ""
+    """The orchestrator's own id of this try: a later one may fail, too, and is to say so."""
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is."""
+        return SEVERITY[self.kind]
+
+    def text(self) -> str:
+        """Return all but the title, as Markdown."""
+        named = {
+            "Run": self.run_id,
+            "Period": self.period,
+            "Step": self.step,
+            "Severity": self.severity,
+            "Run's page": self.run_url,
+            "Tracker": self.tracker_url,
+        }
+        facts = [*self.facts, *(f"{name}: {value}" for name, value in named.items() if value)]
+        lines = [self.reason, "", *(f"- {fact}" for fact in facts)]
+        if self.rerun:
+            lines += ["", f"To run it again: `{self.rerun}`"]
+        return without_passwords("\n".join(lines))
+
+
+def outcome(
+    run: Run,
+    result: Result,
+    *,
+    attempt: str,
+    run_url: str | None,
+    rerun: str | None,
+) -> Event | None:
+    """Return what is to be said of a run that ended, None where nothing is.
+
+    Args:
+        run: the run.
+        result: how it ended.
+        attempt: the orchestrator's own id of this try.
+        run_url: the run in the orchestrator's pages.
+        rerun: the command that starts the work again.
+    """
+    told = {
+        "reason": result.reason,
+        "period": run.period,
+        "run_id": run.run_id,
+        "tracker_url": result.tracker_url,
+        "run_url": run_url,
+    }
+    match result.status:
+        case "failed":
+            where = f" at {result.step}" if result.step else ""
+            return Event(
+                kind="run_failed",
+                title=f"{run.period or 'a run'} failed{where}",
+                step=result.step,
+                attempt=attempt,
+                rerun=rerun,
+                **told,
+            )
+        case "quarantined":
+            return Event(
+                kind="quarantined",
+                title=f"{run.period} is in quarantine",
+                facts=_worst_findings(run),
+                rerun=rerun,
+                **told,
+            )
+        case "kept_champion":
+            return Event(
+                kind="challenger_rejected",
+                title=f"{run.period}: the challenger was rejected",
+                facts=_metrics(run),
+                **told,
+            )
+        case "released":
+            now = f"version {result.champion_after.version}" if result.champion_after else "new"
+            return Event(
+                kind="champion_changed",
+                title=f"{run.period}: the champion is {now}",
+                facts=_metrics(run),
+                **told,
+            )
+    return None
+
+
+def _worst_findings(run: Run) -> list[str]:
+    """Return the findings that matter most, those of the run's own month first."""
+    from .steps.quarantine import Quarantine
+
+    file = Workspace(run).quarantine
+    months = read_json(file, Quarantine).months if file.exists() else {}
+    found = [
+        f"{month}: {finding}"
+        for month in sorted(months, key=lambda month: (month != run.period, month))
+        for finding in months[month].findings
+    ]
+    more = [f"and {len(found) - FINDINGS_SHOWN} more"] * (len(found) > FINDINGS_SHOWN)
+    return found[:FINDINGS_SHOWN] + more
+
+
+def _metrics(run: Run) -> list[str]:
+    """Return the metrics of challenger and champion on the run's month, side by side."""
+    from .steps.evaluate import Evaluation
+
+    file = Workspace(run).evaluation
+    if not file.exists():
+        return []
+    evaluation = read_json(file, Evaluation)
+    old = evaluation.champion_metrics or {}
+    return [
+        f"{name.replace('_', ' ')} {value:.4f}"
+        + (f", of the champion before {old[name]:.4f}" if name in old else "")
+        for name, value in evaluation.metrics.items()
+    ]
