@@ -1,6 +1,6 @@
 """Tables in the docs that tests write: each cell is what a test saw.
 
-`WRITE_TABLES=1 make matrix` writes them; else a test fails where it sees what its cell does not say.
+`WRITE_TABLES=1 make matrix` writes them; else a test fails where it sees what no cell says.
 """
 
 import os

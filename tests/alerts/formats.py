@@ -155,7 +155,8 @@ PAGERDUTY = _shape(
     images=IMAGES,
 )
 
-# https://appriseit.com/services/json
+# https://appriseit.com/services/json, and what a rendered project adds for programs
+LINE = {"type": ["string", "null"], "maxLength": 301}
 WEBHOOK = _shape(
     {
         "version": {"const": "1.0"},
@@ -164,6 +165,15 @@ WEBHOOK = _shape(
         "type": {"enum": ["info", "success", "warning", "failure"]},
     },
     attachments={"type": "array"},
+    kind={
+        "enum": [
+            *("run_failed", "run_crashed", "quarantined", "challenger_rejected"),
+            *("champion_changed", "deadline_missed", "drift", "test"),
+        ]
+    },
+    facts={"type": "array", "items": LINE},
+    **dict.fromkeys(("reason", "period", "run_id", "step", "rerun", "attempt"), LINE),
+    **dict.fromkeys(("run_url", "tracker_url"), LINE),
 )
 
 SCHEMAS = {"slack": SLACK, "teams": TEAMS, "pagerduty": PAGERDUTY, "webhook": WEBHOOK}

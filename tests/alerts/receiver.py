@@ -193,11 +193,19 @@ class Receiver(Desk):
 
         servers = asyncio.run_coroutine_threadsafe(listen(), loop).result()
 
-        def end() -> None:
+        async def close() -> None:
             for server in servers:
-                loop.call_soon_threadsafe(server.close)
-            loop.call_soon_threadsafe(loop.call_later, 0.05, loop.stop)
+                server.close()
+            talks = asyncio.all_tasks() - {asyncio.current_task()}
+            for talk in talks:
+                talk.cancel()
+            await asyncio.gather(*talks, return_exceptions=True)
+
+        def end() -> None:
+            asyncio.run_coroutine_threadsafe(close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
             thread.join()
+            loop.close()
 
         self._ends.callback(end)
         starttls, smtps = (server.sockets[0].getsockname()[1] for server in servers)

@@ -9,7 +9,10 @@ from tests.projects import Project
 from tests.tables import FAULTS, record
 
 # The rows of the table. Of months side by side, the first that gets there is meant.
-STEPS = ("plan", "ingest", "validate", "version", "features", "train", "evaluate", "release", "report")
+STEPS = (
+    *("plan", "ingest", "validate", "version", "features"),
+    *("train", "evaluate", "release", "report"),
+)
 ROWS = (
     *(f"{step}: its process is killed" for step in STEPS),
     "the worker is killed",

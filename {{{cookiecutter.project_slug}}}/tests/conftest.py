@@ -33,8 +33,13 @@ from {{{ cookiecutter.package_name }}}.steps import (
     validate,
     version,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Run
+from {{{ cookiecutter.package_name }}}.workspace import (
+    Run,
+    Workspace,
+    read_json,
+)
 
+from .inbox import inbox  # noqa: F401 - a fixture
 from .orchestrator import adapter, server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +103,10 @@ class Project:
         run = self.plan(period)
         advance(run, last)
         return run
+
+    def result(self, run: Run) -> Result:
+        """How a run ended."""
+        return read_json(Workspace(run).result, Result)
 
     def files(self) -> set[str]:
         """What lies in the folder."""

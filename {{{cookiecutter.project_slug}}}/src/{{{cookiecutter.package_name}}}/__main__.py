@@ -38,8 +38,8 @@ def run(period: Period = None) -> None:
     from .plan import choose_months
 
     params = load_params()  # what is wrong is refused before a server starts
-    warn_without_targets(params)
     choose_months(params, period, at=datetime.now(UTC))
+    warn_without_targets(params)
     from {{{ cookiecutter.__adapter }}} import training
 
     preload.begin()
@@ -56,8 +56,8 @@ def backfill(
     from .plan import plan_backfill
 
     params = load_params()
-    warn_without_targets(params)
     plan_backfill(params, first, last)
+    warn_without_targets(params)
     from {{{ cookiecutter.__adapter }}} import backfill
 
     preload.begin()
@@ -189,12 +189,18 @@ def alert_test() -> None:
 
 
 @app.command()
-def deadlines() -> None:
+def deadlines(
+    run_minutes: Annotated[
+        float | None, typer.Option(help="How long a run may take, where nothing else looks.")
+    ] = None,
+) -> None:
     """See whether the month that is due has its champion; send an alert where it has none."""
-    from .deadlines import check
+    from .deadlines import check, check_jobs
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sys.exit(1 if check(load_params(), datetime.now(UTC)) else 0)
+    params, now = load_params(), datetime.now(UTC)
+    overdue = check_jobs(params, run_minutes, now) if run_minutes else []
+    sys.exit(1 if check(params, now) or overdue else 0)
 
 
 def age(since: datetime) -> str:

@@ -8,23 +8,26 @@ before a URL keeps what is less severe from that target.
 import hashlib
 import logging
 import os
+import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from html import escape
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import unquote
 
 from dotenv import dotenv_values
 from upath import UPath
 
 from .errors import BadInput, without_passwords
-from .events import Event, Severity
+from .events import Event, Severity, outcome
 from .params import Params
-from .workspace import locked, write_json
+from .results import Result
+from .workspace import Run, Workspace, locked, read_json, write_json
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -36,6 +39,8 @@ PROJECT = "{{{ cookiecutter.project_slug }}}"
 TIMEOUT = 10.0
 """Seconds that one try may take."""
 TRIES = 3
+PAUSE = 1.0
+"""Seconds before the second try; twice as many before the third."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 LIST = "https://appriseit.com/services"
@@ -56,6 +61,23 @@ class Target:
     def wants(self, event: Event) -> bool:
         """Tell whether an event is severe enough for it."""
         return SEVERITIES.index(event.severity) >= SEVERITIES.index(self.least)
+
+
+def tell(run: Run, *, attempt: str, run_url: str | None, rerun: str) -> None:
+    """Send the alert of how a run ended; none where it has no result.
+
+    Args:
+        run: the run.
+        attempt: the orchestrator's own id of this try.
+        run_url: the run in the orchestrator's pages, if it has any.
+        rerun: the command that starts the work again.
+    """
+    workspace = Workspace(run)
+    if workspace.result.exists():
+        result = read_json(workspace.result, Result)
+        event = outcome(run, result, attempt=attempt, run_url=run_url, rerun=rerun)
+        if event is not None:
+            notify(event, workspace.folder)
 
 
 def notify(event: Event, folder: UPath) -> None:
@@ -94,7 +116,7 @@ def send(event: Event, where: list[Target]) -> list[bool]:
 def _arrives(event: Event, target: Target) -> bool:
     """Send an event to a target, and again where that fails; tell whether it arrived."""
     for number in range(TRIES):
-        time.sleep(number)
+        time.sleep(number * PAUSE)
         # In a thread of its own: a target that sends a byte now and then meets no timeout.
         answer: SimpleQueue[bool] = SimpleQueue()
         Thread(target=_try_once, args=[event, target, answer], daemon=True).start()
@@ -107,22 +129,46 @@ def _arrives(event: Event, target: Target) -> bool:
 
 
 def _try_once(event: Event, target: Target, answer: "SimpleQueue[bool]") -> None:
-    from apprise import NotifyFormat, NotifyType
+    from apprise import NotifyType
 
     kind = {
         "info": NotifyType.INFO,
         "warning": NotifyType.WARNING,
         "critical": NotifyType.FAILURE,
     }[event.severity]
-    title = f"{PROJECT}: {event.title}"
     try:
-        arrived = target.service.notify(
-            title=title, body=event.text(), notify_type=kind, body_format=NotifyFormat.MARKDOWN
-        )
+        arrived = target.service.notify(notify_type=kind, **_written_for(target.service, event))
     except Exception as error:  # noqa: BLE001 - of whatever library the target is spoken to by
         log.warning("alert %s: %s: %s", event.kind, target, type(error).__name__)
         arrived = False
     answer.put(bool(arrived))
+
+
+def _written_for(service: "NotifyBase", event: Event) -> dict[str, Any]:
+    """Return title and body as a service shows them best; set what it has besides."""
+    from apprise import NotifyFormat
+
+    title = f"{PROJECT}: {event.title}"
+    lines = [event.reason, "", *(f"- {fact}" for fact in event.all_facts)]
+    match service.service_name:
+        case "Pager Duty":  # shows one line, a link and a table
+            service.source = service.component = PROJECT
+            service.click = event.run_url
+            service.details = event.named | {"details": "; ".join(event.facts)}
+            return {"title": "", "body": f"{title}: {event.reason}"}
+        case "E-Mail":  # its plain text is made from this
+            facts = "".join(f"<li>{escape(fact)}</li>" for fact in event.all_facts)
+            body = f"<p>{escape(event.reason)}</p><ul>{facts}</ul>"
+            return {"title": title, "body": body, "body_format": NotifyFormat.HTML}
+        case "Slack":  # reads marks of its own in blocks; there, only these three need escapes
+            service.use_blocks = True
+            body = escape("\n".join(lines), quote=False)
+        case "JSON":  # a program reads it
+            service.payload_extras = event.model_dump(mode="json", exclude={"title"})
+            body = "\n".join(lines)
+        case _:
+            body = "\n".join(lines)
+    return {"title": title, "body": body, "body_format": NotifyFormat.MARKDOWN}
 
 
 def targets() -> list[Target]:
@@ -161,9 +207,12 @@ def _target(number: int, entry: str) -> Target:
     for severity in SEVERITIES:
         if entry.startswith(f"{severity}="):
             least, entry = severity, entry.removeprefix(f"{severity}=")
-    with _silence():
-        service = Apprise.instantiate(entry, asset=AppriseAsset(app_id=PROJECT, app_desc=PROJECT))
+    _keep_secrets()
+    asset = AppriseAsset(app_id=PROJECT, app_desc=PROJECT, image_url_mask="", image_url_logo="")
+    service = Apprise.instantiate(entry, asset=asset)
     if service is not None:
+        service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT
+        service.request_rate_per_sec = 0  # else it sleeps for seconds between two tries
         return Target(service, least)
     scheme, separator, _ = entry.partition("://")
     if not separator:
@@ -177,12 +226,20 @@ def _target(number: int, entry: str) -> Target:
     raise BadInput(f"{VARIABLE}: entry {number} {wrong}; see .env.example and {LIST}.")
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Apprise from logging an address that it cannot read, secrets and all."""
-    logger = logging.getLogger("apprise")
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = False
+class _Censor(logging.Filter):
+    """Leaves out of a log line what stands in `ALERT_URLS`, word by word."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        for entry in addresses():
+            for secret in re.findall(r"[\w%+-]{4,}", entry.rpartition("://")[2]):
+                said = said.replace(secret, "***").replace(unquote(secret), "***")
+        record.msg, record.args = said, ()
+        return True
+
+
+@cache
+def _keep_secrets() -> None:
+    """Keep Apprise, and what it sends with, from logging secrets: they do, in parts and whole."""
+    for name in ("apprise", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_Censor())

@@ -6,7 +6,9 @@ file for what that is here.
 
 import logging
 from datetime import datetime, timedelta
+from typing import Literal
 
+from pydantic import BaseModel
 from upath import UPath
 
 from . import tracking
@@ -15,8 +17,32 @@ from .events import Event
 from .months import month_before
 from .params import Params
 from .results import history
+from .workspace import Run, read_json
 
 log = logging.getLogger(__name__)
+
+JOBS = ".jobs"
+"""The folder, beside the runs', of what is said of jobs on their way."""
+FORGOTTEN = timedelta(days=7)
+"""After so long, a job that did not end is spoken of no more."""
+
+
+class Job(BaseModel):
+    """What `plan` says of a run on its way, for those that come at its end, or miss it."""
+
+    run: Run
+    outcome: Literal["planned", "nothing_new", "refused"]
+    reason: str = ""
+
+
+def job_file(params: Params, job: str) -> UPath:
+    """Return the file that is there from a run's plan to its end.
+
+    Args:
+        params: the parameters.
+        job: the orchestrator's own id of this try.
+    """
+    return UPath(params.runs) / JOBS / f"{job}.json"
 
 
 def check(params: Params, at: datetime) -> str | None:
@@ -47,6 +73,39 @@ def check(params: Params, at: datetime) -> str | None:
     )
     notify(event, UPath(params.runs))
     return reason
+
+
+def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
+    """Return which jobs have not ended in time, and send an alert of each, once.
+
+    Args:
+        params: the parameters.
+        minutes: how long a job may take.
+        at: now, with a time zone.
+    """
+    overdue = []
+    for file in (UPath(params.runs) / JOBS).glob("*.json"):
+        took = at.timestamp() - file.stat().st_mtime
+        if took > FORGOTTEN.total_seconds():
+            file.unlink()
+        elif took > minutes * 60:
+            run = read_json(file, Job).run
+            reason = (
+                f"Run {run.run_id} has not ended within {minutes:g} minutes: it takes too long, or "
+                "it vanished, with nothing left that could say so"
+            )
+            log.error("deadlines: %s", reason)
+            event = Event(
+                kind="deadline_missed",
+                title=f"{run.period or 'a run'} has not ended in time",
+                reason=reason,
+                period=run.period,
+                run_id=run.run_id,
+                attempt=file.stem,
+            )
+            notify(event, UPath(run.folder))
+            overdue.append(reason)
+    return overdue
 
 
 def _missing(params: Params, period: str) -> str | None:

@@ -29,7 +29,7 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
 
 
 def _source(params: Params) -> str:
-    months = Source(params.source).months()
+    months = Source(params.source, params.source_timeout).months()
     return f"{params.source} has {months[0]} to {months[-1]}"
 
 

@@ -1,8 +1,8 @@
 """What people should know of a run, and what they need to know of it at three in the morning."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from .errors import without_passwords
 from .results import Result
@@ -32,17 +32,21 @@ SEVERITY: dict[Kind, Severity] = {
 }
 
 FINDINGS_SHOWN = 3
+LONGEST = 300
+"""Signs of a line: messengers refuse, or cut, what is too long."""
+
+Line = Annotated[str, AfterValidator(lambda line: shortened(without_passwords(line)))]
 
 
 class Event(BaseModel, frozen=True):
     """Something that people should know."""
 
     kind: Kind
-    title: str
+    title: Line
     """What happened, in a few words, such as `2013-06 failed at train`."""
-    reason: str
+    reason: Line
     """Why, in a line: of an exception, the last one."""
-    facts: list[str] = []
+    facts: list[Line] = []
     """What else matters: findings, metrics."""
     period: str = ""
     run_id: str = ""
@@ -62,21 +66,30 @@ class Event(BaseModel, frozen=True):
         """How urgent it is."""
         return SEVERITY[self.kind]
 
-    def text(self) -> str:
-        """Return all but the title, as Markdown."""
+    @property
+    def named(self) -> dict[str, str]:
+        """What is known of the run, by the names that people read."""
         named = {
-            "Run": self.run_id,
-            "Period": self.period,
-            "Step": self.step,
-            "Severity": self.severity,
-            "Run's page": self.run_url,
-            "Tracker": self.tracker_url,
+            "run": self.run_id,
+            "period": self.period,
+            "step": self.step,
+            "severity": self.severity,
+            "page of the run": self.run_url,
+            "tracker": self.tracker_url,
+            "to run it again": self.rerun,
         }
-        facts = [*self.facts, *(f"{name}: {value}" for name, value in named.items() if value)]
-        lines = [self.reason, "", *(f"- {fact}" for fact in facts)]
-        if self.rerun:
-            lines += ["", f"To run it again: `{self.rerun}`"]
-        return without_passwords("\n".join(lines))
+        return {name: value for name, value in named.items() if value}
+
+    @property
+    def all_facts(self) -> list[str]:
+        """All but title and reason, a line each."""
+        return self.facts + [f"{name}: {value}" for name, value in self.named.items()]
+
+
+def shortened(line: str) -> str:
+    """Return a line of what may be several, and not all of a long one."""
+    one = " ".join(line.split())
+    return one if len(one) <= LONGEST else f"{one[:LONGEST]}…"
 
 
 def outcome(

@@ -58,6 +58,7 @@ class Params(Checked):
     """All of `params.yaml`."""
 
     source: str = Field(min_length=1)
+    source_timeout: float = Field(gt=0)
     runs: str = Field(min_length=1)
     predictions: str = Field(min_length=1)
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

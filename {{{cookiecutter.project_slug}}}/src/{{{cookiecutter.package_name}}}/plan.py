@@ -13,6 +13,7 @@ from upath import UPath
 from .errors import BadInput
 from .months import has_ended, months_between, parse_month, shift
 from .params import Params
+from .results import finished
 from .source import MONTHLY, Source, sha256, table_of
 from .workspace import Run, Workspace, locked, read_json, write_json
 
@@ -117,7 +118,7 @@ def choose_months(
             months come before it.
         OSError: the source does not answer.
     """
-    months = Source(params.source).months()
+    months = Source(params.source, params.source_timeout).months()
     period = newest_ended(months, at) if asked is None else require(asked, months)
     if not has_ended(period, at):
         raise BadInput(
@@ -142,7 +143,7 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
     `<runs>/<run_id>`; the rest it takes, and raises, as `choose_months` does.
     """
     period, window, absent = choose_months(params, asked, at)
-    source = Source(params.source)
+    source = Source(params.source, params.source_timeout)
     files = {month: source.files(month) for month in [*window, period]}
     distinct = {str(file): file for named in files.values() for file in named.values()}
     checksum = {address: sha256(source.read(file)) for address, file in distinct.items()}
@@ -159,7 +160,10 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
         code_version=code_version(),
     )
     # When it is done, where things lie, and who is told, does not change what the work is.
-    where = {"source", "runs", "predictions", "alerts", "deadlines", "experiment"}
+    where = {
+        *("source", "source_timeout", "runs", "predictions"),
+        *("alerts", "deadlines", "experiment"),
+    }
     what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": where})
     if folder is not None:  # nor is an experiment the run of the same work
         what["folder"] = folder
@@ -181,6 +185,8 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
             plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
             if plan != before:
                 write_json(file, plan)
+            if finished(run) is None:  # what an earlier try failed at is not what this one does
+                workspace.result.unlink(missing_ok=True)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))

@@ -7,7 +7,10 @@
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
 
 import polars as pl
 from upath import UPath
@@ -18,6 +21,8 @@ from .months import is_month
 MONTHLY = ("flights", "weather")
 UNDATED = ("planes", "airports")
 
+Answer = TypeVar("Answer")
+
 CLOSED = (PermissionError, IsADirectoryError, ImportError, ValueError)
 """What reading raises where trying again does not help."""
 
@@ -25,13 +30,18 @@ CLOSED = (PermissionError, IsADirectoryError, ImportError, ValueError)
 class Source:
     """The partitions below an address: a folder, or anything that fsspec can open."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience: float | None = None) -> None:
         """Take the address of a source; nothing is read yet.
+
+        Args:
+            address: a folder, or what fsspec can open.
+            patience: seconds to wait for a file or a listing; None: as long as it takes.
 
         Raises:
             BadInput: nothing is known that opens such an address.
         """
         self.address = address
+        self.patience = patience
         try:
             self.root = UPath(address)
         except (ValueError, ImportError) as error:
@@ -71,7 +81,8 @@ class Source:
         """Return what lies in a folder, by name and in order; nothing where there is no folder."""
         try:
             # Not with `glob`: to it, a folder that we may not look into is an empty one.
-            return {path.name: path for path in sorted((self.root / folder).iterdir(), key=str)}
+            inside = self._answer(lambda: sorted((self.root / folder).iterdir(), key=str))
+            return {path.name: path for path in inside}
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except CLOSED as error:
@@ -85,9 +96,39 @@ class Source:
             OSError: the source does not answer; trying again may help.
         """
         try:
-            return file.read_bytes()
+            return self._answer(file.read_bytes)
         except CLOSED as error:
             raise self._closed(error) from error
+
+    def _answer(self, ask: Callable[[], Answer]) -> Answer:
+        """Return what the source answers.
+
+        It is asked in a thread of its own, left behind where it hangs: not every protocol has a
+        time limit, and no orchestrator interrupts a call that waits in compiled code.
+
+        Raises:
+            TimeoutError: it does not answer in time.
+        """
+        if self.patience is None:
+            return ask()
+        answer: Future[Answer] = Future()
+
+        def wait() -> None:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
+                answer.set_exception(error)
+
+        Thread(target=wait, daemon=True).start()
+        try:
+            return answer.result(self.patience)
+        except TimeoutError:
+            if answer.done():
+                raise
+            raise TimeoutError(
+                f"the source {self.address} did not answer in {self.patience:g} s "
+                "(`source_timeout` in params.yaml)"
+            ) from None
 
     def _closed(self, error: Exception) -> BadInput:
         return BadInput(f"The source {self.address} cannot be read: {error}.")

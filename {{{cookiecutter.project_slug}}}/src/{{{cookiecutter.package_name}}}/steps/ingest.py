@@ -39,7 +39,7 @@ def ingest(run: Run, month: str) -> Manifest:
         OSError: the source does not answer.
     """
     workspace, plan = Workspace(run), read_plan(run)
-    source = Source(plan.params.source)
+    source = Source(plan.params.source, plan.params.source_timeout)
     found = source.files(month)
     files: dict[str, Ingested] = {}
     for name, expected in plan.checksums[month].items():

@@ -28,7 +28,7 @@ def predict(params: Params, period: str) -> UPath:
     Raises:
         BadInput: the source lacks the month, its data break the contract, or nothing was released.
     """
-    source = Source(params.source)
+    source = Source(params.source, params.source_timeout)
     require(period, source.months())
     champion = tracking.champion(params.model_name)
     if champion is None:

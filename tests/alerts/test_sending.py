@@ -1,0 +1,137 @@
+"""What a rendered project sends: to every target in the vendor's format, or not, without harm."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pytest
+
+from tests.alerts.formats import check_shape
+from tests.alerts.receiver import Alert, Receiver, Target
+from tests.projects import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+TARGETS = get_args(Target)
+# All that may hurt: marks of every target, an address with a password, lines without end.
+NASTY = "Error: <b>&amp; *x* `y` _z_ at http://ada:hunter2@db.example.com/ " + "long " * 2000
+SEND = """
+import json, logging, sys
+logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+from my_pipeline.alerts import send, targets
+from my_pipeline.events import Event
+arrived = send(Event.model_validate_json(sys.argv[1]), targets())
+print(json.dumps(arrived))
+"""
+
+
+@dataclass
+class Sent:
+    arrived: list[bool]
+    log: str
+    seconds: float
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) -> Sent:
+    """Send an alert as a run does, in a process of its own, whose log tells everything."""
+    facts = ["2013-05: flights.dest: 33.3% are missing, 5.0% allowed"]
+    told = {"kind": "run_failed", "title": "2013-05 failed at train", "reason": NASTY}
+    body = json.dumps(
+        told | {"facts": facts, "run_id": "2013-05-1a2b3c4d", "step": "train"} | event
+    )
+    environment = receiver.environment() | {"ALERT_URLS": " ".join(urls)}
+    started = time.monotonic()
+    python = project.folder / ".venv/bin/python"
+    words = ["env", *(f"{name}={value}" for name, value in environment.items())]
+    done = project.shell(*words, python, "-c", SEND, body, cwd=project.folder)
+    said = done.stdout + done.stderr
+    assert not [secret for secret in receiver.secrets if secret in said]
+    assert "hunter2" not in said
+    return Sent(json.loads(done.stdout), said, time.monotonic() - started)
+
+
+def text_of(alert: Alert) -> str:
+    """Return all that a reader sees."""
+    if alert.target == "email":
+        return "".join(
+            [alert.payload["Subject"], *(p.get_content() for p in alert.payload.iter_parts())]
+        )
+    return json.dumps(alert.payload, ensure_ascii=False)
+
+
+def test_an_alert_arrives_at_every_target_in_its_format(
+    project: Project, receiver: Receiver
+) -> None:
+    urls = receiver.urls()
+    sent = send(project, receiver, [*urls.values(), receiver.urls("ssl")["email"]])
+    assert sent.arrived == [True] * 6
+    assert sorted(alert.target for alert in receiver.arrived) == sorted([*TARGETS, "email"])
+    for alert in receiver.arrived:
+        check_shape(alert)
+        text = text_of(alert)
+        for word in ("2013-05 failed at train", "Error: ", "2013-05-1a2b3c4d", "33.3% are missing"):
+            assert word in text, (alert.target, word)
+        assert "hunter2" not in text
+        assert "apprise" not in text.lower()
+
+
+def test_severities_are_those_of_the_vendor(project: Project, receiver: Receiver) -> None:
+    urls = [receiver.urls()["pagerduty"], receiver.urls()["webhook"]]
+    for kind in ("run_failed", "quarantined", "champion_changed"):
+        send(project, receiver, urls, kind=kind)
+    seen = {
+        target: [a.payload for a in receiver.arrived if a.target == target] for target in TARGETS
+    }
+    severities = [payload["payload"]["severity"] for payload in seen["pagerduty"]]
+    assert severities == ["critical", "warning", "info"]
+    assert [payload["type"] for payload in seen["webhook"]] == ["failure", "warning", "info"]
+
+
+def test_a_target_gets_only_what_is_severe_enough(project: Project, receiver: Receiver) -> None:
+    urls = receiver.urls()
+    chosen = [f"critical={urls['pagerduty']}", f"warning={urls['email']}", urls["webhook"]]
+    assert len(send(project, receiver, chosen, kind="champion_changed").arrived) == 1
+    assert len(send(project, receiver, chosen, kind="quarantined").arrived) == 2
+    assert len(send(project, receiver, chosen, kind="run_crashed").arrived) == 3
+
+
+def test_a_target_that_fails_twice_gets_it_then(project: Project, receiver: Receiver) -> None:
+    for target in TARGETS:
+        receiver.fail(target, times=2)
+    assert send(project, receiver, [*receiver.urls().values()]).arrived == [True] * 5
+    assert [receiver.attempts[target] for target in TARGETS] == [3] * 5
+    assert len(receiver.arrived) == 5
+
+
+@pytest.mark.parametrize("fault", ["refuse", "untrusted", "fail", "login", "hang", "drip"])
+def test_a_target_that_is_ill_is_given_up_and_the_others_get_it(
+    project: Project, receiver: Receiver, fault: str
+) -> None:
+    """All but the webhook are; nothing waits for longer than three tries of ten seconds."""
+    ill = [target for target in TARGETS if target != "webhook"]
+    if fault == "login":
+        ill = ["email"]
+        receiver.reject("login")
+    else:
+        for target in ill:
+            getattr(receiver, fault)(target)
+    urls = receiver.urls()
+    sent = send(project, receiver, [urls[target] for target in (*ill, "webhook")])
+    assert sent.arrived == [False] * len(ill) + [True]
+    assert [alert.target for alert in receiver.arrived] == ["webhook"]
+    assert sent.log.count("in 3 tries") == len(ill)
+    assert sent.seconds < 60
+
+
+def test_a_target_that_is_not_there(project: Project) -> None:
+    with Receiver() as gone:
+        urls = [gone.urls()["webhook"], gone.urls()["email"]]
+    assert send(project, gone, urls).arrived == [False, False]
