@@ -26,6 +26,7 @@ SETTINGS = {
     "PATH": f"{PROJECT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database("airflow.db"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

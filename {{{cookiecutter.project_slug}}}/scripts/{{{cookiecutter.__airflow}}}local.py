@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
 from {{{ cookiecutter.package_name }}} import preload
+from {{{ cookiecutter.package_name }}}.alerts import tell
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.params import load_params
 from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run
@@ -84,7 +85,18 @@ def run_here(run: Run) -> None:
     from dags.training import training_dag
 
     preload.wait()
-    training_dag.test(run_conf={"period": run.period})
+    alone(training_dag)
+    done = training_dag.test(run_conf={"period": run.period})
+    tell(run, attempt=done.run_id, run_url=None, rerun=f"make run PERIOD={run.period}")
+
+
+def alone(dag: Any) -> None:
+    """Take from a DAG what `dag.test()` of Airflow 3.3 fails on.
+
+    Deadlines, which nobody watches here; and its callbacks, which cannot ask for a task's XCom.
+    """
+    dag.deadline = []
+    dag.on_success_callback = dag.on_failure_callback = None
 
 
 def prepare() -> None:

@@ -41,4 +41,5 @@ def adapter(server: None) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for task in training_dag.tasks:
             patch.setattr(task, "retry_delay", timedelta(0))
+        local.alone(training_dag)
         yield local

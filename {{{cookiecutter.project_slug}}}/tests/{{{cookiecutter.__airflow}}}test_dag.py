@@ -29,6 +29,7 @@ from .conftest import (
     failing,
     remove_after,
 )
+from .inbox import Inbox
 
 States = dict[str, list[str]]
 
@@ -113,7 +114,9 @@ def test_airflow_skips_a_run_with_nothing_to_do(
     assert ended == {task: ["skipped"] for task in TASKS}
 
 
-def test_bad_data_are_quarantined_and_the_champion_stays(local: Any, released: Project) -> None:
+def test_bad_data_are_quarantined_and_the_champion_stays(
+    local: Any, released: Project, inbox: Inbox
+) -> None:
     released.deliver("flights", "2013-05", drop_a_third)
     result = local.training("2013-05")
     assert result.status == "quarantined"
@@ -122,17 +125,22 @@ def test_bad_data_are_quarantined_and_the_champion_stays(local: Any, released: P
     assert result.champion_after.version == "1"
     good = ("version", "features", "train", "evaluate", "release")
     assert states(last_run()) == DONE | {task: ["skipped"] for task in good}
+    assert inbox.kinds == ["quarantined"]
+    assert "2013-05: flights.dest: 33.3% are missing, 5.0% allowed" in inbox.alerts[0]["facts"]
 
 
 def test_what_fails_once_is_tried_again(
-    local: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+    local: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
     assert local.training("2013-04").status == "released"
     assert len(calls) == tries(last_run(), "train") == 2
+    assert inbox.kinds == ["champion_changed"]
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(local: Any, project: Project) -> None:
+def test_a_run_that_failed_goes_on_where_it_stopped(
+    local: Any, project: Project, inbox: Inbox
+) -> None:
     run = project.plan("2013-04")
     in_the_way = project.folder / "runs" / run.run_id / "training.json"
     in_the_way.mkdir()  # where the file should be: it cannot be written
@@ -140,7 +148,7 @@ def test_a_run_that_failed_goes_on_where_it_stopped(local: Any, project: Project
         local.training("2013-04")
     (failed,) = history("runs").values()
     assert failed is not None
-    assert (failed.status, failed.run_id) == ("failed", run.run_id)
+    assert (failed.status, failed.run_id, failed.step) == ("failed", run.run_id, "train")
     ended = states(last_run())
     assert ended["train"] == ["failed"]
     assert ended["evaluate"] == ended["release"] == ended["report"] == ["upstream_failed"]
@@ -153,6 +161,9 @@ def test_a_run_that_failed_goes_on_where_it_stopped(local: Any, project: Project
     second = local.training("2013-04")
     assert (second.status, second.run_id) == ("released", run.run_id)
     assert {name: (records / name).read_bytes() for name in before} == before
+    assert inbox.kinds == ["run_failed", "champion_changed"]
+    assert inbox.alerts[0]["title"].endswith(": 2013-04 failed at train")
+    assert inbox.alerts[0]["rerun"] == "make run PERIOD=2013-04"
 
 
 def test_bad_input_is_not_tried_again(
@@ -177,7 +188,7 @@ def test_a_period_that_is_refused_leaves_nothing(local: Any, project: Project) -
     (file,) = project.folder.glob("runs/*/result.json")
     assert file.parent.name.startswith("refused-")
     result = read_json(UPath(file), Result)
-    assert (result.status, result.period) == ("failed", "2014-01")
+    assert (result.status, result.period, result.step) == ("failed", "2014-01", "plan")
     assert result.reason.startswith("The source has no 2014-01: ")
 
 

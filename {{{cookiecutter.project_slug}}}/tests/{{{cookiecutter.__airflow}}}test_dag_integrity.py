@@ -18,12 +18,17 @@ from .test_experiment import edges as edges_of_stages
 
 
 @pytest.fixture(scope="module")
-def dag() -> Any:
-    """The one DAG of the project."""
+def bag() -> Any:
+    """The DAGs of the project."""
     bag = DagBag(dag_folder=ROOT / "dags")
     assert bag.import_errors == {}
-    (dag,) = bag.dags.values()
-    return dag
+    return bag
+
+
+@pytest.fixture(scope="module")
+def dag(bag: Any) -> Any:
+    """The pipeline's."""
+    return bag.dags["{{{ cookiecutter.project_slug }}}"]
 
 
 def edges(dag: Any) -> set[tuple[str, str]]:
@@ -123,3 +128,19 @@ def test_airflow_s_own_things_stay_in_the_project() -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert f"export AIRFLOW_HOME={ROOT / '.airflow'}\n" in said
     assert f"export AIRFLOW__CORE__DAGS_FOLDER={ROOT / 'dags'}\n" in said
+
+
+def test_the_triggerer_finds_what_it_is_to_call(dag: Any) -> None:
+    """By its path alone, in a process that knows the folder of plugins and no DAG."""
+    (deadline,) = dag.deadline
+    assert deadline.interval == timedelta(hours=2)
+    module, _, name = deadline.callback.path.rpartition(".")
+    call = f"import airflow.settings; from {module} import {name}"
+    subprocess.run([sys.executable, "-c", call], check=True, cwd="/")
+
+
+def test_the_month_that_is_due_is_looked_for_daily(bag: Any) -> None:
+    dag = bag.dags["{{{ cookiecutter.project_slug }}}-deadline"]
+    assert dag.task_ids == ["check"]
+    assert not dag.catchup
+    assert dag.timetable.expression == "0 9 * * *"

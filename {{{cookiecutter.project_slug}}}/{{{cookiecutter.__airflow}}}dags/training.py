@@ -28,9 +28,13 @@ from airflow.sdk import (
     dag,
     task,
 )
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowSkipException
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
+
+from run_alerts import RunAlert, run_of
 
 log = logging.getLogger(__name__)
 
@@ -67,22 +71,15 @@ def write_failed(context: Context) -> None:
     Airflow calls this for the task, in its process, and for the run, in the DAG processor: a task
     that was killed can no longer say so.
     """
-    from {{{ cookiecutter.package_name }}}.params import load_params
-    from {{{ cookiecutter.package_name }}}.results import refused, write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
+    from {{{ cookiecutter.package_name }}}.results import write_failed
+    from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
-    error = context.get("exception")
-    planned = context["ti"].xcom_pull(task_ids="plan", key="run")
-    if planned:
-        run = Run.model_validate_json(planned)
-    else:
-        asked, when = context["params"].get("period"), context["dag_run"].run_after
-        run = refused(load_params(), asked, when)
+    run, task_id, error = run_of(context), context["ti"].task_id, context.get("exception")
     if not isinstance(error, BaseException):
         if Workspace(run).result.exists():
             return  # the task has said why
-        error = RuntimeError(error or f"task {context['ti'].task_id} was killed")
-    log.error(write_failed(run, ORCHESTRATOR, error).reason)
+        error = RuntimeError(error or f"task {task_id} was killed")
+    log.error(write_failed(run, ORCHESTRATOR, error, step=task_id).reason)
 
 
 def delivered(events: Mapping[Any, Sequence[Any]]) -> str | None:
@@ -212,7 +209,13 @@ def report(run: str) -> str:
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    on_failure_callback=write_failed,
+    on_failure_callback=[write_failed, RunAlert()],
+    on_success_callback=RunAlert(),
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=2),
+        callback=AsyncCallback(RunAlert),
+    ),
     tags=["training"],
     params={
         "period": Param(
