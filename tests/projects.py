@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Shell
+from tests.shell import Shell
 
 # The homes are empty, the package cache is not: a version is downloaded once, not once a home.
 os.environ.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
@@ -97,8 +97,10 @@ class Project:
 def clone(project: Project, folder: Path) -> Project:
     """Clone what is committed of a project, with environment and data: nothing has run there."""
     project.shell("git", "clone", "-q", project.folder, folder)
-    (folder / ".venv").symlink_to(project.folder / ".venv")
-    (folder / ".git" / "info" / "exclude").write_text(".venv\n")
+    for made in (".venv", ".uv"):  # .uv is there where `make` had to fetch uv
+        if (project.folder / made).exists():
+            (folder / made).symlink_to(project.folder / made)
+    (folder / ".git" / "info" / "exclude").write_text(".venv\n.uv\n")
     project.make("data")
     shutil.copytree(project.folder / "data" / "source", folder / "data" / "source")
     for file in ("pyproject.toml", "uv.lock"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.conftest import ROOT
+from tests.shell import ROOT
 
 COLUMNS = ("Prefect", "Airflow", "Kubeflow")
 EMPTY = "not run"
@@ -25,17 +25,17 @@ def read(page: Path) -> dict[str, dict[str, str]]:
 
 
 def record(page: Path, row: str, column: str, seen: str) -> None:
-    """Hold what a test saw against its cell, or write it there."""
+    """Hold what a test saw against its cell, or write it there.
+
+    The page has the rows of the table already, each where people look for it.
+    """
     if "WRITE_TABLES" not in os.environ:
         said = read(page)[row][column]
         assert seen == said, f"{page.name} says of {row!r} under {column}: {said!r}"
         return
     with FileLock(page.with_suffix(".lock")):
-        table = read(page)
-        table.setdefault(row, dict.fromkeys(COLUMNS, EMPTY))[column] = seen
-        text = page.read_text(encoding="utf-8")
-        before, head, rest = text.partition("\n| |")
-        header, rule, *_ = (head + rest).lstrip("\n").splitlines()
-        after = rest.rpartition("|\n")[2]
-        rows = [f"| {name} | {' | '.join(cells.values())} |" for name, cells in table.items()]
-        page.write_text("\n".join([before, header, rule, *rows, ""]) + after, encoding="utf-8")
+        cells = read(page)[row] | {column: seen}
+        lines = page.read_text(encoding="utf-8").splitlines()
+        (place,) = (n for n, line in enumerate(lines) if line.startswith(f"| {row} |"))
+        lines[place] = f"| {row} | {' | '.join(cells.values())} |"
+        page.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -40,6 +40,7 @@ def _one_of_type(**shapes: Schema) -> Schema:
 
 
 HTTPS = _text(3000, pattern="^https://")
+WEB = _text(3000, pattern="^https?://")
 
 # https://docs.slack.dev/reference/block-kit, .../messaging/formatting-message-text
 MRKDWN = _shape({"type": {"const": "mrkdwn"}, "text": _text(3000)}, verbatim={"type": "boolean"})
@@ -140,7 +141,7 @@ EVENT = _shape(
     custom_details={"type": "object"},
     **{"class": _text(1024)},
 )
-LINKS = {"type": "array", "items": _shape({"href": HTTPS}, text=_text(1024))}
+LINKS = {"type": "array", "items": _shape({"href": WEB}, text=_text(1024))}
 IMAGES = {"type": "array", "items": _shape({"src": HTTPS}, href=HTTPS, alt=_text(1024))}
 PAGERDUTY = _shape(
     {

@@ -4,17 +4,17 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from tests.alerts.arrival import TARGETS, text_of
 from tests.alerts.formats import check_shape
-from tests.alerts.receiver import Alert, Receiver, Target
+from tests.alerts.receiver import Receiver, Target
 from tests.projects import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
-TARGETS = get_args(Target)
 # All that may hurt: marks of every target, an address with a password, lines without end.
 NASTY = "Error: <b>&amp; *x* `y` _z_ at http://ada:hunter2@db.example.com/ " + "long " * 2000
 SEND = """
@@ -56,15 +56,6 @@ def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) ->
     assert not [secret for secret in receiver.secrets if secret in said]
     assert "hunter2" not in said
     return Sent(json.loads(done.stdout), said, time.monotonic() - started)
-
-
-def text_of(alert: Alert) -> str:
-    """Return all that a reader sees."""
-    if alert.target == "email":
-        return "".join(
-            [alert.payload["Subject"], *(p.get_content() for p in alert.payload.iter_parts())]
-        )
-    return json.dumps(alert.payload, ensure_ascii=False)
 
 
 def test_an_alert_arrives_at_every_target_in_its_format(
@@ -111,12 +102,18 @@ def test_a_target_that_fails_twice_gets_it_then(project: Project, receiver: Rece
     assert len(receiver.arrived) == 5
 
 
-@pytest.mark.parametrize("fault", ["refuse", "untrusted", "fail", "login", "hang", "drip"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("refuse", "untrusted", "fail", "login", "hang"),
+        pytest.param("drip", marks=pytest.mark.matrix),
+    ],
+)
 def test_a_target_that_is_ill_is_given_up_and_the_others_get_it(
     project: Project, receiver: Receiver, fault: str
 ) -> None:
     """All but the webhook are; nothing waits for longer than three tries of ten seconds."""
-    ill = [target for target in TARGETS if target != "webhook"]
+    ill: list[Target] = [target for target in TARGETS if target != "webhook"]
     if fault == "login":
         ill = ["email"]
         receiver.reject("login")

@@ -1,15 +1,38 @@
 """Both doors, through their engines' Python interfaces: quick enough for every combination."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
 from cookiecutter.main import cookiecutter
+from jinja2 import Environment
 
 Door = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Compile each template once, not once a project: that is most of the time of rendering."""
+    compile_ = Environment.compile
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def compile_once(
+        self: Environment, source: Any, name: Any = None, filename: Any = None, *how: Any
+    ) -> Any:
+        if not isinstance(source, str):
+            return compile_(self, source, name, filename, *how)
+        key = (type(self), self.variable_start_string, source, name, how)
+        if key not in known:
+            known[key] = compile_(self, source, name, filename, *how)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture(scope="session")

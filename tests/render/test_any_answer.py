@@ -26,10 +26,10 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tests.conftest import ROOT, TREE, Shell
 from tests.render.conftest import Door
 from tests.render.hostile import ANSWERS
 from tests.render.rendered import PARSED, Rendered, contents, parse
+from tests.shell import ROOT, TREE, Shell
 
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 FREE = ["project_name", "description", "author_name", "author_email"]

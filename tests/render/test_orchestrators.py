@@ -27,7 +27,8 @@ OWN = {
     "airflow": r"dags/.+|scripts/(airflow_settings|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
     "kubeflow": r"kubeflow/.+|deploy/.+|Dockerfile|\.dockerignore|scripts/local\.py"
-    r"|docs/kubeflow\.md|tests/(kfp_server|test_(pipeline|local_run|manifests|submit))\.py",
+    r"|docs/kubeflow\.md|tests/kfp_server\.py"
+    r"|tests/test_(local_(faults|run)|manifests|notice|pipeline|submit)\.py",
 }
 
 

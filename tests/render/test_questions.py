@@ -15,8 +15,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from tests.conftest import ROOT, TREE, Shell
 from tests.render.hostile import ANSWERS
+from tests.shell import ROOT, TREE, Shell
 
 COOKIECUTTER: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text())
 COPIER: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())

@@ -8,8 +8,8 @@ import copier
 import pytest
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 
-from tests.conftest import Shell
 from tests.render.conftest import Door
+from tests.shell import Shell
 
 SLUG = (
     "project_slug is not usable as a name: take lower-case letters, digits and dashes,"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT, TREE
 from tests.render.conftest import Door
 from tests.render.hostile import ANSWERS
 from tests.render.rendered import PARSED, Rendered, parse
+from tests.shell import ROOT, TREE
 
 pytestmark = pytest.mark.xdist_group("rendered")  # rendered once, not by every worker
 

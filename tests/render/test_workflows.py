@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.render.conftest import Door
+from tests.shell import ROOT
 
 # Each action that is used, by its commit; the comment beside it in a workflow is its tag.
 PINNED = re.compile(r"^ *(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")

@@ -5,134 +5,42 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.airflow_ui import DAG, Ui, hurry
+from tests.alerts.arrival import said_once, told, variables
+from tests.alerts.receiver import Receiver
 from tests.projects import PATIENCE, Project, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
-DAG = "/dags/my-pipeline"
 
-
-@dataclass
-class Ui:
-    """What `make ui` started."""
-
-    project: Project
-    airflow: int
-    mlflow: int
-    log: Path
-    process: subprocess.Popen[str] = field(init=False)
-
-    @cached_property
-    def token(self) -> str:
-        """A token of Airflow's API, for the password that was printed."""
-        _, _, login = self.log.read_text().partition("user ")
-        user, password = login.splitlines()[0].split(", password ")
-        body = {"username": user, "password": password}
-        return str(self.ask("/auth/token", body, {})["access_token"])
-
-    def api(self, path: str, body: Any = None) -> Any:
-        """Ask Airflow's API: with a body, for something new."""
-        return self.ask(f"/api/v2{path}", body, {"Authorization": f"Bearer {self.token}"})
-
-    def ask(self, path: str, body: Any, headers: dict[str, str]) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.airflow}{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Content-Type": "application/json"} | headers,
-        )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def runs(self, kind: str) -> list[dict[str, Any]]:
-        """Return the runs of a kind, once none is unfinished."""
-
-        def ended() -> Any:
-            runs = self.api(f"{DAG}/dagRuns?order_by=id")["dag_runs"]
-            if any(run["state"] in ("queued", "running") for run in runs):
-                return None
-            return [run for run in runs if run["run_type"] == kind]
-
-        found: list[dict[str, Any]] = until(ended, self.process)
-        return found
-
-    def tasks(self, run: dict[str, Any]) -> dict[str, set[str]]:
-        """Return the states in which the instances of each task of a run ended."""
-        found: dict[str, set[str]] = {}
-        tasks = self.api(f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
-        for task in tasks:
-            found.setdefault(task["task_id"], set()).add(task["state"])
-        return found
-
-    def trigger(self, **asked: Any) -> dict[str, Any]:
-        """Start a run as the form of the page does."""
-        run: dict[str, Any] = self.api(f"{DAG}/dagRuns", {"logical_date": None, "conf": asked})
-        return run
-
-    def begin(self) -> None:
-        """Start it, and wait until it is ready."""
-        ports = {"AIRFLOW_PORT": str(self.airflow), "MLFLOW_PORT": str(self.mlflow)}
-        self.process = self.project.start(self.log, "ui", **ports)
-        self.__dict__.pop("token", None)
-        until(lambda: "Ctrl-C ends all" in self.log.read_text(), self.process)
-
-    def kill_task(self, month: str) -> None:
-        """Kill the process that fits the model of a month, once it is there."""
-        process = self.task(month)
-        os.kill(process, signal.SIGKILL)
-        until(lambda: not Path(f"/proc/{process}").exists(), self.process)
-
-    def task(self, month: str) -> int:
-        """Wait until the model of a month is being fitted; return the process that does so."""
-
-        def found() -> int | None:
-            begun = list(self.project.folder.glob(f"runs/{month}-*/.locks/train"))
-            if not begun or (begun[0].parents[1] / "steps/train.json").exists():
-                return None
-            for process in self.project.processes():
-                with contextlib.suppress(OSError):  # ended meanwhile
-                    stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-                    if (
-                        stat[0] != "Z"
-                        and b"LocalExecutor" in Path(f"/proc/{stat[1]}/cmdline").read_bytes()
-                    ):
-                        return process
-            return None
-
-        process: int = until(found, self.process)
-        return process
-
-    def versions(self, month: str) -> int:
-        """Return how many versions of the model are of a month."""
-        counting = "from my_pipeline import tracking; print(*tracking.data_versions())"
-        python = self.project.folder / ".venv/bin/python"
-        listed = self.project.shell(python, "-c", counting, cwd=self.project.folder).stdout
-        return sum(run_id.startswith(month) for run_id in listed.split())
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """Give what gets the alerts of all runs here."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="module")
-def ui(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+def ui(
+    airflow: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ui]:
     project = clone(airflow, tmp_path_factory.mktemp("ui") / "my-pipeline")
     # So that the schedule, which fires at once, finds a month that comes before all others here.
     for late in project.folder.glob("data/source/*/month=*"):
         if late.name > "month=2013-04":
             late.rename(project.folder / f"late-{late.parent.name}-{late.name}")
-    dag = project.folder / "dags/training.py"
-    text = dag.read_text()
-    assert '"retry_delay": timedelta(seconds=10)' in text
-    dag.write_text(text.replace("timedelta(seconds=10)", "timedelta(seconds=1)"))
-    ui = Ui(project, free_port(), free_port(), project.folder.parent / "ui.log")
+    hurry(project)
+    log = project.folder.parent / "ui.log"
+    ui = Ui(project, free_port(), free_port(), log, variables(receiver))
     try:
         ui.begin()
         yield ui
@@ -169,12 +77,15 @@ def test_only_this_machine_is_answered(ui: Ui) -> None:
     assert found == {f"0100007F:{port:04X}" for port in (ui.airflow, ui.mlflow)}
 
 
-def test_the_schedule_fires(ui: Ui) -> None:
+def test_the_schedule_fires(ui: Ui, receiver: Receiver) -> None:
     """The newest month is trained for by a run that nobody started."""
     (run,) = ui.runs("scheduled")
     assert run["state"] == "success"
     assert ui.tasks(run)["report"] == {"success"}
     assert ui.project.results()["2013-04"]["status"] == "released"
+    title = "2013-04: the champion is version 1"
+    said = told(receiver, "Airflow", "champion_changed", title, "auc 0.")
+    assert said["run_url"] == f"http://127.0.0.1:{ui.airflow}{DAG}/runs/{run['dag_run_id']}"
     for late in ui.project.folder.glob("late-*"):
         _, table, month = late.name.split("-", 2)
         late.rename(ui.project.folder / "data/source" / table / month)
@@ -209,7 +120,7 @@ def test_bad_parameters_are_refused(ui: Ui) -> None:
             ui.trigger(**asked)
 
 
-def test_bad_data_are_quarantined(ui: Ui) -> None:
+def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     """Of September: the branch that is not taken is skipped, and the report written."""
     ui.project.shell(
         ui.project.folder / ".venv/bin/python",
@@ -228,6 +139,8 @@ def test_bad_data_are_quarantined(ui: Ui) -> None:
         *("version", "features", "train", "evaluate", "release")
     }
     assert tasks["quarantine"] == tasks["report"] == {"success"}
+    title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
+    told(receiver, "Airflow", "quarantined", title, finding)
 
 
 def test_a_delivery_starts_a_run_for_its_month(ui: Ui) -> None:
@@ -253,8 +166,10 @@ def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
         ({"perod": "2013-05"}, "No such parameter: perod; period and window are."),
     ],
 )
-def test_a_run_that_is_refused_fails_at_once(ui: Ui, asked: dict[str, Any], sentence: str) -> None:
-    """Without another try; the log ends with the reason, which is in the result, too."""
+def test_a_run_that_is_refused_fails_at_once(
+    ui: Ui, receiver: Receiver, asked: dict[str, Any], sentence: str
+) -> None:
+    """Without another try; the log ends with the reason, which is in the result and told, too."""
     ui.trigger(**asked)
     run = ui.runs("manual")[-1]
     assert run["state"] == "failed"
@@ -269,9 +184,11 @@ def test_a_run_that_is_refused_fails_at_once(ui: Ui, asked: dict[str, Any], sent
     result = json.loads(max(ui.project.folder.glob("runs/refused-*/result.json")).read_bytes())
     assert result["status"] == "failed"
     assert result["reason"].startswith(sentence)
+    title = f"{asked.get('period', 'a run')} failed at plan"
+    told(receiver, "Airflow", "run_failed", title, sentence[:40])
 
 
-def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui) -> None:
+def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: Receiver) -> None:
     planning = (
         "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
         "from my_pipeline.plan import plan_run;"
@@ -288,6 +205,8 @@ def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui) -> None:
     result = ui.project.results()["2013-11"]
     assert result["status"] == "failed"
     assert "training.json" in result["reason"]
+    title, again = "2013-11 failed at train", "airflow dags trigger my-pipeline --conf"
+    told(receiver, "Airflow", "run_failed", title, "training.json", run_id, again)
 
     in_the_way.rmdir()
     cleared = {"dag_run_id": run["dag_run_id"], "only_failed": True, "dry_run": False}
@@ -320,7 +239,30 @@ def forget(project: Project, month: str) -> None:
         shutil.rmtree(result)
 
 
-def test_a_task_killed_for_good_leaves_a_result(ui: Ui) -> None:
+def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiver) -> None:
+    params = ui.project.folder / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("min_gain: 0.0", "min_gain: 0.9"))
+    ui.project.make("run", "PERIOD=2013-12")
+    params.write_text(text)
+    title = "2013-12: the challenger was rejected"
+    told(receiver, "Airflow", "challenger_rejected", title, ", of the champion before 0.")
+
+
+def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
+    """By Airflow's own deadline, of a second in place of two hours."""
+    dag = ui.project.folder / "dags/training.py"
+    text = dag.read_text()
+    assert "interval=timedelta(hours=2)" in text
+    dag.write_text(text.replace("interval=timedelta(hours=2)", "interval=timedelta(seconds=1)"))
+    ui.airflow_command("dags", "reserialize")
+    ui.trigger(period="2013-07")
+    told(receiver, "Airflow", "deadline_missed", "a run takes too long", "was to end by")
+    dag.write_text(text)
+    ui.airflow_command("dags", "reserialize")
+
+
+def test_a_task_killed_for_good_leaves_a_result(ui: Ui, receiver: Receiver) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12", window=4)
     (asked,) = until(lambda: list(ui.project.folder.glob("runs/2013-12-*/plan.json")), ui.process)
@@ -328,7 +270,9 @@ def test_a_task_killed_for_good_leaves_a_result(ui: Ui) -> None:
         ui.kill_task("2013-12")
     assert ui.runs("manual")[-1]["state"] == "failed"
     until(asked.with_name("result.json").exists)
-    assert json.loads(asked.with_name("result.json").read_bytes())["status"] == "failed"
+    result = json.loads(asked.with_name("result.json").read_bytes())
+    assert (result["status"], result["step"]) == ("failed", "train")
+    told(receiver, "Airflow", "run_failed", "2013-12 failed at train", "task train was killed")
 
 
 def test_ctrl_c_ends_all(ui: Ui) -> None:
@@ -336,9 +280,7 @@ def test_ctrl_c_ends_all(ui: Ui) -> None:
     forget(ui.project, "2013-12")
     run = ui.trigger(period="2013-12")
     ui.task("2013-12")
-    os.killpg(ui.process.pid, signal.SIGINT)
-    ui.process.wait(PATIENCE)
-    until(lambda: not ui.project.processes())
+    ui.end()
     assert "Traceback" not in ui.log.read_text()
     ui.begin()
     (again,) = [found for found in ui.runs("manual") if found["dag_run_id"] == run["dag_run_id"]]
@@ -349,18 +291,15 @@ def test_a_run_goes_on_when_its_scheduler_comes_back(ui: Ui) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12")
     ui.task("2013-12")
-    scheduler = next(
-        process
-        for process in ui.project.processes()
-        if b"airflow\0scheduler" in Path(f"/proc/{process}/cmdline").read_bytes()
-    )
-    os.kill(scheduler, signal.SIGKILL)
+    os.kill(ui.server("scheduler"), signal.SIGKILL)
     assert ui.process.wait(PATIENCE) != 0
     until(lambda: not ui.project.processes())
     ui.begin()
     assert ui.runs("manual")[-1]["state"] == "success"
     assert ui.project.results()["2013-12"]["status"] in ("released", "kept_champion")
     assert ui.versions("2013-12") <= 1
-    os.killpg(ui.process.pid, signal.SIGINT)
-    ui.process.wait(PATIENCE)
-    until(lambda: not ui.project.processes())
+    ui.end()
+
+
+def test_nothing_was_said_twice(receiver: Receiver) -> None:
+    said_once(receiver)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.conftest import Shell
 from tests.projects import Project, interrupt_and_go_on
+from tests.shell import Shell
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]

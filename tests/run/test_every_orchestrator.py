@@ -7,8 +7,8 @@ import shutil
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Shell
 from tests.projects import Project
+from tests.shell import ROOT, Shell
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Shell
 from tests.projects import Project
+from tests.shell import ROOT, Shell
 
 OFFERED = json.loads((ROOT / "cookiecutter.json").read_bytes())["python_version"]
 

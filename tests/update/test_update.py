@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ADDRESS, TREE, Shell
+from tests.shell import ADDRESS, TREE, Shell
 
 # `docs/new.md` is new in v1.1.0; both licences change in their last line; a question is added.
 LAST_LINE = "THE END IN VERSION 1.1.0.\n"

@@ -1,0 +1,126 @@
+"""Runs of `make run`, and what each target is told of them. Airflow's are in tests/run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.arrival import said_once, told, variables
+from tests.alerts.receiver import Receiver
+from tests.projects import Project, clone
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Told:
+    """A project whose runs tell all targets."""
+
+    project: Project
+    receiver: Receiver
+    column: str
+
+    def run(self, *words: str, ends: int = 0) -> str:
+        """Give a command of the package."""
+        given = variables(self.receiver)
+        environment = ["env", *(f"{name}={value}" for name, value in given.items())]
+        python = self.project.folder / ".venv/bin/python"
+        done = self.project.shell(
+            *environment, python, "-m", "my_pipeline", *words, cwd=self.project.folder, ok=False
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == ends, said
+        assert not [secret for secret in self.receiver.secrets if secret in said]
+        return said
+
+    def expect(self, kind: str, title: str, *words: str) -> dict[str, str]:
+        """See that an alert arrived everywhere."""
+        return told(self.receiver, self.column, kind, title, *words)
+
+    def tune(self, before: str, after: str, file: str = "params.yaml") -> None:
+        """Change a line of a file."""
+        place = self.project.folder / file
+        text = place.read_text()
+        assert before in text
+        place.write_text(text.replace(before, after))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("Prefect", marks=pytest.mark.xdist_group("default project")),
+        pytest.param(
+            "Kubeflow", marks=[pytest.mark.xdist_group("kubeflow project"), pytest.mark.matrix]
+        ),
+    ],
+)
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Told]:
+    """Give a project of an orchestrator to tests that follow each other."""
+    fixture = {"Prefect": "project", "Kubeflow": "kubeflow"}[request.param]
+    whole: Project = request.getfixturevalue(fixture)
+    project = clone(whole, tmp_path_factory.mktemp("told") / "my-pipeline")
+    with Receiver() as receiver:
+        yield Told(project, receiver, request.param)
+
+
+def test_a_release_is_told(runs: Told) -> None:
+    runs.run("run", "--period", "2013-05")
+    said = runs.expect("champion_changed", "2013-05: the champion is version 1", "auc 0.")
+    assert said["run_url"] is None
+    assert "/#/experiments/" in said["tracker_url"]
+
+
+def test_what_is_done_is_not_told_again(runs: Told) -> None:
+    before = len(runs.receiver.arrived)
+    runs.run("run", "--period", "2013-05")
+    assert len(runs.receiver.arrived) == before
+
+
+def test_a_challenger_that_gains_too_little_is_told(runs: Told) -> None:
+    runs.tune("min_gain: 0.0", "min_gain: 0.9")
+    runs.run("run", "--period", "2013-06")
+    title = "2013-06: the challenger was rejected"
+    runs.expect("challenger_rejected", title, ", of the champion before 0.")
+    runs.tune("min_gain: 0.9", "min_gain: 0.0")
+
+
+def test_bad_data_are_told(runs: Told) -> None:
+    drop = (
+        "import polars as pl; f = 'data/source/flights/month=2013-07/flights.parquet';"
+        "pl.read_parquet(f).drop('dest').write_parquet(f)"
+    )
+    python = runs.project.folder / ".venv/bin/python"
+    runs.project.shell(python, "-c", drop, cwd=runs.project.folder)
+    runs.run("run", "--period", "2013-07", ends=3)
+    title, finding = "2013-07 is in quarantine", "2013-07: flights.dest: the column is missing"
+    runs.expect("quarantined", title, finding, "make run PERIOD=2013-07")
+
+
+def test_a_failure_is_told_with_its_step(runs: Told) -> None:
+    """A file where a folder should be: trying again does not help, and is not told."""
+    planning = (
+        "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
+        "from my_pipeline.plan import plan_run;"
+        "print(plan_run(load_params(), '2013-06', datetime.now(UTC)).folder)"
+    )
+    runs.tune("max_iter: 150", "max_iter: 140")
+    python = runs.project.folder / ".venv/bin/python"
+    folder = runs.project.shell(python, "-c", planning, cwd=runs.project.folder).stdout.strip()
+    Path(folder, "curves").touch()
+    runs.run("run", "--period", "2013-06", ends=1)
+    said = runs.expect("run_failed", "2013-06 failed at evaluate", "make run PERIOD=2013-06")
+    assert said["step"] == "evaluate"
+
+
+def test_a_deadline_is_told_once(runs: Told) -> None:
+    runs.tune("champion_days: null", "champion_days: 3")
+    for _ in range(2):
+        assert "no run began" in runs.run("deadlines", ends=1)
+    runs.expect("deadline_missed", "", "within 3 days of its end: no run began")
+
+
+def test_nothing_was_said_twice(runs: Told) -> None:
+    said_once(runs.receiver)

@@ -1,0 +1,21 @@
+"""The tables that tests write have a cell for each thing and each orchestrator."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.arrival import EVENTS, NAMES
+from tests.faults.survival import ROWS
+from tests.tables import ALERTS, EMPTY, FAULTS, read
+
+EXPECTED = {
+    ALERTS: [f"{event}: {name}" for event in EVENTS.values() for name in NAMES.values()],
+    FAULTS: list(ROWS),
+}
+
+
+@pytest.mark.parametrize("page", EXPECTED, ids=lambda page: page.stem)
+def test_no_cell_is_empty(page: Path) -> None:
+    table = read(page)
+    assert list(table) == EXPECTED[page]
+    assert not [row for row, cells in table.items() if EMPTY in cells.values()]
