@@ -24,7 +24,7 @@ DIFFERENT = {
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
     r"|tests/test_(deployment|flow)\.py",
-    "airflow": r"dags/.+|scripts/(airflow_settings|local|ui)\.py"
+    "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
     "kubeflow": r"kubeflow/.+|deploy/.+|Dockerfile|\.dockerignore|scripts/local\.py"
     r"|docs/kubeflow\.md|tests/kfp_server\.py"
@@ -65,3 +65,22 @@ def test_only_these_files_are_its_own(
     own = set(projects[orchestrator]) - shared
     assert own
     assert not [name for name in own if not re.fullmatch(OWN[orchestrator], name)]
+
+
+def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecutter: Door) -> None:
+    targets = {
+        "slack": "slack://",
+        "email": "mailtos://",
+        "teams": "workflows://",
+        "pagerduty": "critical=pagerduty://",
+        "webhook": "jsons://",
+        "none": "",
+    }
+    folders = {name: open_cookiecutter(tmp_path / name, alerting=name) for name in targets}
+    files = {name: contents(folder) for name, folder in folders.items()}
+    names = set.union(*(set(found) for found in files.values()))
+    different = {name for name in names if len({f.get(name) for f in files.values()}) > 1}
+    assert different == {".copier-answers.yml", ".env.example", "params.yaml"}
+    for target, start in targets.items():
+        (line,) = re.findall(r"^# ALERT_URLS=(.*)$", files[target][".env.example"].decode(), re.M)
+        assert line.startswith(f"'{start}" if start else "")

@@ -8,11 +8,13 @@ import pytest
 import yaml
 
 from tests.projects import Project
-from tests.shell import ROOT, Shell
+from tests.shell import ROOT, TREE, Shell
 
 pytestmark = pytest.mark.slow
 
 # The fixture; the tests that share it; and its library, which no other has.
+TESTS = ROOT / TREE / "tests"
+
 ORCHESTRATORS = {
     "prefect": ("project", "default project", "prefect"),
     "airflow": ("airflow", "airflow project", "airflow"),
@@ -69,11 +71,27 @@ def test_the_installed_versions_are_older_than_the_date(
     assert usable - {"my_pipeline"} <= refused
 
 
-def test_its_own_tests_pass(variant: Project, shell: Shell) -> None:
-    """Root gives up its power over files: some tests are of folders that may not be looked into."""
+def run_tests(variant: Project, shell: Shell, *command: str) -> None:
+    """See tests pass; root gives up its power over files: some are of folders closed to readers."""
     powers = "-dac_override,-dac_read_search"
     as_anyone = ["setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}"]
-    command = [*(as_anyone if os.geteuid() == 0 else []), "make", "test"]
-    said = shell(*command, cwd=variant.folder).stdout
+    given = [*(as_anyone if os.geteuid() == 0 else []), *command]
+    said = shell(*given, cwd=variant.folder).stdout
     assert " passed" in said
     assert " skipped" not in said or shutil.which("kubectl") is None
+
+
+def test_its_own_tests_pass(orchestrator: str, variant: Project, shell: Shell) -> None:
+    """The tests of what all share are run under the first one only, but for `make matrix`."""
+    own = [
+        file.name.partition("}}}")[2] for file in TESTS.glob(f"*__{orchestrator}}}}}}}test_*.py")
+    ]
+    pytest_ = (".venv/bin/python", "-m", "pytest", "-n", "auto", "--dist", "loadfile")
+    first = orchestrator == next(iter(ORCHESTRATORS))
+    command = ("make", "test") if first else (*pytest_, *(f"tests/{name}" for name in own))
+    run_tests(variant, shell, *command)
+
+
+@pytest.mark.matrix
+def test_all_tests_pass(variant: Project, shell: Shell) -> None:
+    run_tests(variant, shell, "make", "test")

@@ -1,13 +1,10 @@
-"""What production does to a run: it is killed, doubled, locked out, short of space."""
+"""What production does to runs that no worker starts; for those of one, see `tests/faults`."""
 
 import contextlib
-import os
 import signal
 import sqlite3
-import subprocess
 import urllib.request
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +45,6 @@ PLACES = [
     "report.html",
     "result.json",
 ]
-A_FEW = ["raw/flights", "pushed", "mlflow.db", "model.pkl", "promote", "result.json"]
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +89,15 @@ def snapshots(project: Project) -> list[str]:
     return [file.name for file in folder.rglob("*.dir")]
 
 
-@pytest.mark.parametrize(
-    "places",
-    [pytest.param(A_FEW, id="a few"), pytest.param(PLACES, id="all", marks=pytest.mark.matrix)],
-)
+@pytest.mark.matrix
 def test_killed_again_and_again_it_ends_as_if_undisturbed(
     fresh: Project,
     reference: Project,
     server: dict[str, str],
-    places: list[str],
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "killed.log"
-    for place in places:
+    for place in PLACES:
         process = fresh.begin(log, str(KILLED), "2013-05", place, **server)
         assert process.wait(PATIENCE) == -signal.SIGKILL, (place, log.read_text())
     assert fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-05", **server).wait() == 0
@@ -142,17 +134,6 @@ def test_two_runs_of_different_periods_do_not_disturb_each_other(
     assert not any("Retry" in log.read_text() for log in logs.values())
 
 
-def test_two_runs_alike_share_the_work(fresh: Project, tmp_path: Path) -> None:
-    logs = [tmp_path / "first.log", tmp_path / "second.log"]
-    words = ["-m", "my_pipeline", "run", "--period", "2013-05"]
-    runs = [fresh.begin(log, *words) for log in logs]
-    assert [run.wait(PATIENCE) for run in runs] == [0, 0], [log.read_text() for log in logs]
-    said = [log.read_text() for log in logs]
-    assert any(": done before" in text for text in said)
-    assert all("2013-05 released: AUC" in text for text in said)
-    assert len(versions(fresh)) == len(snapshots(fresh)) == 1
-
-
 @pytest.mark.matrix
 def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     fresh.make("status")  # makes the tracker's database
@@ -167,59 +148,6 @@ def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     assert run.wait(PATIENCE) == 0, log.read_text()
     assert fresh.results()["2013-05"]["status"] == "released"
     assert len(versions(fresh)) == 1
-
-
-@pytest.fixture
-def small_disk(fresh: Project) -> Iterator[Path]:
-    """Put the folder of runs on a disk of 4 MB."""
-    runs = fresh.folder / "runs"
-    runs.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(runs)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield runs
-    finally:
-        subprocess.run(["umount", runs], check=True)
-
-
-@pytest.mark.matrix
-def test_a_full_disk_fails_the_run_and_loses_nothing(
-    fresh: Project, reference: Project, small_disk: Path
-) -> None:
-    code, said = fresh.python("run", "--period", "2013-05")
-    assert code == 1
-    assert "failed: [Errno 28] No space left on device" in said
-    assert "The same command goes on where this run stopped." in said
-    assert not list(small_disk.rglob("*.part"))
-    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
-    code, said = fresh.python("run", "--period", "2013-05")
-    assert code == 0, said
-    assert ": done before" in said
-    expected, result = (p.results()["2013-05"] for p in (reference, fresh))
-    assert result["metrics"] == expected["metrics"]
-    assert len(versions(fresh)) == len(snapshots(fresh)) == 1
-
-
-@pytest.mark.matrix
-def test_ctrl_c_at_any_time_leaves_no_process(
-    fresh: Project, reference: Project, tmp_path: Path
-) -> None:
-    """As soon as a file is there; at last, the run comes to its end all the same."""
-
-    def made(pattern: str) -> list[Path]:
-        return list(fresh.folder.glob(pattern))
-
-    first = [".prefect", "runs/*/plan.json", "runs/*/version.json"]
-    for number, pattern in enumerate([*first, "mlflow.db.*.part", "runs/*/model.pkl"]):
-        assert not made(pattern)
-        process = fresh.start(tmp_path / f"{number}.log", "run", "PERIOD=2013-05")
-        until(partial(made, pattern), process)
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(PATIENCE) != 0, pattern
-        until(lambda: not fresh.processes())
-    fresh.make("run", "PERIOD=2013-05")
-    assert fresh.results()["2013-05"]["metrics"] == reference.results()["2013-05"]["metrics"]
 
 
 @pytest.mark.matrix

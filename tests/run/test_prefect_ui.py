@@ -1,115 +1,179 @@
-"""`make ui` under Prefect: real servers, a schedule that fires, and an end without leftovers."""
+"""`make ui` under Prefect: real servers, a schedule that fires, alerts, and a clean end."""
 
-import json
 import os
 import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.projects import PATIENCE, Project, free_port, until
+from tests.alerts.arrival import TARGETS, said_once, text_of, told, variables
+from tests.alerts.receiver import Receiver
+from tests.prefect_server import Api
+from tests.projects import PATIENCE, Project, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
+# Sends as an automation of the server's does, by the blocks that it has.
+SEND = """
+from prefect.blocks.notifications import SlackWebhook
+for number in range(1, 6):
+    block = SlackWebhook.load(f"my-pipeline-{number}")
+    with block.raise_on_failure():
+        block.notify(subject="my-pipeline: 2013-05 vanished", body="Nothing was heard of it.")
+"""
 
-class Api:
-    """A Prefect server's HTTP API."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+@dataclass
+class Ui:
+    """What `make ui` started."""
 
-    def post(self, path: str, body: Any) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - on this machine
-            f"{self.address}{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return json.load(answer)
+    project: Project
+    process: subprocess.Popen[str]
+    prefect: int
+    mlflow: int
+    log: Path
+
+    @property
+    def api(self) -> Api:
+        return Api(f"http://127.0.0.1:{self.prefect}/api")
+
+    def ends(self, deployment: str, **parameters: str) -> str:
+        """Start a run of a deployment; return how it ended."""
+        run = self.api.start(deployment, {}, **parameters)
+
+        def ended() -> Any:
+            found = self.api.run(run)
+            return found["state_name"] if found["end_time"] else None
+
+        return str(until(ended, self.process))
 
 
 @pytest.fixture(scope="module")
-def ui(project: Project) -> Iterator[tuple[subprocess.Popen[str], int, int, Path]]:
-    prefect_port, mlflow_port = free_port(), free_port()
-    log = project.folder.parent / "ui.log"
-    ports = {"PREFECT_PORT": str(prefect_port), "MLFLOW_PORT": str(mlflow_port)}
-    process = project.start(log, "ui", **ports)
+def receiver() -> Iterator[Receiver]:
+    """Give what gets the alerts of all runs here."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def ui(
+    project: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ui]:
+    ours = clone(project, tmp_path_factory.mktemp("ui") / "my-pipeline")
+    prefect, mlflow = free_port(), free_port()
+    log = ours.folder.parent / "ui.log"
+    ports = {"PREFECT_PORT": str(prefect), "MLFLOW_PORT": str(mlflow)}
+    process = ours.start(log, "ui", **variables(receiver), **ports)
     try:
         until(lambda: "Ctrl-C ends all" in log.read_text(), process)
-        yield process, prefect_port, mlflow_port, log
+        yield Ui(ours, process, prefect, mlflow, log)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(PATIENCE)
 
 
-def test_the_pages_answer(ui: tuple[subprocess.Popen[str], int, int, Path]) -> None:
-    _, prefect_port, mlflow_port, log = ui
-    for port, title in ((prefect_port, b"Prefect"), (mlflow_port, b"MLflow")):
+def test_the_pages_answer(ui: Ui) -> None:
+    for port, title in ((ui.prefect, b"Prefect"), (ui.mlflow, b"MLflow")):
         address = f"http://127.0.0.1:{port}"
-        assert address in log.read_text()
+        assert address in ui.log.read_text()
         with urllib.request.urlopen(address) as page:
             assert title in page.read()
 
 
-def test_a_schedule_fires(
-    ui: tuple[subprocess.Popen[str], int, int, Path], project: Project
-) -> None:
+def test_a_schedule_fires(ui: Ui, receiver: Receiver) -> None:
     """The newest month is trained for by a run that nobody started."""
-    process, port, _, _ = ui
-    api = Api(f"http://127.0.0.1:{port}/api")
-    (monthly,) = api.post("/deployments/filter", {"deployments": {"name": {"any_": ["monthly"]}}})
+    monthly = ui.api.deployment("monthly")
     assert monthly["schedules"][0]["schedule"]["timezone"] == "America/New_York"
     soon = datetime.now(UTC) + timedelta(seconds=90)
     schedule = {"cron": f"{soon.minute} {soon.hour} * * *", "timezone": "UTC"}
-    api.post(f"/deployments/{monthly['id']}/schedules", [{"active": True, "schedule": schedule}])
+    path = f"/deployments/{monthly['id']}/schedules"
+    ui.api.post(path, [{"active": True, "schedule": schedule}])
 
     def ended() -> Any:
-        runs = api.post("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", "limit": 50})
-        scheduled = [run for run in runs if run["auto_scheduled"]]
-        return [run for run in scheduled if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+        wanted = {"sort": "EXPECTED_START_TIME_DESC", "limit": 50}
+        runs = ui.api.post("/flow_runs/filter", wanted)
+        return [run for run in runs if run["auto_scheduled"] and run["end_time"]]
 
-    (run,) = until(ended, process)
-    result = project.results()["2013-12"]
-    assert run["name"] == result["run_id"]
-    assert run["state_type"] == "COMPLETED"
-    assert run["state_name"] in ("Released", "Kept champion")
-
-
-def test_the_same_schedule_finds_nothing_new(
-    ui: tuple[subprocess.Popen[str], int, int, Path],
-) -> None:
-    process, port, _, _ = ui
-    api = Api(f"http://127.0.0.1:{port}/api")
-    (monthly,) = api.post("/deployments/filter", {"deployments": {"name": {"any_": ["monthly"]}}})
-    run = api.post(f"/deployments/{monthly['id']}/create_flow_run", {})
-
-    def ended() -> Any:
-        (found,) = api.post("/flow_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
-        return found["state_name"] if found["end_time"] else None
-
-    assert until(ended, process) == "Nothing new"
+    (run,) = until(ended, ui.process)
+    result = ui.project.results()["2013-12"]
+    assert (run["name"], run["state_name"]) == (result["run_id"], "Released")
+    title = "2013-12: the champion is version 1"
+    said = told(receiver, "Prefect", "champion_changed", title, "auc 0.")
+    assert said["run_url"].endswith(f":{ui.prefect}/runs/flow-run/{run['id']}")
 
 
-def test_a_taken_port_is_said(
-    ui: tuple[subprocess.Popen[str], int, int, Path], project: Project
-) -> None:
-    _, port, _, _ = ui
-    said = project.make("ui", f"PREFECT_PORT={port}", ok=False)
-    assert f"Port {port} is taken: end what uses it, or set PREFECT_PORT" in said
+def test_the_same_schedule_finds_nothing_new(ui: Ui) -> None:
+    assert ui.ends("monthly") == "Nothing new"
 
 
-def test_ctrl_c_ends_all(
-    ui: tuple[subprocess.Popen[str], int, int, Path], project: Project
-) -> None:
-    process, _, _, log = ui
-    assert project.processes()
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(PATIENCE)
-    until(lambda: not project.processes())
-    assert "Traceback" not in log.read_text()
+def test_a_challenger_is_rejected(ui: Ui, receiver: Receiver) -> None:
+    assert ui.ends("monthly", period="2013-05") == "Kept champion"
+    title = "2013-05: the challenger was rejected"
+    told(receiver, "Prefect", "challenger_rejected", title, "auc 0.")
+
+
+def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
+    ui.project.shell(
+        ui.project.folder / ".venv/bin/python",
+        "-c",
+        "import polars as pl; f = 'data/source/flights/month=2013-09/flights.parquet';"
+        "pl.read_parquet(f).drop('dest').write_parquet(f)",
+        cwd=ui.project.folder,
+    )
+    assert ui.ends("monthly", period="2013-09") == "Quarantined"
+    title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
+    told(receiver, "Prefect", "quarantined", title, finding)
+
+
+def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
+    assert ui.ends("monthly", period="2014-03") == "Failed"
+    title = "2014-03 failed at plan"
+    said = told(receiver, "Prefect", "run_failed", title, "The source has no 2014-03")
+    assert said["rerun"] == "prefect deployment run training/monthly --param period=2014-03"
+
+
+def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
+    """Of last month, which the sample does not have."""
+    params = ui.project.folder / "params.yaml"
+    text = params.read_text()
+    assert "champion_days: null" in text
+    params.write_text(text.replace("champion_days: null", "champion_days: 3"))
+    due = (datetime.now(UTC) - timedelta(days=3)).replace(day=1) - timedelta(days=1)
+    assert ui.ends("daily") == ui.ends("daily") == "Missed"
+    title = f"{due:%Y-%m} has no champion in time"
+    told(receiver, "Prefect", "deadline_missed", title, "no run began")
+
+
+def test_the_server_reaches_every_target(ui: Ui, receiver: Receiver) -> None:
+    assert "The server watches the runs, and tells Slack, E-Mail" in ui.log.read_text()
+    words = ["env", f"PREFECT_API_URL={ui.api.address}"]
+    words += [f"{name}={value}" for name, value in receiver.environment().items()]
+    python = ui.project.folder / ".venv/bin/python"
+    ui.project.shell(*words, python, "-c", SEND, cwd=ui.project.folder)
+    said = [alert for alert in receiver.arrived if "2013-05 vanished" in text_of(alert)]
+    assert sorted(alert.target for alert in said) == sorted(TARGETS)
+
+
+def test_nothing_was_said_twice(ui: Ui, receiver: Receiver) -> None:
+    assert ui.process.poll() is None
+    said_once(receiver)
+
+
+def test_a_taken_port_is_said(ui: Ui) -> None:
+    said = ui.project.make("ui", f"PREFECT_PORT={ui.prefect}", ok=False)
+    assert f"Port {ui.prefect} is taken: end what uses it, or set PREFECT_PORT" in said
+
+
+def test_ctrl_c_ends_all(ui: Ui) -> None:
+    assert ui.project.processes()
+    os.killpg(ui.process.pid, signal.SIGINT)
+    ui.process.wait(PATIENCE)
+    until(lambda: not ui.project.processes())
+    assert "Traceback" not in ui.log.read_text()

@@ -20,6 +20,10 @@ from urllib.request import urlopen
 import psutil
 from filelock import Timeout
 
+from {{{ cookiecutter.package_name }}}.alerts import warn_without_targets
+from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.params import load_params
+
 from . import airflow_settings
 from .local import DAG_ID, ready_file, the_one_ui
 
@@ -93,6 +97,7 @@ def wait_until(ready: Callable[[], bool], servers: list[Server]) -> None:
 
 def main() -> None:
     """Start all, tell where they are, and wait until one of them ends, or for Ctrl-C."""
+    warn_without_targets(load_params())
     for port in (AIRFLOW_PORT, MLFLOW_PORT):
         if answers(port):
             sys.exit(f"Port {port} is taken: end what uses it, or set AIRFLOW_PORT or MLFLOW_PORT.")
@@ -161,5 +166,7 @@ if __name__ == "__main__":
     try:
         with the_one_ui():
             main()
+    except BadInput as error:
+        sys.exit(f"error: {error}")
     except Timeout:
         sys.exit("`make ui` is up already, in this project.")

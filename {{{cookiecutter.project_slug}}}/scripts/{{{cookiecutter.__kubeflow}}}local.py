@@ -117,11 +117,13 @@ def runner() -> Any:
         raise BadInput(f"No such runner: {name}; RUNNER is subprocess or docker.")
     from docker.types import Mount
 
+    from {{{ cookiecutter.package_name }}}.alerts import VARIABLE
+
     # The code is the image's, all else is here: it sees the project's folder under the same name.
     here = str(Path.cwd())
     return local.DockerRunner(
         mounts=[Mount(target=here, source=here, type="bind")],
         working_dir=here,
         user=f"{os.getuid()}:{os.getgid()}",
-        environment={"HOME": "/tmp"},  # noqa: S108 - of the container
+        environment={"HOME": "/tmp", VARIABLE: os.environ.get(VARIABLE, "")},  # noqa: S108
     )

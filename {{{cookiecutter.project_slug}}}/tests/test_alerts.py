@@ -45,12 +45,16 @@ def test_no_alert_raises(
     inbox.status = 403
     notify(FAILED, UPath(tmp_path))
     assert "alert run_failed: not sent to JSON, in 3 tries" in caplog.text
-    in_the_way = tmp_path / "file"
-    in_the_way.touch()
-    notify(FAILED, UPath(in_the_way))  # nothing can be remembered there
     monkeypatch.setenv("ALERT_URLS", "nonsense")
     notify(FAILED, UPath(tmp_path))
     assert "alert run_failed: ALERT_URLS: entry 1 is no URL" in caplog.text
+
+
+def test_what_cannot_be_remembered_is_said(inbox: Inbox, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    notify(FAILED, UPath(in_the_way))
+    assert inbox.kinds == ["run_failed"]
 
 
 def test_logs_tell_no_secret(

@@ -1,4 +1,4 @@
-"""Runs by KFP's local runner: both branches, retries, resuming, and every way to end."""
+"""Runs by KFP's local runner, as they should be: what is released, done or refused, and said."""
 
 import builtins
 import json
@@ -13,21 +13,14 @@ from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.results import (
     Result,
     history,
-    write_failed,
 )
-from {{{ cookiecutter.package_name }}}.workspace import Workspace
 
 from .conftest import Project, check_first_release, drop_a_third, enter, remove_after
+from .damage import into
+from .inbox import Inbox
 
 # That a laptop has no limits and no images.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")
-
-# Kills the process of a task before it begins, as a node that runs out of memory does.
-KILLER = """
-import os, signal, sys
-if {task!r} in sys.argv:
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def outputs(project: Path, task: str) -> dict[str, Any]:
@@ -49,26 +42,36 @@ def run_by_kfp(period: str) -> None:
 @pytest.fixture(scope="module")
 def april(
     adapter: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Result]:
+) -> tuple[Path, Result, Inbox]:
     """A project whose first period has gone through the pipeline."""
-    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("pipeline") / "project")
+    folder, inbox = tmp_path_factory.mktemp("pipeline") / "project", Inbox()
+    shutil.copytree(fresh, folder)
     remove_after(folder, "2013-04")
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
+        patch.setenv("ALERT_URLS", inbox.url)
         before = builtins.print, logging.getLogger().handlers[:], logging.getLogger().level
         result = adapter.training("2013-04")
         assert before == (builtins.print, logging.getLogger().handlers, logging.getLogger().level)
-        return folder, result
+        return folder, result, inbox
 
 
-def test_the_first_period_is_released(april: tuple[Path, Result]) -> None:
-    folder, result = april
+def test_the_first_period_is_released(april: tuple[Path, Result, Inbox]) -> None:
+    folder, result, _ = april
     check_first_release(folder, result, "kubeflow")
-    assert not list(folder.glob("runs/.kubeflow/*"))
+    assert not list(folder.glob("runs/.jobs/*"))
 
 
-def test_artifacts_lead_to_the_run_s_files(april: tuple[Path, Result]) -> None:
-    folder, result = april
+def test_the_release_is_said_once(april: tuple[Path, Result, Inbox]) -> None:
+    _, result, inbox = april
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["period"]) == ("champion_changed", "2013-04")
+    assert f"auc {result.metrics['auc']:.4f}" in alert["message"]
+    assert alert["run_url"] is None
+
+
+def test_artifacts_lead_to_the_run_s_files(april: tuple[Path, Result, Inbox]) -> None:
+    folder, result, _ = april
     for task, name, file in (
         ("validate", "quality", "quality.json"),
         ("version", "snapshot", "version.json"),
@@ -81,8 +84,8 @@ def test_artifacts_lead_to_the_run_s_files(april: tuple[Path, Result]) -> None:
         assert json.loads(Path(artifact["uri"]).read_bytes())
 
 
-def test_kfp_gets_metrics_curves_and_the_page(april: tuple[Path, Result]) -> None:
-    folder, result = april
+def test_kfp_gets_metrics_curves_and_the_page(april: tuple[Path, Result, Inbox]) -> None:
+    folder, result, _ = april
     judged = outputs(folder, "evaluate")["artifacts"]
     (metrics,), (curves,) = (judged[name]["artifacts"] for name in ("metrics", "curves"))
     assert metrics["metadata"] == pytest.approx(result.metrics)
@@ -97,7 +100,7 @@ def test_kfp_gets_metrics_curves_and_the_page(april: tuple[Path, Result]) -> Non
 
 
 def test_a_finished_run_asked_for_again_returns_its_result(
-    adapter: Any, april: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+    adapter: Any, april: tuple[Path, Result, Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter(april[0], monkeypatch)
     before = set(april[0].glob(".kubeflow/*"))
@@ -107,11 +110,12 @@ def test_a_finished_run_asked_for_again_returns_its_result(
 
 def test_a_scheduled_run_with_nothing_to_do_says_so(
     adapter: Any,
-    april: tuple[Path, Result],
+    april: tuple[Path, Result, Inbox],
+    inbox: Inbox,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    folder, done = april
+    folder, done, _ = april
     enter(folder, monkeypatch)
     result = adapter.training()
     assert result.status == "nothing_new"
@@ -121,77 +125,41 @@ def test_a_scheduled_run_with_nothing_to_do_says_so(
     assert f"notice: run nothing_new: {result.reason}" in capfd.readouterr().out
     assert not [*max(folder.glob(".kubeflow/*/")).glob("ingest*")]
     assert history(str(folder / "runs")) == {done.run_id: done}
+    assert inbox.alerts == []
 
 
-def test_bad_data_are_quarantined_and_the_champion_stays(adapter: Any, released: Project) -> None:
-    released.deliver("flights", "2013-05", drop_a_third)
+def test_bad_data_are_quarantined_and_the_champion_stays(
+    adapter: Any,
+    april: tuple[Path, Result, Inbox],
+    fresh: Path,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = enter(april[0], monkeypatch)
+    for table in ("flights", "weather"):
+        month = project.delivered(table, "2013-05").relative_to(project.folder).parent
+        shutil.copytree(fresh / month, month)
+    project.deliver("flights", "2013-05", drop_a_third)
+    for column in ("distance", "sched_arr_time", "tailnum"):
+        project.deliver("flights", "2013-05", into(column, None, tenths=4))
+    before = set(project.folder.glob(".kubeflow/*/"))
     result = adapter.training("2013-05")
     assert result.status == "quarantined"
-    assert result.reason.endswith("flights.dest: 33.3% are missing, 5.0% allowed")
-    assert result.champion_after == result.champion_before
-    assert result.champion_after.version == "1"
-    (last,) = released.folder.glob(".kubeflow/*/")
+    assert "flights.dest: 33.3% are missing, 5.0% allowed" in result.reason
+    assert result.champion_after == result.champion_before == april[1].champion_after
+    (last,) = set(project.folder.glob(".kubeflow/*/")) - before
     started = {folder.name.partition("-iteration")[0] for folder in last.iterdir()}
     assert {"quarantine", "report", "notice"} <= started
     assert not {"version", "features", "train", "evaluate", "release"} & started
+    (alert,) = inbox.alerts
+    assert alert["kind"] == "quarantined"
+    assert alert["message"].count("2013-05: flights.") == 3
+    assert "and 1 more" in alert["message"]
 
 
-def test_what_fails_is_tried_again_and_said(
+def test_a_period_that_is_refused_fails_at_once_and_is_said_once(
     adapter: Any,
-    evaluated: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    from kfp.local.orchestrator import task_executor
-
-    run = evaluated.plan("2013-05")
-    in_the_way = Workspace(run).release
-    Path(in_the_way.path).mkdir()  # where the file should be: it cannot be written
-    waited: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waited.append(seconds)
-        failed = history("runs")[run.run_id]
-        assert failed is not None
-        assert failed.status == "failed"
-        assert "release.json" in failed.reason
-        if len(waited) == 2:
-            in_the_way.rmdir()
-
-    monkeypatch.setattr(task_executor.time, "sleep", wait)
-    assert adapter.training("2013-05").status in ("released", "kept_champion")
-    assert waited == [10, 20]
-    said = capfd.readouterr().out
-    assert said.count("release failed: ") == 2
-    assert "executor_input" not in said
-    assert "Traceback" in (evaluated.folder / f".kubeflow/{run.run_id}.log").read_text()
-
-
-def test_a_run_whose_task_is_killed_has_a_result_and_goes_on_where_it_stopped(
-    adapter: Any, evaluated: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = evaluated.plan("2013-05")
-    killer = evaluated.folder / "sitecustomize.py"
-    killer.write_text(KILLER.format(task="release"))
-    monkeypatch.setenv("PYTHONPATH", str(evaluated.folder))
-    write_failed(run, "kubeflow", ConnectionError("of an earlier try"))
-    with pytest.raises(RuntimeError, match="a task was killed, or ran out of memory or time"):
-        adapter.training("2013-05")
-    failed = history("runs")[run.run_id]
-    assert failed is not None
-    assert failed.status == "failed"
-
-    killer.unlink()
-    records = Workspace(run).records
-    before = {file.name: file.read_bytes() for file in records.iterdir()}
-    again = adapter.training("2013-05")
-    assert again.run_id == run.run_id
-    assert again.status in ("released", "kept_champion")
-    assert {name: (records / name).read_bytes() for name in before} == before
-
-
-def test_a_period_that_is_refused_fails_at_once(
-    adapter: Any,
+    inbox: Inbox,
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -206,8 +174,11 @@ def test_a_period_that_is_refused_fails_at_once(
     (file,) = project.folder.glob("runs/refused-*/result.json")
     result = Result.model_validate_json(file.read_bytes())
     assert result.reason.startswith("The source has no 2014-01")
-    assert f"notice: run refused: {result.reason}" in capfd.readouterr().out
+    assert f"notice: run {result.run_id} failed: {result.reason}" in capfd.readouterr().out
     assert not history("runs")
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["step"]) == ("run_failed", "plan")
+    assert (alert["reason"], alert["rerun"]) == (result.reason, "make run PERIOD=2014-01")
 
 
 def test_no_such_runner(adapter: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

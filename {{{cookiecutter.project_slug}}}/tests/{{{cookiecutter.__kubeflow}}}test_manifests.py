@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def of_kind(manifests: list[dict[str, Any]], *kinds: str) -> dict[str, dict[str,
 
 def pods(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     found = of_kind(manifests, "Deployment", "StatefulSet", "Job")
-    assert set(found) == {f"{NAME}-mlflow", f"{NAME}-postgres", f"{NAME}-volume"}
+    (check,) = of_kind(manifests, "CronJob").values()
+    found[check["metadata"]["name"]] = check["spec"]["jobTemplate"]
+    names = ("mlflow", "postgres", "volume", "deadlines")
+    assert set(found) == {f"{NAME}-{name}" for name in names}
     return {name: each["spec"]["template"] for name, each in found.items()}
 
 
@@ -100,10 +104,11 @@ def test_what_the_pipeline_uses_is_there(manifests: list[dict[str, Any]]) -> Non
         assert keys == set(config[told["configMapName"]]["data"])
         user = pods(manifests)[f"{NAME}-volume"]["spec"]["securityContext"]["runAsUser"]
         assert task["securityContext"]["runAsUser"] == str(user)
-        (secret,) = task["secretAsEnv"]
-        asked = {each["secretKey"] for each in secret["keyToEnv"]}
-        example = (FOLDER / "s3.env.example").read_text()
-        assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == asked
+        for secret in task["secretAsEnv"]:
+            asked = {each["secretKey"] for each in secret["keyToEnv"]}
+            example = f"{secret['secretName'].removeprefix(f'{NAME}-')}.env.example"
+            text = (FOLDER / example).read_text()
+            assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == asked
     (binding,) = of_kind(manifests, "RoleBinding").values()
     assert set(of_kind(manifests, "ServiceAccount")) == {NAME}
     assert [each["name"] for each in binding["subjects"]] == [NAME]
@@ -210,6 +215,41 @@ def test_every_container_has_its_share(manifests: list[dict[str, Any]]) -> None:
             assert set(container["resources"][kind]) == {"cpu", "memory"}
 
 
+def test_the_check_of_deadlines_sees_the_runs_and_may_tell(
+    manifests: list[dict[str, Any]],
+) -> None:
+    (check,) = of_kind(manifests, "CronJob").values()
+    assert re.fullmatch(r"\d+ \* \* \* \*", check["spec"]["schedule"])
+    assert check["spec"]["concurrencyPolicy"] == "Forbid"
+    job = check["spec"]["jobTemplate"]["spec"]
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] < 3600
+    pod = job["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    (container,) = pod["containers"]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    assert mounts["/app/runs"]["subPath"] == "runs"
+    env = {each["name"]: each.get("valueFrom") for each in container["env"]}
+    told = {"name": f"{NAME}-alerts", "key": "ALERT_URLS", "optional": True}
+    assert env["ALERT_URLS"] == {"secretKeyRef": told}
+    tracker = {"name": NAME, "key": "MLFLOW_TRACKING_URI"}
+    assert env["MLFLOW_TRACKING_URI"] == {"configMapKeyRef": tracker}
+
+
+def test_its_command_is_one_of_the_package(tmp_path: Path) -> None:
+    """Where nothing has run, and no deadline is set, nothing is wrong."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    manifests = rendered(FOLDER / "overlays/staging")
+    container = next(each for _, each in containers(manifests) if each["name"] == "deadlines")
+    python, *words = container["command"]
+    assert python == "python"
+    done = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, list(tmp_path.iterdir())) == (0, [tmp_path / "params.yaml"])
+    assert "deadlines: none is set" in done.stderr
+
+
 def test_every_server_is_probed(manifests: list[dict[str, Any]]) -> None:
     for server in of_kind(manifests, "Deployment", "StatefulSet").values():
         for container in server["spec"]["template"]["spec"]["containers"]:
@@ -224,7 +264,7 @@ def test_every_image_says_its_version(manifests: list[dict[str, Any]]) -> None:
 
 def test_all_but_postgres_have_one_image(manifests: list[dict[str, Any]]) -> None:
     others = [each for _, each in containers(manifests) if each["name"] != "postgres"]
-    assert [each["name"] for each in others] == ["mlflow", "migrate", "volume"]
+    assert [each["name"] for each in others] == ["mlflow", "migrate", "volume", "deadlines"]
     assert len({each["image"] for each in others}) == 1
 
 
@@ -272,14 +312,17 @@ def test_the_readme_says_how_to_make_each_secret(manifests: list[dict[str, Any]]
 
 
 def test_templates_of_secrets_are_empty_and_filled_ones_stay_out_of_git(tmp_path: Path) -> None:
-    (template,) = FOLDER.glob("*.env.example")
-    lines = [line for line in template.read_text().splitlines() if not line.startswith("#")]
-    assert lines == ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="]
     shutil.copy(FOLDER / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    for name, ignored in ((template.stem, True), (template.name, False)):
-        asked = ["git", "-C", str(tmp_path), "check-ignore", "--quiet", name]
-        assert (subprocess.run(asked, check=False).returncode == 0) == ignored
+    templates = {template.name: template for template in FOLDER.glob("*.env.example")}
+    assert set(templates) == {"alerts.env.example", "s3.env.example"}
+    for template in templates.values():
+        lines = [line for line in template.read_text().splitlines() if not line.startswith("#")]
+        assert lines
+        assert all(re.fullmatch(r"[A-Z_]+=", line) for line in lines)
+        for name, ignored in ((template.stem, True), (template.name, False)):
+            asked = ["git", "-C", str(tmp_path), "check-ignore", "--quiet", name]
+            assert (subprocess.run(asked, check=False).returncode == 0) == ignored
 
 
 def test_production_is_larger() -> None:

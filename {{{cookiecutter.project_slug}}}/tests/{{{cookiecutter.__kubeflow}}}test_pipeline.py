@@ -250,8 +250,10 @@ def test_nothing_secret_is_in_the_file(documents: tuple[Spec, Spec]) -> None:
     for executor in documents[0]["deploymentSpec"]["executors"].values():
         assert "env" not in executor["container"]
     for name, ours in documents[1].items():
-        (secret,) = ours["secretAsEnv"]
-        assert secret["optional"] is True, name
+        secrets = {secret["secretName"]: secret for secret in ours["secretAsEnv"]}
+        alerts = ["{{{ cookiecutter.project_slug }}}-alerts"] * (name == "exec-notice")
+        assert list(secrets) == ["{{{ cookiecutter.project_slug }}}-s3", *alerts]
+        assert all(secret["optional"] is True for secret in secrets.values())
 
 
 def test_loading_it_imports_nothing_that_the_steps_need() -> None:

@@ -39,6 +39,17 @@ def test_every_task_of_the_flow_is_looked_at() -> None:
     assert found == set(TASKS)
 
 
+def test_a_deadline_that_is_missed_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow as it is, without a server: what it found is the state in which it ends."""
+    import flows.deadline
+
+    monkeypatch.chdir(ROOT)
+    for found, name in (("No champion was released.", "Missed"), (None, "Kept")):
+        monkeypatch.setattr(flows.deadline, "check", lambda _params, _at, found=found: found)
+        state = flows.deadline.deadline.fn()
+        assert (state.is_completed(), state.name) == (True, name)
+
+
 def test_a_deployment_runs_once_at_a_time() -> None:
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     assert {deployment["concurrency_limit"]["limit"] for deployment in deployments} == {1}
@@ -47,18 +58,20 @@ def test_a_deployment_runs_once_at_a_time() -> None:
 def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert [deployment["name"] for deployment in deployments] == ["monthly", "backfill"]
+    assert [deployment["name"] for deployment in deployments] == ["monthly", "backfill", "daily"]
     for deployment in deployments:
         flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
-        assert flow.validate_parameters(deployment["parameters"]) == deployment["parameters"]
+        parameters = deployment.get("parameters", {})
+        assert flow.validate_parameters(parameters) == parameters
         assert deployment["work_pool"]["name"]
         for schedule in deployment.get("schedules", []):
             assert ZoneInfo(schedule["timezone"])
             CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
-    assert deployments[0]["schedules"]
+    assert [len(deployment.get("schedules", [])) for deployment in deployments] == [1, 0, 1]
 
 
 def test_settings_stay_in_the_project() -> None:
     settings = tomllib.loads((ROOT / "prefect.toml").read_text())
     assert settings["home"] == ".prefect"
     assert package.__name__ in settings["logging"]["extra_loggers"]
+    assert settings["flows"]["heartbeat_frequency"] <= 60

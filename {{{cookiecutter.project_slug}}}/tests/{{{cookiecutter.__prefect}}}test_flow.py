@@ -33,6 +33,7 @@ from .conftest import (
     failing,
     remove_after,
 )
+from .inbox import Inbox
 from .test_experiment import edges as edges_of_stages
 
 DONE_ONCE = {"ingest": 4, "validate": 1, "version": 1, "features": 4}
@@ -138,24 +139,30 @@ def test_the_stages_of_dvc_are_the_same_graph(april: tuple[Path, State[Any]]) ->
 
 
 def test_a_finished_run_asked_for_again_returns_its_result(
-    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> None:
     again = run_flow(flows, enter(april[0], monkeypatch), "2013-04")
     assert result_of(again) == result_of(april[1])
     assert ended(again) == {"plan": ["Completed"]}
+    assert inbox.kinds == ["champion_changed"]  # it was not said before: nobody was named
+    assert result_of(run_flow(flows, Project(april[0]), "2013-04")) == result_of(april[1])
+    assert inbox.kinds == ["champion_changed"]
 
 
 def test_a_scheduled_run_with_nothing_to_do_says_so(
-    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> None:
     before = result_of(april[1])
     result = result_of(run_flow(flows, enter(april[0], monkeypatch)))
     assert result.status == "nothing_new"
     assert result.reason == f"2013-04 is done: run {before.run_id} ended as released"
     assert history(str(april[0] / "runs")) == {before.run_id: before}
+    assert inbox.kinds == []
 
 
-def test_bad_data_are_quarantined_and_the_champion_stays(flows: Any, released: Project) -> None:
+def test_bad_data_are_quarantined_and_the_champion_stays(
+    flows: Any, released: Project, inbox: Inbox
+) -> None:
     released.deliver("flights", "2013-05", drop_a_third)
     state = run_flow(flows, released, "2013-05")
     result = result_of(state)
@@ -170,10 +177,23 @@ def test_bad_data_are_quarantined_and_the_champion_stays(flows: Any, released: P
         ("quarantine", "report"),
     }
     assert state.name == "Quarantined"
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["rerun"]) == ("quarantined", "make run PERIOD=2013-05")
+    assert "2013-05: flights.dest: 33.3% are missing, 5.0% allowed" in alert["facts"]
+
+
+def test_a_challenger_that_is_rejected_is_told(
+    flows: Any, evaluated: Project, inbox: Inbox
+) -> None:
+    evaluated.tune(evaluate__min_auc=0.99)
+    assert result_of(run_flow(flows, evaluated, "2013-05")).status == "kept_champion"
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["period"]) == ("challenger_rejected", "2013-05")
+    assert alert["facts"][0].startswith("auc 0.")
 
 
 def test_what_fails_once_is_tried_again(
-    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> None:
     tries = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
     state = run_flow(flows, project, "2013-04")
@@ -181,9 +201,12 @@ def test_what_fails_once_is_tried_again(
     assert len(tries) == 2
     (train,) = [run for run in task_runs(state) if task_of(run) == "train"]
     assert train.run_count == 2
+    assert inbox.kinds == ["champion_changed"]
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(flows: Any, project: Project) -> None:
+def test_a_run_that_failed_goes_on_where_it_stopped(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
     run = project.plan("2013-04")
     in_the_way = project.folder / "runs" / run.run_id / "training.json"
     in_the_way.mkdir()  # where the file should be: it cannot be written
@@ -191,8 +214,12 @@ def test_a_run_that_failed_goes_on_where_it_stopped(flows: Any, project: Project
     assert first.is_failed()
     (failed,) = history(str(project.folder / "runs")).values()
     assert failed is not None
-    assert failed.status == "failed"
+    assert (failed.status, failed.step) == ("failed", "train")
     assert "training.json" in failed.reason
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2013-04 failed at train")
+    assert (alert["run_id"], alert["reason"]) == (run.run_id, failed.reason)
+    assert alert["rerun"] == "make run PERIOD=2013-04"
     done = {task: ["Completed"] * count for task, count in DONE_ONCE.items()}
     assert ended(first) == done | {"plan": ["Completed"], "train": ["Failed"]}
     (train,) = [run for run in task_runs(first) if task_of(run) == "train"]
@@ -207,6 +234,7 @@ def test_a_run_that_failed_goes_on_where_it_stopped(flows: Any, project: Project
     assert flow_run_id(second) != flow_run_id(first)
     assert len(before) == sum(DONE_ONCE.values())
     assert {name: (records / name).read_bytes() for name in before} == before
+    assert inbox.kinds == ["run_failed", "champion_changed"]
 
 
 def test_bad_input_is_not_tried_again(
@@ -221,16 +249,34 @@ def test_bad_input_is_not_tried_again(
     assert (result.status, result.reason) == ("failed", "It is wrong.")
 
 
-def test_a_period_that_is_refused_leaves_nothing(flows: Any, project: Project) -> None:
+def test_a_period_that_is_refused_is_told(flows: Any, project: Project, inbox: Inbox) -> None:
     state = run_flow(flows, project, "2014-01")
     assert state.is_failed()
     with pytest.raises(BadInput, match="The source has no 2014-01"):
         state.result()
-    assert not (project.folder / "runs").exists()
+    assert history("runs") == {}
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2014-01 failed at plan")
+    assert alert["reason"].startswith("The source has no 2014-01")
+
+
+def test_parameters_that_are_refused_are_told(flows: Any, project: Project, inbox: Inbox) -> None:
+    (project.folder / "params.yaml").write_text("runs: runs\n", encoding="utf-8")
+    assert run_flow(flows, project).is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": a run failed at plan")
+    assert alert["rerun"] == "make run"
+
+
+def test_a_target_that_is_dead_changes_nothing(flows: Any, released: Project, inbox: Inbox) -> None:
+    inbox.status = 500
+    assert result_of(run_flow(flows, released, "2013-04")).status == "released"
+    assert run_flow(flows, released, "2014-01").is_failed()
+    assert inbox.alerts == []
 
 
 def test_a_backfill_judges_each_month_against_the_champion_before_it(
-    flows: Any, project: Project
+    flows: Any, project: Project, inbox: Inbox
 ) -> None:
     state = run_flow(flows, project, "2013-04", "2013-05", flow="backfill")
     assert state.is_completed()
@@ -249,3 +295,24 @@ def test_a_backfill_judges_each_month_against_the_champion_before_it(
     assert before.end_time is not None
     assert after.start_time is not None
     assert before.end_time <= after.start_time
+    assert inbox.kinds[0] == "champion_changed"
+    assert len(inbox.kinds) == 2
+
+
+def test_of_a_backfill_that_fails_the_month_is_told(
+    flows: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
+    assert run_flow(flows, project, "2013-04", "2013-05", flow="backfill").is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2013-04 failed at validate")
+    assert alert["rerun"] == "make backfill FROM=2013-04 TO=2013-05"
+
+
+def test_a_backfill_that_fails_by_itself_is_told(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
+    assert run_flow(flows, project, "2013-05", "2013-04", flow="backfill").is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": backfill 2013-05 to 2013-04 failed")
+    assert "swap them" in alert["reason"]

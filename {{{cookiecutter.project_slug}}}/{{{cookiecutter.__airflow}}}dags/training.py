@@ -29,12 +29,12 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 
-from run_alerts import RunAlert, run_of
+from run_alerts import RunAlert, RunCreated, run_of
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ def report(run: str) -> str:
     on_failure_callback=[write_failed, RunAlert()],
     on_success_callback=RunAlert(),
     deadline=DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=RunCreated(),
         interval=timedelta(hours=2),
         callback=AsyncCallback(RunAlert),
     ),

@@ -5,10 +5,13 @@ In the folder of plugins: the triggerer, which says that a deadline is missed, s
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseNotifier, Context
 from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.deadline import BaseDeadlineReference, deadline_reference
 
 if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.workspace import Run
@@ -59,6 +62,24 @@ class RunAlert(BaseNotifier):
             run_url=page_of(dag_id, run_id),
         )
         notify(event, UPath(load_params().runs))
+
+
+@deadline_reference()
+class RunCreated(BaseDeadlineReference):
+    """When a run of the DAG was made: what its deadline counts from.
+
+    With Airflow's own `DAGRUN_QUEUED_AT`, no task of a run can be cleared: 3.3.2 fails on it.
+    """
+
+    def _evaluate_with(self, **_: Any) -> datetime:
+        return datetime.now(UTC)
+
+
+class RunAlerts(AirflowPlugin):
+    """What Airflow must know of before it meets it in a DAG."""
+
+    name = "run_alerts"
+    deadline_references = [RunCreated]  # noqa: RUF012 - Airflow declares it so
 
 
 def run_of(context: Context) -> "Run":

@@ -77,11 +77,9 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
 
     That is `Output`, for KFP's local runner knows conditions on no other name.
     """
-    import json
     from datetime import UTC, datetime
 
-    from upath import UPath
-
+    from {{{ cookiecutter.package_name }}}.deadlines import Job, job_file
     from {{{ cookiecutter.package_name }}}.errors import BadInput
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
@@ -89,30 +87,31 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
         finished,
         nothing_new,
         refused,
-        write_failed,
     )
-    from {{{ cookiecutter.package_name }}}.workspace import Workspace, write
+    from {{{ cookiecutter.package_name }}}.workspace import Workspace, write_json
 
     params, now = load_params(), datetime.now(UTC)
     if window:
         params = params.model_copy(update={"window": window})
-    told, months, begun = {"outcome": "planned", "reason": "", "run": ""}, [], ""
+    months, begun = [], ""
     try:
         run = plan_run(params, period or None, now)
-    except BadInput as error:
-        write_failed(refused(params, period, now), "kubeflow", error)
-        told |= {"outcome": "refused", "reason": str(error)}
+    except Exception as error:
+        planned = Job(run=refused(params, period, now), outcome="refused", reason=str(error))
+        write_json(job_file(params, job), planned)
+        if not isinstance(error, BadInput):  # then another try may help
+            raise
     else:
-        told["run"] = run.model_dump_json()
         settled = read_plan(run)
         months, begun = settled.months, settled.begun.isoformat()
         if done := finished(run):
-            told |= {"outcome": "nothing_new", "reason": nothing_new(done).reason}
+            reason = nothing_new(done).reason
+            planned = Job(run=run, outcome="nothing_new", reason=reason)
         else:
             Workspace(run).result.unlink(missing_ok=True)  # of a try that failed
-    # For `notice`, which may take nothing of other tasks.
-    write(UPath(params.runs) / ".kubeflow" / f"{job}.json", json.dumps(told).encode())
-    return told["outcome"], told["reason"], told["run"], months, begun
+            planned = Job(run=run, outcome="planned")
+        write_json(job_file(params, job), planned)
+    return planned.outcome, planned.reason, planned.run.model_dump_json(), months, begun
 
 
 @component
@@ -238,31 +237,59 @@ def report(run: str, ended: str, page: Output[HTML], result: Output[Artifact]) -
 
 
 @component
-def notice(status: PipelineTaskFinalStatus, job: str) -> None:
-    """Say how the run ended; leave the result of one whose task could not, as it was killed."""
-    import json
+def notice(status: PipelineTaskFinalStatus, job: str, period: str) -> None:
+    """Say how the run ended, once; leave the result of one whose task was killed and could not."""
     import logging
+    import os
 
     from upath import UPath
 
+    from {{{ cookiecutter.package_name }}}.alerts import notify
+    from {{{ cookiecutter.package_name }}}.deadlines import Job, job_file
+    from {{{ cookiecutter.package_name }}}.events import Event, outcome
+    from {{{ cookiecutter.package_name }}}.once import unfinished
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.results import Result, write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+    from {{{ cookiecutter.package_name }}}.workspace import Workspace, read_json
 
-    file = UPath(load_params().runs) / ".kubeflow" / f"{job}.json"
+    params = load_params()
+    url = os.environ.get("KFP_UI_URL")  # only on a cluster
+    page = f"{url.rstrip('/')}/#/runs/details/{job}" if url else None
+    again = "make deploy IMAGE=…" if url else "make run"
+    file = job_file(params, job)
     if not file.exists():
-        logging.error("notice: the run was never planned: the log of `plan` says why")
+        reason = "the run was never planned: the log of `plan` says why"
+        logging.error("notice: %s", reason)
+        crashed = Event(
+            kind="run_crashed",
+            title=f"{period or 'a run'} crashed at plan",
+            reason=reason,
+            period=period,
+            step="plan",
+            run_url=page,
+            rerun=again + (f" PERIOD={period}" if period else ""),
+            attempt=job,
+        )
+        notify(crashed, UPath(params.runs))
         return
-    told = json.loads(file.read_bytes())
-    if told["outcome"] == "planned":
-        run = Run.model_validate_json(told["run"])
-        if Workspace(run).result.exists():
-            result = read_json(Workspace(run).result, Result)
-        else:  # what KFP says of it, `status`, is not to be relied on
-            killed = RuntimeError("a task was killed, or ran out of memory or time")
+    told = read_json(file, Job)
+    run = told.run
+    if told.outcome == "nothing_new":
+        logging.info("notice: run nothing_new: %s", told.reason)
+    else:
+        left = Workspace(run).result
+        result = read_json(left, Result) if left.exists() else None
+        if told.outcome == "refused":
+            result = write_failed(run, "kubeflow", RuntimeError(told.reason), "plan")
+        # What KFP says of it, `status`, is not to be relied on; and what failed may be done since.
+        elif result is None or (result.step and result.step not in unfinished(run)):
+            killed = RuntimeError("a task was killed, or ran out of memory, time or disk")
             result = write_failed(run, "kubeflow", killed)
-        told |= {"outcome": f"{run.run_id} {result.status}", "reason": result.reason}
-    logging.info("notice: run %s: %s", told["outcome"], told["reason"])
+        logging.info("notice: run %s %s: %s", run.run_id, result.status, result.reason)
+        again += f" PERIOD={run.period}" if run.period else ""
+        event = outcome(run, result, attempt=job, run_url=page, rerun=again)
+        if event:
+            notify(event, Workspace(run).folder)
     file.unlink()
 
 
@@ -293,7 +320,8 @@ def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bo
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     kubernetes.mount_pvc(task, NAME, "/app/data", sub_path="data")
     kubernetes.mount_pvc(task, NAME, "/app/runs", sub_path="runs")
-    kubernetes.use_config_map_as_env(task, NAME, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+    told = ("MLFLOW_TRACKING_URI", "KFP_UI_URL")
+    kubernetes.use_config_map_as_env(task, NAME, {key: key for key in told})
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
     kubernetes.use_secret_as_env(task, f"{NAME}-s3", {key: key for key in keys}, optional=True)
     return task
@@ -312,7 +340,10 @@ def training(period: str = "", window: int = 0) -> None:
         window: months to train on; 0: as params.yaml says.
     """
     job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    with dsl.ExitHandler(small(notice(job=job), cached=False), name="run"):
+    told = small(notice(job=job, period=period), cached=False)
+    urls = {"ALERT_URLS": "ALERT_URLS"}  # the one task that sends alerts
+    kubernetes.use_secret_as_env(told, f"{NAME}-alerts", urls, optional=True)
+    with dsl.ExitHandler(told, name="run"):
         planned = small(plan(period=period, window=window, job=job), cached=False)
         run, begun = planned.outputs["run"], planned.outputs["begun"]
         with dsl.If(planned.outputs["Output"] == "refused", name="refused"):

@@ -24,9 +24,10 @@ from {{{ cookiecutter.package_name }}}.results import (
     Result,
     finished,
     nothing_new,
-    write_failed,
 )
 from {{{ cookiecutter.package_name }}}.workspace import Run
+
+from . import hooks
 
 if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.steps.train import Training
     from {{{ cookiecutter.package_name }}}.steps.validate import Quality
     from {{{ cookiecutter.package_name }}}.steps.version import DataVersion
-
-ORCHESTRATOR = "prefect"
 
 # Prefect says for every mapped task that it cannot interrupt a thread at its timeout. It is so;
 # what can hang, reading from the source, gives up by itself.
@@ -141,10 +140,15 @@ def report(run: Run) -> Result:
     """Write the result and the page."""
     from {{{ cookiecutter.package_name }}}.steps.report import report
 
-    return once(report, run, ORCHESTRATOR)
+    return once(report, run, hooks.ORCHESTRATOR)
 
 
-@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
+@flow(
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
+    on_completion=[hooks.tell_end],
+    on_failure=[hooks.tell_end],
+    on_crashed=[hooks.tell_crash],
+)
 def training(period: str | None = None) -> Result:
     """Train on the months before a period, judge on the period, and release what is better.
 
@@ -158,14 +162,11 @@ def training(period: str | None = None) -> Result:
         # The flow run alone is tagged: for each tag of a task, Prefect asks its server for a slot.
         marks = {*runtime.flow_run.tags, run.period}
         client.update_flow_run(runtime.flow_run.id, name=run.run_id, tags=marks)
-    if done := finished(run):
-        result = done if period else nothing_new(done)
-    else:
-        try:
-            result = work(run)
-        except Exception as error:
-            write_failed(run, ORCHESTRATOR, error)
-            raise
+    result = finished(run)
+    if result is None:
+        result = work(run)
+    elif not period:
+        result = nothing_new(result)
     # The run's state tells the status; whoever calls the flow gets the result.
     name = result.status.replace("_", " ").capitalize()
     return Completed(name=name, message=result.reason, data=result)  # type: ignore[return-value]
@@ -190,7 +191,11 @@ def work(run: Run) -> Result:
     return report(run, wait_for=[ended])
 
 
-@flow(flow_run_name="backfill {first} to {last}")
+@flow(
+    flow_run_name="backfill {first} to {last}",
+    on_failure=[hooks.tell_backfill],
+    on_crashed=[hooks.tell_crash],
+)
 def backfill(first: str, last: str) -> list[Result]:
     """Retrain month by month, in order, so that each is judged against the one before.
 

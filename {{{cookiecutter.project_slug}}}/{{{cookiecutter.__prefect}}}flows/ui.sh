@@ -51,6 +51,7 @@ wait_for prefect "$prefect_port" $prefect_process
 
 prefect --no-prompt work-pool create local --type process --overwrite >$logs/deploy.log 2>&1
 prefect --no-prompt deploy --all >>$logs/deploy.log 2>&1
+python -m flows.automations
 prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
 
 cat <<END
@@ -59,7 +60,7 @@ cat <<END
   MLflow    http://127.0.0.1:$mlflow_port
             http://127.0.0.1:$mlflow_port/#/models for the released versions
 
-A worker serves the deployments training/monthly and backfill/backfill. Ctrl-C ends all.
+A worker serves the deployments of prefect.yaml. Ctrl-C ends all.
 END
 while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 1; done # one of them ended: end the others
 echo "One of them ended; their logs are in $logs/." >&2

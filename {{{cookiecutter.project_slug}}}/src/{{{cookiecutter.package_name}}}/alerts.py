@@ -11,6 +11,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -89,12 +90,19 @@ def notify(event: Event, folder: UPath) -> None:
     """
     key = hashlib.sha256(f"{event.period} {event.run_id} {event.attempt}".encode()).hexdigest()
     said = folder / "alerts" / f"{event.kind}-{key[:8]}.json"
+    begun = False
     try:
         with locked(said.with_suffix(".lock"), "alert: another process is sending it", 60):
-            if not said.exists() and any(send(event, targets())):
+            if said.exists():
+                return
+            begun = True
+            if any(send(event, targets())):
                 write_json(said, event)
     except Exception as error:  # noqa: BLE001 - an alert never harms a run
         log.error("alert %s: %s", event.kind, without_passwords(str(error)))  # noqa: TRY400
+    if not begun:  # it cannot be remembered, as on a full disk, of which people should know
+        with suppress(BadInput):
+            send(event, targets())
 
 
 def send(event: Event, where: list[Target]) -> list[bool]:

@@ -103,7 +103,7 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
                 run_id=run.run_id,
                 attempt=file.stem,
             )
-            notify(event, UPath(run.folder))
+            notify(event, UPath(params.runs))
             overdue.append(reason)
     return overdue
 

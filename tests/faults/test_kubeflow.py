@@ -1,0 +1,296 @@
+"""Faults of production, met by runs of KFP's local runner: each task is a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.alerts.receiver import Receiver
+from tests.faults.outages import HttpSource, Tracker
+from tests.faults.survival import PERIOD, STEPS, Undisturbed, look, survived
+from tests.projects import PATIENCE, Project, clone, until
+from tests.tables import FAULTS, record
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+
+COLUMN = "Kubeflow"
+BY_ITSELF = "tried again by itself"
+GIVEN_AGAIN = "the same command went on where it stopped"
+
+# In each process that has this on its path: the first that gets so far as to rename a file to the
+# name in question is killed, before it does.
+KILLER = """
+import os, pathlib, signal
+
+rename = pathlib.PosixPath.replace
+
+def die_or_rename(part, name):
+    if os.environ["DIES_AT"] in str(name):
+        try:
+            os.close(os.open(os.environ["DIED"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            pass
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return rename(part, name)
+
+pathlib.PosixPath.replace = die_or_rename
+"""
+PLACES = {
+    "plan": "/.jobs/",
+    "ingest": "/raw/flights",
+    "validate": "/quality.json",
+    "version": "/version.json",
+    "features": "/features/",
+    "train": "/model.pkl",
+    "evaluate": "/evaluation.json",
+    "release": "/release.json",  # the alias is set
+    "report": "/result.json",
+}
+
+# When a server in UTC starts the runs of a year, by New York's clocks.
+HOURS = """
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+from kubeflow.schedule import CRON, TIME_ZONE, server_cron
+_, minute, hour, day, *_ = server_cron(CRON, TIME_ZONE, "UTC").split()
+for month in range(1, 13):
+    start = datetime(2026, month, int(day), int(hour), int(minute), tzinfo=UTC)
+    print(f"{start.astimezone(ZoneInfo(TIME_ZONE)):%d. at %-H:%M}")
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Give how a run ends that nothing disturbs."""
+    project = clone(kubeflow, tmp_path_factory.mktemp("undisturbed") / "my-pipeline")
+    project.make("run", f"PERIOD={PERIOD}")
+    return look(project)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+class Faulty:
+    """A project of a test's own, and its runs for a period, which meet a fault."""
+
+    def __init__(
+        self, project: Project, undisturbed: Undisturbed, receiver: Receiver, log: Path
+    ) -> None:
+        self.project, self.undisturbed, self.receiver = project, undisturbed, receiver
+        self.log = log
+        self.environment = receiver.environment() | {"ALERT_URLS": receiver.urls()["webhook"]}
+
+    def begin(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        given = words or ("run", "--period", PERIOD)
+        return self.project.begin(
+            self.log, "-m", "my_pipeline", *given, **self.environment, **variables
+        )
+
+    def ends_well(self, *words: str, **variables: str) -> None:
+        """Give the command, and see it do its work."""
+        self.waits_for(self.begin(*words, **variables))
+
+    def waits_for(self, process: subprocess.Popen[str]) -> None:
+        assert process.wait(PATIENCE) == 0, self.said()
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def there(self, pattern: str) -> list[Path]:
+        """Return what is there of a run's folder."""
+        return list(self.project.folder.glob(f"runs/{PERIOD}-*/{pattern}"))
+
+    def survived(self, fault: str, went: str) -> None:
+        survived(fault, COLUMN, self.project, self.undisturbed, self.receiver, went)
+
+    def tune(self, **values: Any) -> None:
+        """Change parameters."""
+        file = self.project.folder / "params.yaml"
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_bytes()) | values))
+
+
+@pytest.fixture
+def faulty(
+    kubeflow: Project, undisturbed: Undisturbed, receiver: Receiver, tmp_path: Path
+) -> Iterator[Faulty]:
+    """Give a project in which nothing has run, and nothing does in the end."""
+    project = clone(kubeflow, tmp_path / "my-pipeline")
+    yield Faulty(project, undisturbed, receiver, tmp_path / "run.log")
+    until(lambda: not project.processes())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(step, marks=[pytest.mark.matrix] * (step != "train")) for step in STEPS],
+)
+def test_the_process_of_a_step_is_killed(faulty: Faulty, step: str, tmp_path: Path) -> None:
+    """Between writing and renaming the file that it is there to make."""
+    (tmp_path / "killer").mkdir()
+    (tmp_path / "killer/sitecustomize.py").write_text(KILLER, encoding="utf-8")
+    died = tmp_path / "died"
+    faulty.ends_well(PYTHONPATH=str(tmp_path / "killer"), DIES_AT=PLACES[step], DIED=str(died))
+    assert died.exists()
+    faulty.survived(f"{step}: its process is killed", BY_ITSELF)
+
+
+def test_the_worker_is_killed(faulty: Faulty) -> None:
+    """That is the local runner, while its task trains; the task comes to its end, and no other."""
+    process = faulty.begin()
+    until(lambda: faulty.there(".locks/train"), process)
+    process.kill()
+    process.wait(PATIENCE)
+    until(lambda: not faulty.project.processes())
+    assert faulty.there("steps/train.json")
+    assert not faulty.there("result.json")
+    assert not faulty.receiver.arrived
+    for _ in range(2):
+        check = faulty.begin("deadlines", "--run-minutes", "0.001")
+        assert check.wait(PATIENCE) == 1, faulty.said()
+    faulty.receiver.wait_for(1)
+    faulty.ends_well()
+    assert "train: done before" in faulty.said()
+    faulty.survived("the worker is killed", GIVEN_AGAIN)
+
+
+@pytest.mark.matrix
+def test_the_server_is_killed() -> None:
+    record(FAULTS, "the server or scheduler is killed", COLUMN, "not run: needs a cluster")
+    pytest.skip("it needs a cluster: the local runner has no server")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(
+    ("fault", "times", "hangs"),
+    [("the source fails twice", 2, False), ("the source hangs", 1, True)],
+)
+def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) -> None:
+    """As soon as months are ingested."""
+    folder = faulty.project.folder / "data/source"
+    with HttpSource(folder, lambda: faulty.there(".locks/ingest-*"), times, hangs=hangs) as source:
+        faulty.tune(source=source.address, source_timeout=5)
+        faulty.ends_well()
+        assert source.left == 0
+    assert ("did not answer in 5 s" if hangs else "Service Unavailable") in faulty.said()
+    faulty.survived(fault, BY_ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("doing", "step", "request_"),
+    [
+        pytest.param("training", "train", "logged-models", marks=pytest.mark.matrix),
+        pytest.param("registering", "release", "model-versions/create", marks=pytest.mark.matrix),
+        ("releasing", "release", "registered-models/alias"),
+    ],
+)
+def test_the_tracker_is_down(
+    faulty: Faulty,
+    doing: str,
+    step: str,
+    request_: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It dies of a request, and is there again once the task has failed."""
+    dies_at = f"POST /api/2.0/mlflow/{request_}"
+    with Tracker(faulty.project, tmp_path / "tracker.log", dies_at) as tracker:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker.address)
+        process = faulty.begin()
+        until(lambda: f"{step} failed: " in faulty.said(), process)
+        assert tracker.process is None
+        trained = [file.read_bytes() for file in faulty.there("steps/train.json")]
+        tracker.start()
+        faulty.waits_for(process)
+        if step == "release":
+            assert trained == [file.read_bytes() for file in faulty.there("steps/train.json")]
+        faulty.survived(f"the tracker is down while {doing}", BY_ITSELF)
+
+
+@pytest.mark.matrix
+def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
+    in_the_way = faulty.project.folder / "data/remote"
+    in_the_way.write_text("a file where the folder should be", encoding="utf-8")
+    process = faulty.begin()
+    until(lambda: "version failed: " in faulty.said(), process)
+    in_the_way.unlink()
+    faulty.waits_for(process)
+    faulty.survived("the storage of data versions cannot be written to", BY_ITSELF)
+
+
+@pytest.fixture
+def small_disk(faulty: Faulty) -> Iterator[Path]:
+    """Put the folder of runs on a disk of its own."""
+    runs = faulty.project.folder / "runs"
+    runs.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(runs)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield runs
+    finally:
+        subprocess.run(["umount", runs], check=True)
+
+
+@pytest.mark.matrix
+def test_the_disk_is_full(faulty: Faulty, small_disk: Path) -> None:
+    """As the model is fitted; it stays so until KFP gives up."""
+    process = faulty.begin()
+    until(lambda: faulty.there(".locks/train"), process)
+    filler = small_disk / "filler"
+    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True, check=False)
+    assert process.wait(PATIENCE) == 1
+    assert "train failed: [Errno 28] No space left on device" in faulty.said()
+    filler.unlink()
+    faulty.ends_well()
+    faulty.survived("the disk is full", GIVEN_AGAIN)
+
+
+@pytest.mark.matrix
+def test_two_runs_for_one_period(faulty: Faulty) -> None:
+    for process in [faulty.begin(), faulty.begin()]:
+        faulty.waits_for(process)
+    assert ": done before" in faulty.said()
+    faulty.survived("two runs for one period", "both ended well, the work done once")
+
+
+@pytest.mark.matrix
+def test_ctrl_c(faulty: Faulty) -> None:
+    process = faulty.project.start(faulty.log, "run", f"PERIOD={PERIOD}", **faulty.environment)
+    until(lambda: "version: the data are" in faulty.said(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(PATIENCE) != 0
+    until(lambda: not faulty.project.processes())
+    faulty.ends_well()
+    assert "version: done before" in faulty.said()
+    faulty.survived("Ctrl-C", GIVEN_AGAIN)
+
+
+@pytest.mark.matrix
+def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
+    python = kubeflow.folder / ".venv/bin/python"
+    hours = kubeflow.shell(python, "-c", HOURS, cwd=kubeflow.folder).stdout.splitlines()
+    winter, summer = "02. at 6:00", "02. at 7:00"
+    assert hours == [winter] * 3 + [summer] * 7 + [winter] * 2
+    seen = "starts at its time, in summer an hour after it"
+    record(FAULTS, "the schedule meets summer time", COLUMN, seen)
+
+
+@pytest.mark.matrix
+def test_the_period_is_december(faulty: Faulty) -> None:
+    """The newest month, as the schedule takes it."""
+    faulty.ends_well("run")
+    result = faulty.project.results()["2013-12"]
+    (plan,) = faulty.project.folder.glob("runs/2013-12-*/plan.json")
+    assert json.loads(plan.read_bytes())["window"] == ["2013-09", "2013-10", "2013-11"]
+    (alert,) = faulty.receiver.arrived
+    told = alert.payload["title"].partition(": ")[2]
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; told: {told}")
