@@ -33,7 +33,8 @@ class Shell:
         return done
 
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "XDG_", "COPIER"))}
+        others = ("GIT_", "XDG_", "COPIER", "ALERT_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

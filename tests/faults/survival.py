@@ -1,5 +1,6 @@
 """What must hold after any fault, and the undisturbed run that all are compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def survived(
     expected: Undisturbed,
     receiver: Receiver,
     went: str,
+    before: Sequence[str] = (),
 ) -> None:
     """See that nothing is lost, doubled or half made, and write down what became of the run.
 
@@ -83,6 +85,7 @@ def survived(
         expected: how it ends where nothing disturbs it.
         receiver: what got the alerts.
         went: how it came to its end, such as `tried again by itself`.
+        before: the titles of the alerts that are to come before that of the release.
     """
     result = project.results()[PERIOD]
     assert {name: result[name] for name in SAME} == {name: expected.result[name] for name in SAME}
@@ -92,4 +95,5 @@ def survived(
     assert snapshots(project) == expected.snapshots
     assert half_made(project) == []
     titles = [alert.payload["title"].partition(": ")[2] for alert in receiver.arrived]
-    record(FAULTS, fault, column, f"{went}; told: {', '.join(titles) or 'nothing'}")
+    assert titles == [*before, f"{PERIOD}: the champion is version 1"]
+    record(FAULTS, fault, column, f"{went}; told: {', '.join(titles)}")

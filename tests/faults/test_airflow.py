@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
 COLUMN = "Airflow"
 BY_ITSELF = "tried again by itself"
+Ends = Callable[..., None]
 
 # When the schedule is due, by New York's clocks, over a year.
 HOURS = """
@@ -131,13 +132,13 @@ def faulty(stage: Stage, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def ends(faulty: Stage, undisturbed: Undisturbed) -> Callable[[str, str], None]:
+def ends(faulty: Stage, undisturbed: Undisturbed) -> Ends:
     """Give what sees that the run came to its end and nothing was lost."""
 
-    def see(fault: str, went: str) -> None:
+    def see(fault: str, went: str, *before: str) -> None:
         assert faulty.state() == "success"
-        until(lambda: faulty.receiver.arrived, faulty.ui.process)
-        survived(fault, COLUMN, faulty.project, undisturbed, faulty.receiver, went)
+        faulty.receiver.wait_for(len(before) + 1)
+        survived(fault, COLUMN, faulty.project, undisturbed, faulty.receiver, went, before)
 
     return see
 
@@ -146,9 +147,7 @@ def ends(faulty: Stage, undisturbed: Undisturbed) -> Callable[[str, str], None]:
     "step",
     [pytest.param(step, marks=[pytest.mark.matrix] * (step != "release")) for step in STEPS],
 )
-def test_the_process_of_a_step_is_killed(
-    faulty: Stage, ends: Callable[[str, str], None], step: str
-) -> None:
+def test_the_process_of_a_step_is_killed(faulty: Stage, ends: Ends, step: str) -> None:
     """Between writing and renaming the file that it is there to make."""
     faulty.killer.at(step)
     run_id = faulty.start()
@@ -158,7 +157,7 @@ def test_the_process_of_a_step_is_killed(
 
 
 @pytest.mark.matrix
-def test_the_worker_is_killed(faulty: Stage, ends: Callable[[str, str], None]) -> None:
+def test_the_worker_is_killed(faulty: Stage, ends: Ends) -> None:
     """The process that supervises the task; the scheduler misses the task's heartbeat."""
     faulty.start()
     task = faulty.ui.task(PERIOD)
@@ -168,7 +167,7 @@ def test_the_worker_is_killed(faulty: Stage, ends: Callable[[str, str], None]) -
 
 
 @pytest.mark.matrix
-def test_the_scheduler_is_killed(faulty: Stage, ends: Callable[[str, str], None]) -> None:
+def test_the_scheduler_is_killed(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     faulty.ui.task(PERIOD)
     os.kill(faulty.ui.server("scheduler"), signal.SIGKILL)
@@ -182,9 +181,7 @@ def test_the_scheduler_is_killed(faulty: Stage, ends: Callable[[str, str], None]
     ("fault", "times", "hangs"),
     [("the source fails twice", 2, False), ("the source hangs", 1, True)],
 )
-def test_the_source_is_ill(
-    faulty: Stage, ends: Callable[[str, str], None], fault: str, times: int, hangs: bool
-) -> None:
+def test_the_source_is_ill(faulty: Stage, ends: Ends, fault: str, times: int, hangs: bool) -> None:
     """As soon as months are ingested."""
     folder = faulty.project.folder / "data/source"
     with HttpSource(folder, lambda: faulty.there(".locks/ingest-*"), times, hangs=hangs) as source:
@@ -206,7 +203,7 @@ def test_the_source_is_ill(
     ],
 )
 def test_the_tracker_is_down(
-    faulty: Stage, ends: Callable[[str, str], None], doing: str, step: str, request_: str
+    faulty: Stage, ends: Ends, doing: str, step: str, request_: str
 ) -> None:
     """It dies of a request, and is there again once the task has failed."""
     faulty.tracker.dies_at = f"POST /api/2.0/mlflow/{request_}".encode()
@@ -221,9 +218,7 @@ def test_the_tracker_is_down(
 
 
 @pytest.mark.matrix
-def test_the_storage_of_data_versions_is_closed(
-    faulty: Stage, ends: Callable[[str, str], None]
-) -> None:
+def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> None:
     in_the_way = faulty.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
     run_id = faulty.start()
@@ -247,9 +242,7 @@ def small_disk(faulty: Stage) -> Iterator[Path]:
 
 
 @pytest.mark.matrix
-def test_the_disk_is_full(
-    faulty: Stage, ends: Callable[[str, str], None], small_disk: Path
-) -> None:
+def test_the_disk_is_full(faulty: Stage, ends: Ends, small_disk: Path) -> None:
     """As the model is fitted; it stays so until Airflow gives up. Then the run is cleared."""
     run_id = faulty.start()
     faulty.ui.task(PERIOD)
@@ -258,13 +251,14 @@ def test_the_disk_is_full(
     assert faulty.state() == "failed"
     faulty.receiver.wait_for(1)
     filler.unlink()
-    cleared = {"dag_run_id": run_id, "only_failed": True, "dry_run": False}
-    faulty.ui.api(f"{DAG}/clearTaskInstances", cleared)
-    ends("the disk is full", "went on when its failed tasks were cleared")
+    failed = {"dag_run_id": run_id, "only_failed": True, "dry_run": False}
+    faulty.ui.api(f"{DAG}/clearTaskInstances", failed)
+    cleared = "went on when its failed tasks were cleared"
+    ends("the disk is full", cleared, f"{PERIOD} failed at train")
 
 
 @pytest.mark.matrix
-def test_two_runs_for_one_period(faulty: Stage, ends: Callable[[str, str], None]) -> None:
+def test_two_runs_for_one_period(faulty: Stage, ends: Ends) -> None:
     """Airflow runs them one after the other; the second finds nothing to do."""
     faulty.start()
     faulty.start()
@@ -274,7 +268,7 @@ def test_two_runs_for_one_period(faulty: Stage, ends: Callable[[str, str], None]
 
 
 @pytest.mark.matrix
-def test_ctrl_c(faulty: Stage, ends: Callable[[str, str], None]) -> None:
+def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     faulty.ui.task(PERIOD)
     faulty.ui.end()

@@ -110,8 +110,8 @@ class Faulty:
         """Return what is there of a run's folder."""
         return list(self.project.folder.glob(f"runs/{PERIOD}-*/{pattern}"))
 
-    def survived(self, fault: str, went: str) -> None:
-        survived(fault, COLUMN, self.project, self.undisturbed, self.receiver, went)
+    def survived(self, fault: str, went: str, *before: str) -> None:
+        survived(fault, COLUMN, self.project, self.undisturbed, self.receiver, went, before)
 
     def tune(self, **values: Any) -> None:
         """Change parameters."""
@@ -159,7 +159,7 @@ def test_the_worker_is_killed(faulty: Faulty) -> None:
     faulty.receiver.wait_for(1)
     faulty.ends_well()
     assert "train: done before" in faulty.said()
-    faulty.survived("the worker is killed", GIVEN_AGAIN)
+    faulty.survived("the worker is killed", GIVEN_AGAIN, f"{PERIOD} has not ended in time")
 
 
 @pytest.mark.matrix
@@ -251,7 +251,7 @@ def test_the_disk_is_full(faulty: Faulty, small_disk: Path) -> None:
     assert "train failed: [Errno 28] No space left on device" in faulty.said()
     filler.unlink()
     faulty.ends_well()
-    faulty.survived("the disk is full", GIVEN_AGAIN)
+    faulty.survived("the disk is full", GIVEN_AGAIN, f"{PERIOD} failed at train")
 
 
 @pytest.mark.matrix

@@ -65,8 +65,9 @@ def backfill(first: str, last: str) -> list[Result]:
     periods = plan_backfill(load_params(), first, last)
     if not ui_is_up():
         return [train(period, run_here) for period in periods]
+    runs = [plan_run(load_params(), period, datetime.now(UTC)) for period in periods]
     create_backfill(first, last)
-    return [result_of(plan_run(load_params(), period, datetime.now(UTC))) for period in periods]
+    return [result_of(run) for run in runs]
 
 
 def train(period: str | None, do: Callable[[Run], None]) -> Result:

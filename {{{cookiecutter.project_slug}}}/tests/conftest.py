@@ -14,6 +14,8 @@ from uuid import uuid4
 # On so few rows threads gain nothing, and they wait for each other where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+os.environ.pop("ALERT_URLS", None)  # nobody is woken by a test
+
 import polars as pl
 import pytest
 import yaml

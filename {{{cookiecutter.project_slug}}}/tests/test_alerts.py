@@ -39,15 +39,31 @@ def test_what_nobody_got_is_said_again(inbox: Inbox, tmp_path: Path) -> None:
     assert inbox.kinds == ["run_failed"]
 
 
-def test_no_alert_raises(
-    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_alert_raises(inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     inbox.status = 403
     notify(FAILED, UPath(tmp_path))
     assert "alert run_failed: not sent to JSON, in 3 tries" in caplog.text
-    monkeypatch.setenv("ALERT_URLS", "nonsense")
+
+
+def test_a_malformed_target_keeps_none_from_the_others(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", f"nonsense {inbox.url}")
     notify(FAILED, UPath(tmp_path))
-    assert "alert run_failed: ALERT_URLS: entry 1 is no URL" in caplog.text
+    assert "ALERT_URLS: entry 1 is no URL" in caplog.text
+    assert inbox.kinds == ["run_failed"]
+
+
+def test_who_was_not_told_is_told_later(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}?+X-Id=1 {inbox.url}?+X-Id=2")
+    inbox.status = 500
+    notify(FAILED, UPath(tmp_path))
+    inbox.status = 200
+    notify(FAILED, UPath(tmp_path))
+    notify(FAILED, UPath(tmp_path))
+    assert inbox.kinds == ["run_failed"] * 2
 
 
 def test_what_cannot_be_remembered_is_said(inbox: Inbox, tmp_path: Path) -> None:
@@ -58,9 +74,10 @@ def test_what_cannot_be_remembered_is_said(inbox: Inbox, tmp_path: Path) -> None
 
 
 def test_logs_tell_no_secret(
-    inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}?+X-From=https://example.com/")
     notify(FAILED, UPath(tmp_path))
     assert "JSON POST URL" in caplog.text
     assert "secret-path" not in caplog.text

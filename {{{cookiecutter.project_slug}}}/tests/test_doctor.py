@@ -1,13 +1,15 @@
 """`make doctor` says what is missing before a run does."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from {{{ cookiecutter.package_name }}} import doctor, snapshots
 from {{{ cookiecutter.package_name }}}.doctor import examine
 
-from .conftest import Project
+from .conftest import ROOT, Project, enter
 
 
 def ill(project: Project) -> dict[str, str]:
@@ -31,10 +33,30 @@ def test_all_is_well(released: Project) -> None:
     assert "hunter2" not in said
 
 
-def test_it_leaves_nothing_behind(released: Project) -> None:
-    before = released.files()
-    list(examine(released.params))
-    assert {name for name in released.files() - before if not name.startswith(".dvc/tmp")} == set()
+def test_it_leaves_nothing_behind(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project of which there is nothing yet but its data."""
+    for name in ("params.yaml", ".dvc/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/source").symlink_to(source)
+    project = enter(tmp_path, monkeypatch)
+    assert ill(project) == {}
+    left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
+    assert left == {"params.yaml"}
+
+
+def test_a_run_that_stores_data_is_left_alone(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 0.1)
+    working = snapshots.WORKSHOP / "of-a-run"
+    working.mkdir(parents=True)
+    with snapshots.one_at_a_time():
+        assert "could not be acquired" in ill(released)["data versions"]
+    assert working.exists()
 
 
 def test_what_is_missing_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
+from {{{ cookiecutter.package_name }}}.deadlines import Job
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.results import (
     Result,
     history,
 )
+from {{{ cookiecutter.package_name }}}.workspace import read_json
 
 from .conftest import Project, check_first_release, drop_a_third, enter, remove_after
 from .damage import into
@@ -59,7 +62,8 @@ def april(
 def test_the_first_period_is_released(april: tuple[Path, Result, Inbox]) -> None:
     folder, result, _ = april
     check_first_release(folder, result, "kubeflow")
-    assert not list(folder.glob("runs/.jobs/*"))
+    (job,) = folder.glob("runs/.jobs/*.json")
+    assert read_json(UPath(job), Job).ended
 
 
 def test_the_release_is_said_once(april: tuple[Path, Result, Inbox]) -> None:

@@ -68,7 +68,7 @@ def notice(job: str = JOB, period: str = "") -> None:
 
 
 def test_a_killed_task_is_named_whatever_was_tried_again_before(run: Run, inbox: Inbox) -> None:
-    write_failed(run, "kubeflow", ConnectionError("cured since"), "ingest-2013-05")
+    write_failed(run, "kubeflow", ConnectionError("cured since"), "ingest")
     notice()
     result = read_json(Workspace(run).result, Result)
     assert (result.step, result.reason[:17]) == ("train", "a task was killed")
@@ -83,20 +83,23 @@ def test_what_failed_for_good_is_said_once_with_the_way_there_and_back(
     write_failed(run, "kubeflow", ConnectionError("the tracker is gone"))
     for _ in range(2):  # KFP tries the task again
         notice()
-        assert not job_file(project.params, JOB).exists()
-        begin(project, run)
+        assert read_json(job_file(project.params, JOB), Job).ended
     (alert,) = inbox.alerts
     assert (alert["step"], alert["reason"]) == ("train", "the tracker is gone")
     assert alert["run_url"] == f"https://kfp.example.com/#/runs/details/{JOB}"
-    assert alert["rerun"] == "make deploy IMAGE=… PERIOD=2013-05"
+    assert alert["rerun"] == "clone the run in its page, with period=2013-05"
 
 
 def test_a_job_that_was_never_planned_is_said_once(project: Project, inbox: Inbox) -> None:
+    half = Path(f"runs/.jobs/.{JOB}.json.0a1b2c3d.part")  # as a killed `plan` leaves it
+    half.parent.mkdir(parents=True)
+    half.touch()
     for _ in range(2):
         notice(period="2013-05")
     (alert,) = inbox.alerts
     assert (alert["kind"], alert["step"], alert["period"]) == ("run_crashed", "plan", "2013-05")
     assert alert["reason"] == "the run was never planned: the log of `plan` says why"
+    assert not half.exists()
 
 
 def test_a_source_that_did_not_let_it_be_planned_is_said(
@@ -125,7 +128,7 @@ def test_nothing_is_said_where_there_is_nothing_to_do(
     begin(project, run, "nothing_new")
     notice()
     assert inbox.alerts == []
-    assert not list(project.folder.glob("runs/.jobs/*"))
+    assert read_json(job_file(project.params, JOB), Job).ended
 
 
 def test_a_job_that_does_not_end_is_said_once(project: Project, run: Run, inbox: Inbox) -> None:

@@ -4,7 +4,7 @@ A deadline of Airflow's own, as `training` has one, is a run's: where no run beg
 How many days a month has is `deadlines` in `params.yaml`.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
@@ -16,6 +16,7 @@ from airflow.sdk import CronTriggerTimetable, dag, task
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     tags=["training"],
 )
 def deadline() -> None:
@@ -27,7 +28,8 @@ def deadline() -> None:
         from {{{ cookiecutter.package_name }}}.deadlines import check
         from {{{ cookiecutter.package_name }}}.params import load_params
 
-        return check(load_params(), datetime.now(UTC))
+        rerun = """airflow dags trigger {{{ cookiecutter.project_slug }}} --conf '{"period": "{period}"}'"""
+        return check(load_params(), datetime.now(UTC), rerun)
 
     check()
 

@@ -76,8 +76,9 @@ def write_failed(context: Context) -> None:
 
     run, task_id, error = run_of(context), context["ti"].task_id, context.get("exception")
     if not isinstance(error, BaseException):
-        if Workspace(run).result.exists():
-            return  # the task has said why
+        result, begun = Workspace(run).result, context["dag_run"].start_date
+        if result.exists() and begun and result.stat().st_mtime >= begun.timestamp():
+            return  # the task has said why, in this try
         error = RuntimeError(error or f"task {task_id} was killed")
     log.error(write_failed(run, ORCHESTRATOR, error, step=task_id).reason)
 
@@ -103,7 +104,7 @@ def plan(**context: Any) -> list[str]:
     from {{{ cookiecutter.package_name }}}.months import month_before
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
-    from {{{ cookiecutter.package_name }}}.results import finished, nothing_new
+    from {{{ cookiecutter.package_name }}}.results import finished, forget_failure, nothing_new
 
     asked, dag_run = context["params"], context["dag_run"]
     if unknown := set(asked) - {"period", "window"}:
@@ -119,6 +120,7 @@ def plan(**context: Any) -> list[str]:
         reason = nothing_new(done).reason
         log.info("plan: nothing to do: %s", reason)
         raise AirflowSkipException(reason)
+    forget_failure(run)
     context["ti"].xcom_push("run", run.model_dump_json())
     return read_plan(run).months
 

@@ -24,8 +24,10 @@ class RunAlert(BaseNotifier):
         """Say how a run ended, in the DAG processor; nothing where it had nothing to do."""
         from {{{ cookiecutter.package_name }}}.alerts import tell
 
+        if "ti" not in context:  # no task was run: there was nothing to do
+            return
         run, dag_run = run_of(context), context["dag_run"]
-        asked = json.dumps({"period": run.period} if run.period else {})
+        asked = json.dumps((dag_run.conf or {}) | ({"period": run.period} if run.period else {}))
         tell(
             run,
             attempt=f"{dag_run.run_id} {dag_run.clear_number}",
@@ -51,6 +53,8 @@ class RunAlert(BaseNotifier):
         from {{{ cookiecutter.package_name }}}.params import load_params
 
         dag_run, due = context["dag_run"], context["deadline"]["deadline_time"]
+        if dag_run["state"] != "running" or dag_run["run_type"] == "backfill":
+            return  # it has ended; or it is one of many, made at once, that wait for each other
         dag_id, run_id = dag_run["dag_id"], dag_run["dag_run_id"]
         hour = due if isinstance(due, str) else f"{due:%Y-%m-%d %H:%M %Z}"
         event = Event(
@@ -60,6 +64,7 @@ class RunAlert(BaseNotifier):
             period=(dag_run["conf"] or {}).get("period") or "",
             attempt=run_id,
             run_url=page_of(dag_id, run_id),
+            rerun=f"airflow dags trigger {dag_id} --conf '{json.dumps(dag_run['conf'] or {})}'",
         )
         notify(event, UPath(load_params().runs))
 

@@ -48,7 +48,7 @@ def do(step: Callable[..., Any], run: str, *given: str) -> tuple[Any, Any]:
         return once(step, this, *given), Workspace(this)
     except Exception as error:
         logging.error("%s failed: %s", step.__name__, error)  # noqa: TRY400 - KFP prints the rest
-        write_failed(this, "kubeflow", error)
+        write_failed(this, "kubeflow", error, step.__name__)
         raise
 
 
@@ -85,10 +85,11 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
     from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
     from {{{ cookiecutter.package_name }}}.results import (
         finished,
+        forget_failure,
         nothing_new,
         refused,
     )
-    from {{{ cookiecutter.package_name }}}.workspace import Workspace, write_json
+    from {{{ cookiecutter.package_name }}}.workspace import write_json
 
     params, now = load_params(), datetime.now(UTC)
     if window:
@@ -108,7 +109,7 @@ def plan(period: str, window: int, job: str) -> NamedTuple(  # type: ignore[vali
             reason = nothing_new(done).reason
             planned = Job(run=run, outcome="nothing_new", reason=reason)
         else:
-            Workspace(run).result.unlink(missing_ok=True)  # of a try that failed
+            forget_failure(run)
             planned = Job(run=run, outcome="planned")
         write_json(job_file(params, job), planned)
     return planned.outcome, planned.reason, planned.run.model_dump_json(), months, begun
@@ -237,8 +238,11 @@ def report(run: str, ended: str, page: Output[HTML], result: Output[Artifact]) -
 
 
 @component
-def notice(status: PipelineTaskFinalStatus, job: str, period: str) -> None:
-    """Say how the run ended, once; leave the result of one whose task was killed and could not."""
+def notice(status: PipelineTaskFinalStatus, job: str, period: str, window: int) -> None:
+    """Say how the run ended, once; leave the result of one whose task was killed and could not.
+
+    It may be tried again, and then says nothing that was said.
+    """
     import logging
     import os
 
@@ -250,13 +254,25 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str) -> None:
     from {{{ cookiecutter.package_name }}}.once import unfinished
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.results import Result, write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Workspace, read_json
+    from {{{ cookiecutter.package_name }}}.workspace import (
+        Workspace,
+        read_json,
+        write_json,
+    )
 
     params = load_params()
     url = os.environ.get("KFP_UI_URL")  # only on a cluster
     page = f"{url.rstrip('/')}/#/runs/details/{job}" if url else None
-    again = "make deploy IMAGE=…" if url else "make run"
+
+    def rerun(period: str) -> str:
+        if url:
+            given = f"period={period}" + (f" window={window}" if window else "")
+            return f"clone the run in its page, with {given}"
+        return f"make run PERIOD={period}" if period else "make run"
+
     file = job_file(params, job)
+    for part in file.parent.glob(f".{file.name}.*.part"):  # of a `plan` that was killed
+        part.unlink()
     if not file.exists():
         reason = "the run was never planned: the log of `plan` says why"
         logging.error("notice: %s", reason)
@@ -267,7 +283,7 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str) -> None:
             period=period,
             step="plan",
             run_url=page,
-            rerun=again + (f" PERIOD={period}" if period else ""),
+            rerun=rerun(period),
             attempt=job,
         )
         notify(crashed, UPath(params.runs))
@@ -286,11 +302,10 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str) -> None:
             killed = RuntimeError("a task was killed, or ran out of memory, time or disk")
             result = write_failed(run, "kubeflow", killed)
         logging.info("notice: run %s %s: %s", run.run_id, result.status, result.reason)
-        again += f" PERIOD={run.period}" if run.period else ""
-        event = outcome(run, result, attempt=job, run_url=page, rerun=again)
+        event = outcome(run, result, attempt=job, run_url=page, rerun=rerun(run.period))
         if event:
             notify(event, Workspace(run).folder)
-    file.unlink()
+    write_json(file, told.model_copy(update={"ended": True}))
 
 
 def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bool) -> PipelineTask:
@@ -320,8 +335,8 @@ def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bo
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     kubernetes.mount_pvc(task, NAME, "/app/data", sub_path="data")
     kubernetes.mount_pvc(task, NAME, "/app/runs", sub_path="runs")
-    told = ("MLFLOW_TRACKING_URI", "KFP_UI_URL")
-    kubernetes.use_config_map_as_env(task, NAME, {key: key for key in told})
+    kubernetes.use_config_map_as_env(task, NAME, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+    kubernetes.use_config_map_as_env(task, NAME, {"KFP_UI_URL": "KFP_UI_URL"}, optional=True)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
     kubernetes.use_secret_as_env(task, f"{NAME}-s3", {key: key for key in keys}, optional=True)
     return task
@@ -340,7 +355,7 @@ def training(period: str = "", window: int = 0) -> None:
         window: months to train on; 0: as params.yaml says.
     """
     job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    told = small(notice(job=job, period=period), cached=False)
+    told = small(notice(job=job, period=period, window=window), cached=False)
     urls = {"ALERT_URLS": "ALERT_URLS"}  # the one task that sends alerts
     kubernetes.use_secret_as_env(told, f"{NAME}-alerts", urls, optional=True)
     with dsl.ExitHandler(told, name="run"):

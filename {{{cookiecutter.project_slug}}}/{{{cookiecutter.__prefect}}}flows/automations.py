@@ -55,17 +55,18 @@ FACTS = """
 
 
 
-def automation(
-    what: str, why: str, trigger: EventTrigger, blocks: list[UUID], *also: ActionTypes
-) -> AutomationCore:
+def send(blocks: list[UUID], what: str, why: str) -> list[ActionTypes]:
     """Return what sends to all `blocks` that `what` became of a run, and `why` one thinks so."""
-    sends = [
-        SendNotification(
-            block_document_id=block, subject=f"{PROJECT}: {WHICH} {what}", body=f"{why}\n{FACTS}"
-        )
-        for block in blocks
+    subject, body = f"{PROJECT}: {WHICH} {what}", f"{why}\n{FACTS}"
+    return [
+        SendNotification(block_document_id=block, subject=subject, body=body) for block in blocks
     ]
-    return AutomationCore(name=f"{PROJECT}: {what}", trigger=trigger, actions=[*sends, *also])
+
+
+def of(ids: list[UUID]) -> dict[str, str | list[str]]:
+    """Return what matches the events of these deployments' runs."""
+    names = [f"prefect.deployment.{number}" for number in ids]
+    return {"prefect.resource.role": "deployment", "prefect.resource.id": names}
 
 
 def unheard(
@@ -84,10 +85,7 @@ def unheard(
     of_state: dict[str, str | list[str]] = {"prefect.state-type": list(types)} if types else {}
     return EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*", **of_state},
-        match_related={
-            "prefect.resource.role": "deployment",
-            "prefect.resource.id": [f"prefect.deployment.{name}" for name in ids],
-        },
+        match_related=of(ids),
         for_each={"prefect.resource.id"},
         after={f"prefect.flow-run.{name}" for name in after},
         expect={f"prefect.flow-run.{name}" for name in expect},
@@ -103,38 +101,48 @@ def watch(ids: dict[str, UUID], blocks: list[UUID]) -> list[AutomationCore]:
         ids: the ids of the deployments by name.
         blocks: the ids of the blocks that send.
     """
-    all_of_them = list(ids.values())
-    dead = ChangeFlowRunState(state=StateType.CRASHED, message="Nothing was heard of it.")
+    every = list(ids.values())
     # A state is named by how the run ended, such as `Kept champion`: what counts is its type.
     final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
     begun = {"Running", "AwaitingConcurrencySlot", "Failed", "Crashed", "Cancelled"}
-    return [
-        automation(
-            "vanished",
-            f"Nothing was heard of it for {SILENT} seconds: its process and its worker are gone.",
-            unheard(all_of_them, {"heartbeat"}, {"*"}, timedelta(seconds=SILENT)),
-            blocks,
-            dead,
+    # A server that was away hears late that a run has ended, or is well. So first the state of what
+    # seems dead is changed, which one that ended does not let happen; and if then it still gives no
+    # sign of life, the alert is sent.
+    vanished = ChangeFlowRunState(
+        state=StateType.CRASHED,
+        name="Vanished",
+        message=f"Nothing was heard of it for {SILENT} seconds: process and worker are gone.",
+    )
+    stuck = ChangeFlowRunState(
+        state=StateType.CRASHED,
+        name="Did not start",
+        message=f"A worker took it, and did not begin it within {BEGIN} minutes.",
+    )
+    found = {
+        "a run is silent": (
+            unheard(every, {"heartbeat"}, {"*"}, timedelta(seconds=SILENT)),
+            [vanished],
         ),
-        automation(
-            "is late",
-            f"No worker took it within {BEGIN} minutes. It begins once there is one.",
-            unheard(all_of_them, {"Late"}, begun | {"Pending"}, timedelta(minutes=BEGIN)),
-            blocks,
+        "a run does not start": (
+            unheard(every, {"Pending"}, begun, timedelta(minutes=BEGIN)),
+            [stuck],
         ),
-        automation(
-            "did not start",
-            f"A worker took it, and did not begin it within {BEGIN} minutes.",
-            unheard(all_of_them, {"Pending"}, begun, timedelta(minutes=BEGIN)),
-            blocks,
-            dead,
+        "a run is dead": (
+            unheard(every, {"Vanished", "Did not start"}, {"*"}, timedelta(seconds=SILENT // 2)),
+            send(blocks, "{{ flow_run.state.name | lower }}", "{{ flow_run.state.message }}"),
         ),
-        automation(
-            "takes too long",
-            f"It has not ended within {END} minutes.",
+        "a run is late": (
+            unheard(every, {"Late"}, begun | {"Pending"}, timedelta(minutes=BEGIN)),
+            send(blocks, "is late", f"No worker took it within {BEGIN} minutes. It waits for one."),
+        ),
+        "a run takes too long": (
             unheard([ids[MONTHLY]], {"Running"}, {"*"}, timedelta(minutes=END), "RUNNING", *final),
-            blocks,
+            send(blocks, "takes too long", f"It has not ended within {END} minutes."),
         ),
+    }
+    return [
+        AutomationCore(name=f"{PROJECT}: {name}", trigger=trigger, actions=actions)
+        for name, (trigger, actions) in found.items()
     ]
 
 

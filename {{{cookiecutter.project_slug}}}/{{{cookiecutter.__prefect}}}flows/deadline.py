@@ -9,6 +9,8 @@ from prefect.states import Completed
 from {{{ cookiecutter.package_name }}}.deadlines import check
 from {{{ cookiecutter.package_name }}}.params import load_params
 
+RERUN = "prefect deployment run training/monthly --param period={period}"
+
 
 @flow
 def deadline() -> State[None]:
@@ -16,7 +18,7 @@ def deadline() -> State[None]:
 
     Such a run did what it is for, and no trying again would help: it has not failed.
     """
-    missed = check(load_params(), datetime.now(UTC))
+    missed = check(load_params(), datetime.now(UTC), RERUN)
     if missed:
         return Completed(name="Missed", message=missed)
     return Completed(name="Kept", message="Nothing is missing.")

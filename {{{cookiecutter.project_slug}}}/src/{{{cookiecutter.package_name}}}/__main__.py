@@ -109,10 +109,26 @@ def predict(period: Annotated[str, typer.Option(help="The month to score.")]) ->
 
 @app.command()
 def rollback() -> None:
-    """Make the previous version the champion again."""
+    """Make the previous version the champion again, and tell people."""
+    from upath import UPath
+
+    from .alerts import notify
+    from .events import Event
     from .steps.release import rollback
 
-    before, after = rollback(load_params())
+    params = load_params()
+    before, after = rollback(params)
+    event = Event(
+        kind="champion_changed",
+        title=f"the champion is version {after.version} again",
+        reason=f"Somebody rolled version {before.version} back",
+        facts=[f"version {v.version}, of {v.period}: {listed(v.metrics)}" for v in (after, before)],
+        period=after.period,
+        run_id=after.run_id,
+        rerun="make rollback",
+        attempt=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
+    )
+    notify(event, UPath(params.runs))
     typer.echo(f"The champion is version {after.version} again; it was version {before.version}.")
 
 
@@ -168,12 +184,10 @@ def doctor() -> None:
 @app.command()
 def alert_test() -> None:
     """Send a test alert to every target, however little it wants to know."""
-    from dataclasses import replace
-
     from .alerts import VARIABLE, send, targets
     from .events import Event
 
-    where = [replace(target, least="info") for target in targets()]
+    where = targets()
     if not where:
         raise BadInput(f"{VARIABLE} is not set: say in .env where alerts go, as .env.example does.")
     event = Event(
@@ -193,6 +207,9 @@ def deadlines(
     run_minutes: Annotated[
         float | None, typer.Option(help="How long a run may take, where nothing else looks.")
     ] = None,
+    rerun: Annotated[
+        str, typer.Option(help="How to run a month, {period}, as the alert says it.")
+    ] = "make run PERIOD={period}",
 ) -> None:
     """See whether the month that is due has its champion; send an alert where it has none."""
     from .deadlines import check, check_jobs
@@ -200,7 +217,7 @@ def deadlines(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params, now = load_params(), datetime.now(UTC)
     overdue = check_jobs(params, run_minutes, now) if run_minutes else []
-    sys.exit(1 if check(params, now) or overdue else 0)
+    sys.exit(1 if check(params, now, rerun) or overdue else 0)
 
 
 def age(since: datetime) -> str:

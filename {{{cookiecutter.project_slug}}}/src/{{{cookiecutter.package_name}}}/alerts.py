@@ -11,7 +11,6 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -52,6 +51,8 @@ class Target:
     """Where alerts go."""
 
     service: "NotifyBase"
+    address: str
+    """Its entry in `ALERT_URLS`, secrets and all."""
     least: Severity
     """Nothing less severe is sent there."""
 
@@ -82,38 +83,50 @@ def tell(run: Run, *, attempt: str, run_url: str | None, rerun: str) -> None:
 
 
 def notify(event: Event, folder: UPath) -> None:
-    """Send an event to all targets, unless that was done; whatever happens, only log it.
+    """Send an event to all targets that were not told before; whatever happens, only log it.
 
     Args:
         event: what happened.
-        folder: where to remember that it was said: the run's, or that of all runs.
+        folder: where to remember who was told: the run's, or that of all runs.
     """
-    key = hashlib.sha256(f"{event.period} {event.run_id} {event.attempt}".encode()).hexdigest()
-    said = folder / "alerts" / f"{event.kind}-{key[:8]}.json"
-    begun = False
+    memory = folder / "alerts"
     try:
-        with locked(said.with_suffix(".lock"), "alert: another process is sending it", 60):
-            if said.exists():
-                return
-            begun = True
-            if any(send(event, targets())):
-                write_json(said, event)
+        try:
+            memory.mkdir(parents=True, exist_ok=True)
+            lock = locked(memory / ".lock", "alert: another process is sending one", 60)
+            with lock:
+                _tell_those_left(event, memory)
+        except OSError as error:  # on a full disk, say; people should know of that all the more
+            log.warning("alert %s: it cannot be remembered: %s", event.kind, error)
+            send(event, [target for target in _usable() if target.wants(event)])
     except Exception as error:  # noqa: BLE001 - an alert never harms a run
         log.error("alert %s: %s", event.kind, without_passwords(str(error)))  # noqa: TRY400
-    if not begun:  # it cannot be remembered, as on a full disk, of which people should know
-        with suppress(BadInput):
-            send(event, targets())
+
+
+def _tell_those_left(event: Event, memory: UPath) -> None:
+    """Send an event to the targets that were not told, and remember those that are."""
+    about = f"{event.period} {event.run_id} {event.attempt}"
+    notes = {}
+    for target in _usable():
+        if not target.wants(event):
+            continue
+        key = hashlib.sha256(f"{about} {target.address}".encode()).hexdigest()
+        note = memory / f"{event.kind}-{key[:8]}.json"
+        if not note.exists():
+            notes[target] = note
+    for target, arrived in zip(notes, send(event, list(notes)), strict=True):
+        if arrived:
+            write_json(notes[target], event)
 
 
 def send(event: Event, where: list[Target]) -> list[bool]:
-    """Send an event to the targets that want it, side by side; tell for each whether it arrived.
+    """Send an event to targets, side by side; tell for each whether it arrived.
 
     It takes no longer than the tries of one target.
     """
-    wanting = [target for target in where if target.wants(event)]
-    with ThreadPoolExecutor(max_workers=len(wanting) or 1) as pool:
-        arrived = list(pool.map(lambda target: _arrives(event, target), wanting))
-    for target, came in zip(wanting, arrived, strict=True):
+    with ThreadPoolExecutor(max_workers=len(where) or 1) as pool:
+        arrived = list(pool.map(lambda target: _arrives(event, target), where))
+    for target, came in zip(where, arrived, strict=True):
         if came:
             log.info("alert %s: sent to %s", event.kind, target)
         else:
@@ -188,9 +201,21 @@ def targets() -> list[Target]:
     return [_target(number, entry) for number, entry in enumerate(addresses(), 1)]
 
 
+def _usable() -> list[Target]:
+    """Return the targets that are well formed: a run is no time to be strict about the others."""
+    usable = []
+    for number, entry in enumerate(addresses(), 1):
+        try:
+            usable.append(_target(number, entry))
+        except BadInput as error:
+            log.error("%s", error)  # noqa: TRY400 - it is one sentence
+    return usable
+
+
 def addresses() -> list[str]:
     """Return the entries of `ALERT_URLS`, secrets and all."""
-    return (os.environ.get(VARIABLE) or dotenv_values(Path(".env")).get(VARIABLE) or "").split()
+    file = dotenv_values(Path(".env"), interpolate=False)
+    return (os.environ.get(VARIABLE, file.get(VARIABLE)) or "").split()
 
 
 def warn_without_targets(params: Params) -> None:
@@ -221,7 +246,7 @@ def _target(number: int, entry: str) -> Target:
     if service is not None:
         service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT
         service.request_rate_per_sec = 0  # else it sleeps for seconds between two tries
-        return Target(service, least)
+        return Target(service, entry, least)
     scheme, separator, _ = entry.partition("://")
     if not separator:
         wrong = "is no URL, such as slack://…"
@@ -240,7 +265,7 @@ class _Censor(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
         for entry in addresses():
-            for secret in re.findall(r"[\w%+-]{4,}", entry.rpartition("://")[2]):
+            for secret in re.findall(r"[\w%+-]{4,}", entry.partition("://")[2] or entry):
                 said = said.replace(secret, "***").replace(unquote(secret), "***")
         record.msg, record.args = said, ()
         return True

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 JOBS = ".jobs"
 """The folder, beside the runs', of what is said of jobs on their way."""
 FORGOTTEN = timedelta(days=7)
-"""After so long, a job that did not end is spoken of no more."""
+"""After so long, what is known of a job is removed."""
 
 
 class Job(BaseModel):
@@ -33,10 +33,12 @@ class Job(BaseModel):
     run: Run
     outcome: Literal["planned", "nothing_new", "refused"]
     reason: str = ""
+    ended: bool = False
+    """Whether it is known how the run ended; that may be said again, where saying so failed."""
 
 
 def job_file(params: Params, job: str) -> UPath:
-    """Return the file that is there from a run's plan to its end.
+    """Return the file that tells of a job from its plan on.
 
     Args:
         params: the parameters.
@@ -45,33 +47,39 @@ def job_file(params: Params, job: str) -> UPath:
     return UPath(params.runs) / JOBS / f"{job}.json"
 
 
-def check(params: Params, at: datetime) -> str | None:
+def check(params: Params, at: datetime, rerun: str) -> str | None:
     """Return what is wrong where a month has no champion in time, and send an alert of it, once.
 
     Args:
         params: the parameters; `deadlines.champion_days` is how many days after its end a month
             must have a champion that was released or kept for it.
         at: now, with a time zone.
+        rerun: the command that runs a month, which stands in it as `{period}`.
+
+    Raises:
+        Exception: it cannot be seen, as when the tracker is down; that is said, too.
     """
     days = params.deadlines.champion_days
     if days is None:
         log.info("deadlines: none is set, see `deadlines` in params.yaml")
         return None
     period = month_before(at - timedelta(days=days))
-    wrong = _missing(params, period)
+    told = {"kind": "deadline_missed", "period": period, "rerun": rerun.replace("{period}", period)}
+    runs = UPath(params.runs)
+    try:
+        wrong = _missing(params, period)
+    except Exception as error:
+        title, day = f"nobody knows whether {period} has its champion", f"{at:%Y-%m-%d}"
+        unknown = {"title": title, "reason": str(error), "attempt": day}
+        notify(Event.model_validate(told | unknown), runs)
+        raise
     if wrong is None:
         log.info("deadlines: %s has its champion", period)
         return None
     reason = f"No champion was released or kept for {period} within {days} days of its end: {wrong}"
     log.error("deadlines: %s", reason)
-    event = Event(
-        kind="deadline_missed",
-        title=f"{period} has no champion in time",
-        reason=reason,
-        period=period,
-        rerun=f"make run PERIOD={period}",
-    )
-    notify(event, UPath(params.runs))
+    title = f"{period} has no champion in time"
+    notify(Event.model_validate(told | {"title": title, "reason": reason}), runs)
     return reason
 
 
@@ -87,9 +95,9 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
     for file in (UPath(params.runs) / JOBS).glob("*.json"):
         took = at.timestamp() - file.stat().st_mtime
         if took > FORGOTTEN.total_seconds():
-            file.unlink()
-        elif took > minutes * 60:
-            run = read_json(file, Job).run
+            file.unlink(missing_ok=True)
+        elif took > minutes * 60 and not (job := read_json(file, Job)).ended:
+            run = job.run
             reason = (
                 f"Run {run.run_id} has not ended within {minutes:g} minutes: it takes too long, or "
                 "it vanished, with nothing left that could say so"

@@ -9,6 +9,10 @@ from . import alerts, snapshots, tracking
 from .errors import without_passwords
 from .params import Params
 from .source import Source
+from .workspace import is_local
+
+PATIENCE = 10.0
+"""Seconds to wait for a run that is storing data."""
 
 
 def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
@@ -22,7 +26,7 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
     }
     for name, check in checks.items():
         try:
-            yield name, True, check(params)
+            yield name, True, without_passwords(check(params))
         except Exception as error:  # noqa: BLE001 - whatever is wrong is what we are here to say
             lines = str(error).strip().splitlines() or [type(error).__name__]
             yield name, False, without_passwords(lines[0])
@@ -34,18 +38,23 @@ def _source(params: Params) -> str:
 
 
 def _runs(params: Params) -> str:
-    probe = UPath(params.runs) / f".doctor-{uuid4().hex[:8]}"
-    probe.parent.mkdir(parents=True, exist_ok=True)
+    runs = UPath(params.runs)
+    if not runs.exists() and is_local(runs):
+        return f"{params.runs} is made by the first run"
+    probe = runs / f".doctor-{uuid4().hex[:8]}"
     probe.write_bytes(b"")
     probe.unlink()
     return f"{params.runs} can be written to"
 
 
 def _snapshots(_: Params) -> str:
-    return f"{snapshots.probe()} can be written to"
+    with snapshots.one_at_a_time(PATIENCE):
+        return f"{snapshots.probe()} can be written to"
 
 
 def _tracker(params: Params) -> str:
+    if not tracking.is_there():
+        return f"{tracking.address()} is made by the first run"
     champion = tracking.champion(params.model_name)
     what = f"version {champion.version} is the champion" if champion else "no champion yet"
     return f"{tracking.address()} answers, {what}"

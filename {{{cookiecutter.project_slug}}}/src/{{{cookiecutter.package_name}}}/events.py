@@ -1,5 +1,6 @@
 """What people should know of a run, and what they need to know of it at three in the morning."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel
@@ -33,7 +34,7 @@ SEVERITY: dict[Kind, Severity] = {
 
 FINDINGS_SHOWN = 3
 LONGEST = 300
-"""Signs of a line: messengers refuse, or cut, what is too long."""
+"""Characters of a line: messengers refuse, or cut, what is too long."""
 
 Line = Annotated[str, AfterValidator(lambda line: shortened(without_passwords(line)))]
 
@@ -154,18 +155,21 @@ def outcome(
 
 
 def _worst_findings(run: Run) -> list[str]:
-    """Return the findings that matter most, those of the run's own month first."""
+    """Return the findings that are worst: those of the run's own month, the largest share first."""
     from .steps.quarantine import Quarantine
 
     file = Workspace(run).quarantine
     months = read_json(file, Quarantine).months if file.exists() else {}
-    found = [
-        f"{month}: {finding}"
-        for month in sorted(months, key=lambda month: (month != run.period, month))
-        for finding in months[month].findings
-    ]
-    more = [f"and {len(found) - FINDINGS_SHOWN} more"] * (len(found) > FINDINGS_SHOWN)
-    return found[:FINDINGS_SHOWN] + more
+    found = [(month, finding) for month, told in months.items() for finding in told.findings]
+    found.sort(key=lambda one: (one[0] != run.period, -_share(one[1]), one[0]))
+    worst = [f"{month}: {finding}" for month, finding in found[:FINDINGS_SHOWN]]
+    return worst + [f"and {len(found) - FINDINGS_SHOWN} more"] * (len(found) > FINDINGS_SHOWN)
+
+
+def _share(finding: str) -> float:
+    """Return how many percent a finding is about: all, where it names no share."""
+    share = re.search(r"([\d.]+)% ", finding)
+    return float(share[1]) if share else 100.0
 
 
 def _metrics(run: Run) -> list[str]:

@@ -65,9 +65,10 @@ def unfinished(run: Run) -> list[str]:
     Known by their locks, so not where the run's folder is no disk that has any.
     """
     workspace = Workspace(run)
-    locks = sorted(workspace.lock("*").parent.glob("*"), key=lambda file: file.stat().st_mtime)
+    locks = sorted(workspace.locks.glob("*"), key=lambda file: file.stat().st_mtime)
     begun = [file.name for file in locks if file.name != "plan"]
-    return [name for name in begun if not workspace.record(name).exists()]
+    undone = [name for name in begun if not workspace.record(name).exists()]
+    return [name.partition("-")[0] for name in undone]  # `ingest` of `ingest-2013-05`
 
 
 def seconds(run: Run) -> dict[str, float]:

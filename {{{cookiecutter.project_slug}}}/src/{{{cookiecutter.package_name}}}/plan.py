@@ -13,7 +13,6 @@ from upath import UPath
 from .errors import BadInput
 from .months import has_ended, months_between, parse_month, shift
 from .params import Params
-from .results import finished
 from .source import MONTHLY, Source, sha256, table_of
 from .workspace import Run, Workspace, locked, read_json, write_json
 
@@ -185,8 +184,6 @@ def plan_run(params: Params, asked: str | None, at: datetime, folder: str | None
             plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
             if plan != before:
                 write_json(file, plan)
-            if finished(run) is None:  # what an earlier try failed at is not what this one does
-                workspace.result.unlink(missing_ok=True)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: judge on %s, train on %s", run.run_id, period, ", ".join(window))

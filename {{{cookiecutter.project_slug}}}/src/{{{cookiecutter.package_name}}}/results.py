@@ -60,6 +60,12 @@ def finished(run: Run) -> Result | None:
     return None if result is None or result.status == "failed" else result
 
 
+def forget_failure(run: Run) -> None:
+    """Remove the result of an earlier try that failed: another one begins."""
+    if finished(run) is None:
+        Workspace(run).result.unlink(missing_ok=True)
+
+
 def result_of(run: Run) -> Result:
     """Return the result of a run that ended.
 

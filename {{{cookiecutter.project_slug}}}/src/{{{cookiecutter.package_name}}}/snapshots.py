@@ -121,9 +121,17 @@ def probe() -> str:
         return str(repo.config["remote"][REMOTE]["url"])
 
 
-def one_at_a_time() -> AbstractContextManager[None]:
-    """Keep others in this project's folder from storing or removing data."""
-    return locked(UPath(WORKSHOP) / ".lock", "another process stores or removes data; waiting")
+def one_at_a_time(patience: float = 3600) -> AbstractContextManager[None]:
+    """Keep others in this project's folder from storing or removing data.
+
+    Args:
+        patience: seconds to wait for them.
+
+    Raises:
+        filelock.Timeout: they took longer.
+    """
+    waiting = "another process stores or removes data; waiting"
+    return locked(UPath(WORKSHOP) / ".lock", waiting, patience)
 
 
 def _name(root: Path, version: str) -> None:

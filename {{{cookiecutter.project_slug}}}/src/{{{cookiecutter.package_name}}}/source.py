@@ -15,7 +15,7 @@ from typing import TypeVar
 import polars as pl
 from upath import UPath
 
-from .errors import BadInput
+from .errors import BadInput, without_passwords
 from .months import is_month
 
 MONTHLY = ("flights", "weather")
@@ -126,12 +126,12 @@ class Source:
             if answer.done():
                 raise
             raise TimeoutError(
-                f"the source {self.address} did not answer in {self.patience:g} s "
-                "(`source_timeout` in params.yaml)"
+                f"the source {without_passwords(self.address)} did not answer in "
+                f"{self.patience:g} s (`source_timeout` in params.yaml)"
             ) from None
 
     def _closed(self, error: Exception) -> BadInput:
-        return BadInput(f"The source {self.address} cannot be read: {error}.")
+        return BadInput(without_passwords(f"The source {self.address} cannot be read: {error}."))
 
     def tables(
         self, month: str, names: Collection[str] = MONTHLY + UNDATED

@@ -53,6 +53,12 @@ def address() -> str:
     return re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
 
 
+def is_there() -> bool:
+    """Tell whether the tracker is a server, or a SQLite file that exists."""
+    uri = mlflow.get_tracking_uri()
+    return not uri.startswith("sqlite:") or _file_of(uri).exists()
+
+
 def client() -> mlflow.MlflowClient:
     """Return what talks to the tracker; the first call makes the tables of a SQLite tracker."""
     _make_database(mlflow.get_tracking_uri())
@@ -230,12 +236,17 @@ def was_rolled_back(model_name: str, version: str) -> bool:
     return ROLLED_BACK in client().get_model_version(model_name, version).tags
 
 
+def _file_of(uri: str) -> UPath:
+    """Return the file of a SQLite tracker."""
+    return UPath(urlsplit(uri).path.removeprefix("/"))
+
+
 @cache
 def _make_database(uri: str) -> None:
     """Make the file of a SQLite tracker, whole or not at all: MLflow never opens one half made."""
     if not uri.startswith("sqlite:"):
         return
-    file = UPath(urlsplit(uri).path.removeprefix("/"))
+    file = _file_of(uri)
     lock = file.with_name(f"{file.name}.lock")
     with locked(lock, "the tracker is being set up by another process; waiting"):
         for left in file.parent.glob(f"{file.name}.*.part*"):  # of a process that was killed

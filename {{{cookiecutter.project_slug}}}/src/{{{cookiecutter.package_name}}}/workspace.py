@@ -54,6 +54,7 @@ class Workspace:
         self.result = self.folder / "result.json"
         self.records = self.folder / "steps"
         """What each step returned, by `once`."""
+        self.locks = self.folder / ".locks"
 
     def manifest(self, month: str) -> UPath:
         """What was ingested of a month."""
@@ -73,7 +74,7 @@ class Workspace:
 
     def lock(self, name: str) -> UPath:
         """The lock of a step: one process at a time works on it."""
-        return self.folder / ".locks" / name
+        return self.locks / name
 
     def sweep(self) -> None:
         """Remove what killed processes left half written, but of the plan: that is `plan_run`'s."""
