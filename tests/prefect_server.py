@@ -79,7 +79,7 @@ class Servers:
     def __enter__(self) -> Self:
         self.start_server()
         self._do("prefect", "--no-prompt", "work-pool", "create", "local", "--type", "process")
-        self.start_worker()
+        self.revive()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,6 +87,13 @@ class Servers:
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(PATIENCE)
+
+    def revive(self) -> None:
+        """Start again what was killed."""
+        if self.server is None or self.server.poll() is not None:
+            self.start_server()
+        if self.worker is None or self.worker.poll() is not None:
+            self.start_worker()
 
     def start_server(self) -> None:
         """Start the server, and wait until it answers."""

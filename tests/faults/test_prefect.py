@@ -87,7 +87,7 @@ class Stage:
         """See a run come to an end of this name, and an alert of it arrive."""
         assert self.servers.ended(run) == state, self.servers.log()[-5000:]
         self.told += 1
-        self.receiver.wait_for(self.told)
+        self.receiver.wait_for(self.told, seconds=120)
 
     def by_hand(self, log: Path, *words: str) -> subprocess.Popen[str]:
         """Give a command of the project's."""
@@ -137,6 +137,7 @@ def undisturbed(theatre: Stage) -> Undisturbed:
 @pytest.fixture
 def stage(theatre: Stage, undisturbed: Undisturbed) -> Stage:
     """Give a project in which nothing has run."""
+    theatre.servers.revive()
     theatre.clear()
     return theatre
 
@@ -161,7 +162,7 @@ def test_the_process_of_a_step_is_killed(stage: Stage, seen: Any, step: str) -> 
     stage.ends(stage.start(), "Crashed")
     assert stage.killer.done
     (alert,) = stage.receiver.arrived
-    same = f"prefect deployment run training/monthly --param period={PERIOD}"
+    same = f".venv/bin/prefect deployment run training/monthly --param period={PERIOD}"
     assert alert.payload["rerun"] == same
     stage.ends(stage.start())
     seen(f"{step}: its process is killed", CRASHED)
@@ -172,7 +173,7 @@ def test_the_worker_is_killed(stage: Stage, seen: Any) -> None:
     run = stage.start()
     until(lambda: stage.there(".locks/train"))
     stage.servers.kill_worker(with_runs=True)
-    stage.ends(run, "Crashed")
+    stage.ends(run, "Vanished")
     stage.servers.start_worker()
     stage.ends(stage.start())
     assert "version: done before" in stage.servers.log()

@@ -23,7 +23,7 @@ DIFFERENT = {
 # These belong to one of them.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|tests/test_(deployment|flow)\.py",
+    r"|tests/test_(automations|deployment|flow)\.py",
     "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
     "kubeflow": r"kubeflow/.+|deploy/.+|Dockerfile|\.dockerignore|scripts/local\.py"

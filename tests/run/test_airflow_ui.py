@@ -246,7 +246,7 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
     ui.project.make("run", "PERIOD=2013-12")
     params.write_text(text)
     title = "2013-12: the challenger was rejected"
-    told(receiver, "Airflow", "challenger_rejected", title, ", of the champion before 0.")
+    told(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
 
 
 def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:

@@ -42,7 +42,7 @@ def test_what_nobody_got_is_said_again(inbox: Inbox, tmp_path: Path) -> None:
 def test_no_alert_raises(inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     inbox.status = 403
     notify(FAILED, UPath(tmp_path))
-    assert "alert run_failed: not sent to JSON, in 3 tries" in caplog.text
+    assert "alert run_failed: not sent to JSON (entry 1), in 3 tries" in caplog.text
 
 
 def test_a_malformed_target_keeps_none_from_the_others(
@@ -93,6 +93,7 @@ def test_logs_tell_no_secret(
         ("https://hush.example.com", "entry 1 is of no known service; for a webhook of yours"),
         ("hush", "entry 1 is no URL"),
         ("json://example.com critical=hush", "entry 2 is no URL"),
+        ("json://hush.example.com, json://b.example", "entry 1 ends with a comma"),
         ("urgent=json://example.com/hush", "entry 1 has a scheme that no service has"),
     ],
 )
@@ -131,7 +132,8 @@ def test_a_release_tells_old_and_new_metrics(evaluated: Project) -> None:
     assert event is not None
     released = result.status == "released"
     assert event.kind == ("champion_changed" if released else "challenger_rejected")
-    assert event.facts[0].startswith(f"auc {result.metrics['auc']:.4f}, of the champion before 0.")
+    whose = "the former champion's" if released else "the champion's"
+    assert event.facts[0].startswith(f"auc {result.metrics['auc']:.4f}, {whose} 0.")
     assert (event.run_id, event.period, event.severity) == (run.run_id, "2013-05", "info")
 
 
@@ -145,19 +147,19 @@ def test_a_quarantine_tells_the_three_worst_findings(released: Project) -> None:
     assert event is not None
     assert (event.kind, event.severity) == ("quarantined", "warning")
     assert all(fact.startswith("2013-05: flights.") for fact in event.facts[:3])
-    assert event.facts[3] == "and 1 more"
+    assert event.facts[3:] == ["and 1 more", "the champion stays: version 1"]
 
 
 def test_a_failure_tells_step_reason_and_what_to_do(project: Project) -> None:
     run = project.plan("2013-04")
     Workspace(run).lock("train").parent.mkdir(parents=True, exist_ok=True)
     Workspace(run).lock("train").touch()
-    error = OSError("first line\n" + "no answer of http://ada:hunter2@db " + "so long " * 100)
+    error = OSError("no answer of http://ada:hunter2@db " + "so long " * 100 + "\nmore: see there")
     event = outcome(run, write_failed(run, "none", error), **LINKS)
     assert event is not None
     assert (event.kind, event.severity, event.step) == ("run_failed", "critical", "train")
     assert event.title == "2013-04 failed at train"
-    assert event.reason.startswith("no answer of http://db so long")
+    assert event.reason.startswith("OSError: no answer of http://db so long")
     assert len(event.reason) == LONGEST + 1
-    assert "to run it again: make run" in event.all_facts
+    assert "once mended: make run" in event.all_facts
     assert "page of the run: http://page/1" in event.all_facts

@@ -58,7 +58,7 @@ def test_a_run_that_failed_or_has_not_ended_is_named(released: Project, said: li
     assert f"run {run.run_id} has not ended" in str(check(released.params, at(6, 4), RERUN))
     write_failed(run, "none", OSError("disk full"))
     reason = str(check(released.params, at(6, 4), RERUN))
-    assert f"run {run.run_id} ended as failed: disk full" in reason
+    assert f"run {run.run_id} ended as failed: OSError: disk full" in reason
     released.work("2013-05")
     assert check(released.params, at(6, 4), RERUN) is None
     assert len(said) == 2

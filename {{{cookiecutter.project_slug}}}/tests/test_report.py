@@ -28,6 +28,7 @@ KEYS = {
     "period",
     "status",
     "reason",
+    "step",
     "orchestrator",
     "rows",
     "metrics",
@@ -168,8 +169,8 @@ def test_the_page_is_kept_by_the_tracker(released: Project) -> None:
 def test_a_failed_run_is_not_finished(project: Project) -> None:
     run = project.work("2013-04", last="ingest")
     assert finished(run) is None
-    failed = write_failed(run, "none", OSError("first line\nno space left\n"))
-    assert (failed.status, failed.reason) == ("failed", "no space left")
+    failed = write_failed(run, "none", OSError("\nno space left\nsee there\n"))
+    assert (failed.status, failed.reason) == ("failed", "OSError: no space left")
     assert list(failed.seconds) == ["ingest"]
     assert history("runs") == {run.run_id: failed}
     assert finished(run) is None

@@ -88,7 +88,7 @@ def test_the_same_command_goes_on_there_and_nothing_is_said_of_what_was_tried_ag
     assert (result.run_id, result.status) == (may.run_id, "released")
     assert {name: (records / name).read_bytes() for name in before} == before
     assert inbox.kinds == ["champion_changed"]
-    assert ", of the champion before 0." in inbox.alerts[0]["message"]
+    assert ", the former champion's 0." in inbox.alerts[0]["message"]
     said = capfd.readouterr().out
     assert said.count("release failed: ") == 2
     assert said.count("not sent to JSON, in 3 tries") == 1

@@ -99,9 +99,12 @@ def test_what_the_pipeline_uses_is_there(manifests: list[dict[str, Any]]) -> Non
     config = of_kind(manifests, "ConfigMap")
     for task in tasks:
         assert {mount["constant"] for mount in task["pvcMount"]} <= set(claims)
-        (told,) = task["configMapAsEnv"]
-        keys = {each["configMapKey"] for each in told["keyToEnv"]}
-        assert keys == set(config[told["configMapName"]]["data"])
+        told = task["configMapAsEnv"]
+        keys = {each["configMapKey"] for part in told for each in part["keyToEnv"]}
+        assert {part["configMapName"] for part in told} == {NAME}
+        assert keys == set(config[NAME]["data"])
+        needed = [part["keyToEnv"] for part in told if not part.get("optional")]
+        assert [key["configMapKey"] for (key,) in needed] == ["MLFLOW_TRACKING_URI"]
         user = pods(manifests)[f"{NAME}-volume"]["spec"]["securityContext"]["runAsUser"]
         assert task["securityContext"]["runAsUser"] == str(user)
         for secret in task["secretAsEnv"]:

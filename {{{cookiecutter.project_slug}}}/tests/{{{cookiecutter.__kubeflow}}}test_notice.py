@@ -64,7 +64,7 @@ def notice(job: str = JOB, period: str = "") -> None:
     from kubeflow import pipeline
 
     task: Any = pipeline.notice
-    task.python_func(None, job=job, period=period)
+    task.python_func(None, job=job, period=period, window=0)
 
 
 def test_a_killed_task_is_named_whatever_was_tried_again_before(run: Run, inbox: Inbox) -> None:
@@ -85,7 +85,7 @@ def test_what_failed_for_good_is_said_once_with_the_way_there_and_back(
         notice()
         assert read_json(job_file(project.params, JOB), Job).ended
     (alert,) = inbox.alerts
-    assert (alert["step"], alert["reason"]) == ("train", "the tracker is gone")
+    assert (alert["step"], alert["reason"]) == ("train", "ConnectionError: the tracker is gone")
     assert alert["run_url"] == f"https://kfp.example.com/#/runs/details/{JOB}"
     assert alert["rerun"] == "clone the run in its page, with period=2013-05"
 

@@ -103,7 +103,7 @@ def test_the_server_says_which_run_it_is_and_how_to_run_it_again(
     }
     assert render_user_template_sync(WHICH, known) == which
     facts = render_user_template_sync(FACTS.replace(" | ui_url", ".name"), known)
-    assert facts.endswith(f"to run it again: prefect deployment run flow/monthly{words}")
+    assert facts.endswith(f"once mended: .venv/bin/prefect deployment run flow/monthly{words}")
 
 
 def test_every_deployment_is_watched() -> None:

@@ -48,7 +48,7 @@ FACTS = """
 - run: {{ flow_run.name }}
 - severity: critical
 - page of the run: {{ flow_run | ui_url }}
-- to run it again: prefect deployment run {{ flow.name }}/{{ deployment.name }}\
+- once mended: .venv/bin/prefect deployment run {{ flow.name }}/{{ deployment.name }}\
 {% for name, value in flow_run.parameters.items() if value %} --param {{ name }}={{ value }}\
 {% endfor %}"""
 {%- endraw %}
@@ -185,6 +185,8 @@ def main() -> None:
                     client.delete_automation(automation.id)
             elif there:
                 client.update_automation(there[0].id, wanted)
+                for twin in there[1:]:  # which would say all of it again
+                    client.delete_automation(twin.id)
             else:
                 client.create_automation(wanted)
     with suppress(ValueError):  # from the first that is not there

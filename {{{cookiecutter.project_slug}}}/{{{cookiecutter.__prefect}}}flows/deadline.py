@@ -9,10 +9,12 @@ from prefect.states import Completed
 from {{{ cookiecutter.package_name }}}.deadlines import check
 from {{{ cookiecutter.package_name }}}.params import load_params
 
-RERUN = "prefect deployment run training/monthly --param period={period}"
+from . import hooks
+
+RERUN = ".venv/bin/prefect deployment run training/monthly --param period={period}"
 
 
-@flow
+@flow(flow_run_name="the check of deadlines", on_failure=[hooks.tell_failure])
 def deadline() -> State[None]:
     """Say whether the month that is due has its champion; an alert is sent where it has none.
 

@@ -38,21 +38,23 @@ def tell_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None
     ended = state.result(raise_on_failure=False)
     if not isinstance(ended, Result):
         ended = write_failed(run, ORCHESTRATOR, ended, None if planned else "plan")
+    elif planned and done_before(run, flow_run):
+        return
     if event := outcome(run, ended, **links(flow_run, run.period)):
         notify(event, Workspace(run).folder)
 
 
 def tell_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Say that a run's process was killed, or told to end: of a backfill's, in which month."""
-    for month in months_of(flow_run):
+    months = months_of(flow_run)
+    for month in months:
         if month.state and month.state.is_running():
             with get_client(sync_client=True) as client:
                 client.set_flow_run_state(month.id, state)  # of a process within it, nobody does
             flow_run = month
     flow_run = known(flow_run)
     run, planned = run_of(flow_run)
-    # Months go side by side: all of those that were begun stopped.
-    begun = [name.partition("-")[0] for name in unfinished(run)] if planned else ["plan"]
+    begun = unfinished(run) if planned else ["plan"] * (not months)
     step = next(iter(begun), None)
     event = Event(
         kind="run_crashed",
@@ -66,9 +68,10 @@ def tell_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     notify(event, Workspace(run).folder)
 
 
-def tell_backfill(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Say that a backfill failed by itself; of a month that fails, that month's run speaks."""
-    if months_of(flow_run):
+def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Say that a flow failed by itself; of a month of a backfill that fails, its own run speaks."""
+    ended = [month.state for month in months_of(flow_run) if month.state]
+    if any(state.is_failed() or state.is_crashed() for state in ended):
         return
     flow_run = known(flow_run)
     run, _ = run_of(flow_run)
@@ -76,6 +79,12 @@ def tell_backfill(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
     if event := outcome(run, result, **links(flow_run, "")):
         event = event.model_copy(update={"title": f"{flow_run.name} failed"})
         notify(event, Workspace(run).folder)
+
+
+def done_before(run: Run, flow_run: FlowRun) -> bool:
+    """Tell whether a run had ended before the flow run began, which then only gave its result."""
+    ended = Workspace(run).result.stat().st_mtime
+    return flow_run.start_time is not None and ended < flow_run.start_time.timestamp()
 
 
 def known(flow_run: FlowRun) -> FlowRun:
@@ -119,7 +128,7 @@ def links(flow_run: FlowRun, period: str) -> dict[str, Any]:
         if begun.deployment_id:
             deployment = client.read_deployment(begun.deployment_id)
             flow = client.read_flow(begun.flow_id)
-            words = [f"prefect deployment run {flow.name}/{deployment.name}"]
+            words = [f".venv/bin/prefect deployment run {flow.name}/{deployment.name}"]
             words += [f"--param {name}={value}" for name, value in given.items()]
         else:
             names = {"period": "PERIOD", "first": "FROM", "last": "TO"}

@@ -193,7 +193,7 @@ def work(run: Run) -> Result:
 
 @flow(
     flow_run_name="backfill {first} to {last}",
-    on_failure=[hooks.tell_backfill],
+    on_failure=[hooks.tell_failure],
     on_crashed=[hooks.tell_crash],
 )
 def backfill(first: str, last: str) -> list[Result]:

@@ -187,6 +187,7 @@ def alert_test() -> None:
     from .alerts import VARIABLE, send, targets
     from .events import Event
 
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     where = targets()
     if not where:
         raise BadInput(f"{VARIABLE} is not set: say in .env where alerts go, as .env.example does.")

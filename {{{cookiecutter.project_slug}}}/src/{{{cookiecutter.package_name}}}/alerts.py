@@ -53,12 +53,14 @@ class Target:
     service: "NotifyBase"
     address: str
     """Its entry in `ALERT_URLS`, secrets and all."""
+    number: int
+    """Which entry that is, from 1."""
     least: Severity
     """Nothing less severe is sent there."""
 
     def __str__(self) -> str:
         """Name it, without its secrets."""
-        return str(self.service.service_name)
+        return f"{self.service.service_name} (entry {self.number})"
 
     def wants(self, event: Event) -> bool:
         """Tell whether an event is severe enough for it."""
@@ -240,13 +242,15 @@ def _target(number: int, entry: str) -> Target:
     for severity in SEVERITIES:
         if entry.startswith(f"{severity}="):
             least, entry = severity, entry.removeprefix(f"{severity}=")
+    if entry.endswith(","):
+        raise BadInput(f"{VARIABLE}: entry {number} ends with a comma: let blanks stand between.")
     _keep_secrets()
     asset = AppriseAsset(app_id=PROJECT, app_desc=PROJECT, image_url_mask="", image_url_logo="")
     service = Apprise.instantiate(entry, asset=asset)
     if service is not None:
         service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT
         service.request_rate_per_sec = 0  # else it sleeps for seconds between two tries
-        return Target(service, entry, least)
+        return Target(service, entry, number, least)
     scheme, separator, _ = entry.partition("://")
     if not separator:
         wrong = "is no URL, such as slack://…"

@@ -6,7 +6,7 @@ from uuid import uuid4
 from upath import UPath
 
 from . import alerts, snapshots, tracking
-from .errors import without_passwords
+from .errors import BadInput, in_a_line, without_passwords
 from .params import Params
 from .source import Source
 from .workspace import is_local
@@ -28,8 +28,7 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
         try:
             yield name, True, without_passwords(check(params))
         except Exception as error:  # noqa: BLE001 - whatever is wrong is what we are here to say
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            yield name, False, without_passwords(lines[0])
+            yield name, False, without_passwords(in_a_line(error))
 
 
 def _source(params: Params) -> str:
@@ -65,5 +64,5 @@ def _alerts(params: Params) -> str:
     if targets:
         return f"{', '.join(map(str, targets))}; `make alert-test` sends a test"
     if params.alerts.wanted:
-        raise LookupError(f"{alerts.VARIABLE} is not set: see .env.example")
+        raise BadInput(f"{alerts.VARIABLE} is not set: see .env.example")
     return "none are wanted"

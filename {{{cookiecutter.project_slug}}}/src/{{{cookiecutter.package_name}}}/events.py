@@ -1,6 +1,8 @@
 """What people should know of a run, and what they need to know of it at three in the morning."""
 
+import platform
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel
@@ -46,7 +48,7 @@ class Event(BaseModel, frozen=True):
     title: Line
     """What happened, in a few words, such as `2013-06 failed at train`."""
     reason: Line
-    """Why, in a line: of an exception, the last one."""
+    """Why, in a line."""
     facts: list[Line] = []
     """What else matters: findings, metrics."""
     period: str = ""
@@ -77,7 +79,8 @@ class Event(BaseModel, frozen=True):
             "severity": self.severity,
             "page of the run": self.run_url,
             "tracker": self.tracker_url,
-            "to run it again": self.rerun,
+            "once mended": self.rerun,
+            "where": f"{platform.node()}:{Path.cwd()}",
         }
         return {name: value for name, value in named.items() if value}
 
@@ -132,7 +135,7 @@ def outcome(
             return Event(
                 kind="quarantined",
                 title=f"{run.period} is in quarantine",
-                facts=_worst_findings(run),
+                facts=[*_worst_findings(run), *_staying(result)],
                 rerun=rerun,
                 **told,
             )
@@ -140,7 +143,7 @@ def outcome(
             return Event(
                 kind="challenger_rejected",
                 title=f"{run.period}: the challenger was rejected",
-                facts=_metrics(run),
+                facts=_metrics(run, "the champion's"),
                 **told,
             )
         case "released":
@@ -148,10 +151,16 @@ def outcome(
             return Event(
                 kind="champion_changed",
                 title=f"{run.period}: the champion is {now}",
-                facts=_metrics(run),
+                facts=_metrics(run, "the former champion's"),
                 **told,
             )
     return None
+
+
+def _staying(result: Result) -> list[str]:
+    if result.champion_after is None:
+        return []
+    return [f"the champion stays: version {result.champion_after.version}"]
 
 
 def _worst_findings(run: Run) -> list[str]:
@@ -172,7 +181,7 @@ def _share(finding: str) -> float:
     return float(share[1]) if share else 100.0
 
 
-def _metrics(run: Run) -> list[str]:
+def _metrics(run: Run, whose: str) -> list[str]:
     """Return the metrics of challenger and champion on the run's month, side by side."""
     from .steps.evaluate import Evaluation
 
@@ -183,6 +192,6 @@ def _metrics(run: Run) -> list[str]:
     old = evaluation.champion_metrics or {}
     return [
         f"{name.replace('_', ' ')} {value:.4f}"
-        + (f", of the champion before {old[name]:.4f}" if name in old else "")
+        + (f", {whose} {old[name]:.4f}" if name in old else "")
         for name, value in evaluation.metrics.items()
     ]

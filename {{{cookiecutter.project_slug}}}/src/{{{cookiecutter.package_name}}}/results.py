@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 from upath import UPath
 
-from .errors import without_passwords
+from .errors import in_a_line, without_passwords
 from .once import seconds, unfinished
 from .params import Params
 from .workspace import Run, Workspace, read_json, write_json
@@ -115,12 +115,11 @@ def write_failed(
     """
     if done := finished(run):
         return done
-    lines = str(error).strip().splitlines()
     result = Result(
         run_id=run.run_id,
         period=run.period,
         status="failed",
-        reason=without_passwords(lines[-1]) if lines else type(error).__name__,
+        reason=without_passwords(in_a_line(error)),
         step=step or next(iter(unfinished(run)), None),
         orchestrator=orchestrator,
         seconds=seconds(run),
