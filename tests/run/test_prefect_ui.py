@@ -136,7 +136,9 @@ def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
     assert ui.ends("monthly", period="2014-03") == "Failed"
     title = "2014-03 failed at plan"
     said = told(receiver, "Prefect", "run_failed", title, "The source has no 2014-03")
-    assert said["rerun"] == "prefect deployment run training/monthly --param period=2014-03"
+    assert (
+        said["rerun"] == ".venv/bin/prefect deployment run training/monthly --param period=2014-03"
+    )
 
 
 def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+DAG_ID = "{{{ cookiecutter.project_slug }}}"
+RERUN = f"airflow dags trigger {DAG_ID} --conf " """'{"period": "{period}"}'"""
+
 
 @dag(
-    dag_id="{{{ cookiecutter.project_slug }}}-deadline",
+    dag_id=f"{DAG_ID}-deadline",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 9 * * *", timezone="America/New_York"),
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
@@ -28,8 +31,7 @@ def deadline() -> None:
         from {{{ cookiecutter.package_name }}}.deadlines import check
         from {{{ cookiecutter.package_name }}}.params import load_params
 
-        rerun = """airflow dags trigger {{{ cookiecutter.project_slug }}} --conf '{"period": "{period}"}'"""
-        return check(load_params(), datetime.now(UTC), rerun)
+        return check(load_params(), datetime.now(UTC), RERUN)
 
     check()
 

@@ -104,7 +104,11 @@ def plan(**context: Any) -> list[str]:
     from {{{ cookiecutter.package_name }}}.months import month_before
     from {{{ cookiecutter.package_name }}}.params import load_params
     from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
-    from {{{ cookiecutter.package_name }}}.results import finished, forget_failure, nothing_new
+    from {{{ cookiecutter.package_name }}}.results import (
+        finished,
+        forget_failure,
+        nothing_new,
+    )
 
     asked, dag_run = context["params"], context["dag_run"]
     if unknown := set(asked) - {"period", "window"}:

@@ -49,8 +49,8 @@ FACTS = """
 - severity: critical
 - page of the run: {{ flow_run | ui_url }}
 - once mended: .venv/bin/prefect deployment run {{ flow.name }}/{{ deployment.name }}\
-{% for name, value in flow_run.parameters.items() if value %} --param {{ name }}={{ value }}\
-{% endfor %}"""
+{{ " --param " if flow_run.parameters.values() | select | list else "" }}\
+{{ flow_run.parameters.items() | selectattr("1") | map("join", "=") | join(" --param ") }}"""
 {%- endraw %}
 
 
