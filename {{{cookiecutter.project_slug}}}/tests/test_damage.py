@@ -84,7 +84,8 @@ def test_damage(
     if damage.run == "refused":
         sentence = err.splitlines()[-1].removeprefix("error: ")
         result = None
-        assert released.files() == files
+        # But for why, where the orchestrator got so far as to begin.
+        assert {name for name in released.files() if "/refused-" not in name} == files
     else:
         (result,) = [found for run_id, found in history("runs").items() if run_id not in before]
         assert result is not None

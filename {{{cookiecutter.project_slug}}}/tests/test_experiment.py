@@ -78,7 +78,7 @@ def test_every_parameter_of_the_work_is_of_some_stage() -> None:
         for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
         for name in stage.get("params", [])
     }
-    where = {"runs", "predictions"}
+    where = {"runs", "predictions", "source_timeout", "alerts", "deadlines"}
     assert {name.partition(".")[0] for name in declared} | where == set(
         yaml.safe_load((ROOT / "params.yaml").read_text())
     )
