@@ -91,6 +91,6 @@ def test_the_same_command_goes_on_there_and_nothing_is_said_of_what_was_tried_ag
     assert ", the former champion's 0." in inbox.alerts[0]["message"]
     said = capfd.readouterr().out
     assert said.count("release failed: ") == 2
-    assert said.count("not sent to JSON, in 3 tries") == 1
+    assert said.count("not sent to JSON (entry 1), in 3 tries") == 1
     assert "executor_input" not in said
     assert "Traceback" in Path(f".kubeflow/{may.run_id}.log").read_text(encoding="utf-8")
