@@ -111,8 +111,14 @@ def stage(
             ui.begin()
             yield Stage(ui, killer, tracker, receiver)
         finally:
-            if ui.process.poll() is None:
-                ui.end()
+            interrupt(ui)
+
+
+def interrupt(ui: Ui) -> None:
+    """Press Ctrl-C; the tracker runs in the project's folder, too, and stays."""
+    if ui.process.poll() is None:
+        os.killpg(ui.process.pid, signal.SIGINT)
+        ui.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +277,7 @@ def test_two_runs_for_one_period(faulty: Stage, ends: Ends) -> None:
 def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     faulty.ui.task(PERIOD)
-    faulty.ui.end()
+    interrupt(faulty.ui)
     faulty.ui.begin()
     ends("Ctrl-C", "went on when `make ui` was started again")
 

@@ -67,7 +67,9 @@ class Target:
         return SEVERITIES.index(event.severity) >= SEVERITIES.index(self.least)
 
 
-def tell(run: Run, *, attempt: str, run_url: str | None, rerun: str) -> None:
+def tell(
+    run: Run, *, attempt: str, run_url: str | None, rerun: str, unwritten: Result | None = None
+) -> None:
     """Send the alert of how a run ended; none where it has no result.
 
     Args:
@@ -75,10 +77,11 @@ def tell(run: Run, *, attempt: str, run_url: str | None, rerun: str) -> None:
         attempt: the orchestrator's own id of this try.
         run_url: the run in the orchestrator's pages, if it has any.
         rerun: the command that starts the work again.
+        unwritten: its result, where the run's folder did not take it, as on a full disk.
     """
     workspace = Workspace(run)
-    if workspace.result.exists():
-        result = read_json(workspace.result, Result)
+    result = read_json(workspace.result, Result) if workspace.result.exists() else unwritten
+    if result is not None:
         event = outcome(run, result, attempt=attempt, run_url=run_url, rerun=rerun)
         if event is not None:
             notify(event, workspace.folder)
