@@ -121,7 +121,10 @@ def _tell_those_left(event: Event, memory: UPath) -> None:
             notes[target] = note
     for target, arrived in zip(notes, send(event, list(notes)), strict=True):
         if arrived:
-            write_json(notes[target], event)
+            try:
+                write_json(notes[target], event)
+            except OSError as error:  # it is sent, and is not to be sent once more for that
+                log.warning("alert %s: it cannot be remembered: %s", event.kind, error)
 
 
 def send(event: Event, where: list[Target]) -> list[bool]:
