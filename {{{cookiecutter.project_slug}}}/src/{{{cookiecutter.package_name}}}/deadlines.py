@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import BaseModel
 from upath import UPath
 
-from . import tracking
 from .alerts import notify
 from .events import Event
 from .months import month_before
@@ -123,6 +122,8 @@ def _missing(params: Params, period: str) -> str | None:
     if statuses & {"released", "kept_champion"}:
         return None
     if not runs:  # the folder may have been cleared
+        from . import tracking
+
         champion = tracking.champion(params.model_name)
         if champion is not None and champion.period >= period:
             return None

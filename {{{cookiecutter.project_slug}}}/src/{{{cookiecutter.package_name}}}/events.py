@@ -90,6 +90,25 @@ class Event(BaseModel, frozen=True):
         return self.facts + [f"{name}: {value}" for name, value in self.named.items()]
 
 
+class _Evaluation(BaseModel):
+    """What is told of `evaluation.json`; the step that writes it imports for seconds."""
+
+    metrics: dict[str, float]
+    champion_metrics: dict[str, float] | None
+
+
+class _Quarantined(BaseModel):
+    """What is told of a month in quarantine."""
+
+    findings: list[str]
+
+
+class _Quarantine(BaseModel):
+    """What is told of `quarantine.json`; the step that writes it imports for seconds, too."""
+
+    months: dict[str, _Quarantined]
+
+
 def shortened(line: str) -> str:
     """Return a line of what may be several, and not all of a long one."""
     one = " ".join(line.split())
@@ -165,10 +184,8 @@ def _staying(result: Result) -> list[str]:
 
 def _worst_findings(run: Run) -> list[str]:
     """Return the findings that are worst: those of the run's own month, the largest share first."""
-    from .steps.quarantine import Quarantine
-
     file = Workspace(run).quarantine
-    months = read_json(file, Quarantine).months if file.exists() else {}
+    months = read_json(file, _Quarantine).months if file.exists() else {}
     found = [(month, finding) for month, told in months.items() for finding in told.findings]
     found.sort(key=lambda one: (one[0] != run.period, -_share(one[1]), one[0]))
     worst = [f"{month}: {finding}" for month, finding in found[:FINDINGS_SHOWN]]
@@ -183,12 +200,10 @@ def _share(finding: str) -> float:
 
 def _metrics(run: Run, whose: str) -> list[str]:
     """Return the metrics of challenger and champion on the run's month, side by side."""
-    from .steps.evaluate import Evaluation
-
     file = Workspace(run).evaluation
     if not file.exists():
         return []
-    evaluation = read_json(file, Evaluation)
+    evaluation = read_json(file, _Evaluation)
     old = evaluation.champion_metrics or {}
     return [
         f"{name.replace('_', ' ')} {value:.4f}"
