@@ -28,6 +28,7 @@ from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run
 from {{{ cookiecutter.package_name }}}.results import (
     Result,
     finished,
+    left,
     nothing_new,
     result_of,
 )
@@ -88,7 +89,7 @@ def run_here(run: Run) -> None:
     preload.wait()
     alone(training_dag)
     done = training_dag.test(run_conf={"period": run.period})
-    tell(run, attempt=done.run_id, run_url=None, rerun=f"make run PERIOD={run.period}")
+    tell(run, left(run), attempt=done.run_id, run_url=None, rerun=f"make run PERIOD={run.period}")
 
 
 def alone(dag: Any) -> None:

@@ -23,20 +23,19 @@ class RunAlert(BaseNotifier):
     def notify(self, context: Context) -> None:
         """Say how a run ended, in the DAG processor; nothing where it had nothing to do."""
         from {{{ cookiecutter.package_name }}}.alerts import tell
-        from {{{ cookiecutter.package_name }}}.results import write_failed
-        from {{{ cookiecutter.package_name }}}.workspace import Workspace
+        from {{{ cookiecutter.package_name }}}.results import left, write_failed
 
         if "ti" not in context:  # no task was run: there was nothing to do
             return
         run, dag_run = run_of(context), context["dag_run"]
         asked = json.dumps((dag_run.conf or {}) | ({"period": run.period} if run.period else {}))
-        unwritten = None
-        if dag_run.state == "failed" and not Workspace(run).result.exists():
+        result = left(run)
+        if result is None and dag_run.state == "failed":  # on a full disk, say
             unknown = RuntimeError("a task failed: its log says why")
-            unwritten = write_failed(run, "airflow", unknown, step=context["ti"].task_id)
+            result = write_failed(run, "airflow", unknown, step=context["ti"].task_id)
         tell(
             run,
-            unwritten=unwritten,
+            result,
             attempt=f"{dag_run.run_id} {dag_run.clear_number}",
             run_url=page_of(dag_run.dag_id, dag_run.run_id),
             rerun=f"airflow dags trigger {dag_run.dag_id} --conf '{asked}'",

@@ -248,17 +248,13 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str, window: int) 
 
     from upath import UPath
 
-    from {{{ cookiecutter.package_name }}}.alerts import notify
+    from {{{ cookiecutter.package_name }}}.alerts import notify, tell
     from {{{ cookiecutter.package_name }}}.deadlines import Job, job_file
-    from {{{ cookiecutter.package_name }}}.events import Event, outcome
+    from {{{ cookiecutter.package_name }}}.events import Event
     from {{{ cookiecutter.package_name }}}.once import unfinished
     from {{{ cookiecutter.package_name }}}.params import load_params
-    from {{{ cookiecutter.package_name }}}.results import Result, write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import (
-        Workspace,
-        read_json,
-        write_json,
-    )
+    from {{{ cookiecutter.package_name }}}.results import left, write_failed
+    from {{{ cookiecutter.package_name }}}.workspace import read_json, write_json
 
     params = load_params()
     url = os.environ.get("KFP_UI_URL")  # only on a cluster
@@ -293,8 +289,7 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str, window: int) 
     if told.outcome == "nothing_new":
         logging.info("notice: run nothing_new: %s", told.reason)
     else:
-        left = Workspace(run).result
-        result = read_json(left, Result) if left.exists() else None
+        result = left(run)
         if told.outcome == "refused":
             result = write_failed(run, "kubeflow", RuntimeError(told.reason), "plan")
         # What KFP says of it, `status`, is not to be relied on; and what failed may be done since.
@@ -302,9 +297,7 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str, window: int) 
             killed = RuntimeError("a task was killed, or ran out of memory, time or disk")
             result = write_failed(run, "kubeflow", killed)
         logging.info("notice: run %s %s: %s", run.run_id, result.status, result.reason)
-        event = outcome(run, result, attempt=job, run_url=page, rerun=rerun(run.period))
-        if event:
-            notify(event, Workspace(run).folder)
+        tell(run, result, attempt=job, run_url=page, rerun=rerun(run.period))
     write_json(file, told.model_copy(update={"ended": True}))
 
 

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.utilities.urls import url_for
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.alerts import notify
+from {{{ cookiecutter.package_name }}}.alerts import notify, tell
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.events import Event, outcome
 from {{{ cookiecutter.package_name }}}.once import unfinished
@@ -40,8 +40,7 @@ def tell_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None
         ended = write_failed(run, ORCHESTRATOR, ended, None if planned else "plan")
     elif planned and done_before(run, flow_run):
         return
-    if event := outcome(run, ended, **links(flow_run, run.period)):
-        notify(event, Workspace(run).folder)
+    tell(run, ended, **links(flow_run, run.period))
 
 
 def tell_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

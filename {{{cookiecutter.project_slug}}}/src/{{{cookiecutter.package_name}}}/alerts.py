@@ -27,7 +27,7 @@ from .errors import BadInput, without_passwords
 from .events import Event, Severity, outcome
 from .params import Params
 from .results import Result
-from .workspace import Run, Workspace, locked, read_json, write_json
+from .workspace import Run, Workspace, locked, write_json
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -67,24 +67,21 @@ class Target:
         return SEVERITIES.index(event.severity) >= SEVERITIES.index(self.least)
 
 
-def tell(
-    run: Run, *, attempt: str, run_url: str | None, rerun: str, unwritten: Result | None = None
-) -> None:
-    """Send the alert of how a run ended; none where it has no result.
+def tell(run: Run, result: Result | None, *, attempt: str, run_url: str | None, rerun: str) -> None:
+    """Send the alert of how a run ended, if that is something to be said.
 
     Args:
         run: the run.
+        result: how it ended; None where nothing is known of that.
         attempt: the orchestrator's own id of this try.
         run_url: the run in the orchestrator's pages, if it has any.
         rerun: the command that starts the work again.
-        unwritten: its result, where the run's folder did not take it, as on a full disk.
     """
-    workspace = Workspace(run)
-    result = read_json(workspace.result, Result) if workspace.result.exists() else unwritten
-    if result is not None:
-        event = outcome(run, result, attempt=attempt, run_url=run_url, rerun=rerun)
-        if event is not None:
-            notify(event, workspace.folder)
+    if result is None:
+        return
+    event = outcome(run, result, attempt=attempt, run_url=run_url, rerun=rerun)
+    if event is not None:
+        notify(event, Workspace(run).folder)
 
 
 def notify(event: Event, folder: UPath) -> None:

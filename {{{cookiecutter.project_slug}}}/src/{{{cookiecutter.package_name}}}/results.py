@@ -53,10 +53,15 @@ class Result(BaseModel):
     """By step, the months of a step added up; `all` is from the first plan to the end."""
 
 
+def left(run: Run) -> Result | None:
+    """Return the result that a run left, also where it failed; None where it has none (yet)."""
+    file = Workspace(run).result
+    return read_json(file, Result) if file.exists() else None
+
+
 def finished(run: Run) -> Result | None:
     """Return the result of a run that came to an end, else None: a failed one may go on."""
-    file = Workspace(run).result
-    result = read_json(file, Result) if file.exists() else None
+    result = left(run)
     return None if result is None or result.status == "failed" else result
 
 
@@ -72,10 +77,9 @@ def result_of(run: Run) -> Result:
     Raises:
         RuntimeError: it failed.
     """
-    file = Workspace(run).result
-    if not file.exists():
+    result = left(run)
+    if result is None:
         raise RuntimeError(f"run {run.run_id} ended without a result")
-    result = read_json(file, Result)
     if result.status == "failed":
         raise RuntimeError(result.reason)
     return result
