@@ -298,7 +298,10 @@ def notice(status: PipelineTaskFinalStatus, job: str, period: str, window: int) 
             result = write_failed(run, "kubeflow", killed)
         logging.info("notice: run %s %s: %s", run.run_id, result.status, result.reason)
         tell(run, result, attempt=job, run_url=page, rerun=rerun(run.period))
-    write_json(file, told.model_copy(update={"ended": True}))
+    try:
+        write_json(file, told.model_copy(update={"ended": True}))
+    except OSError:  # on a full disk, room is still made; tried again, this would say all again
+        file.unlink()
 
 
 def sized(task: PipelineTask, *, minutes: int, cpu: str, memory: str, cached: bool) -> PipelineTask:
