@@ -12,7 +12,7 @@ order, rename = pathlib.Path(os.environ["DIES_AT"]), pathlib.PosixPath.replace
 
 def die_or_rename(part, name):
     try:
-        if order.read_text() in str(name).partition("/runs/")[2]:
+        if order.read_text() in str(name):
             order.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
     except FileNotFoundError:
@@ -50,9 +50,9 @@ class Killer:
     def variables(self) -> dict[str, str]:
         return {"PYTHONPATH": str(self.folder), "DIES_AT": str(self.folder / "order")}
 
-    def at(self, step: str) -> None:
-        """Let the next process die that gets as far as a step's file."""
-        (self.folder / "order").write_text(PLACES[step], encoding="utf-8")
+    def at(self, place: str) -> None:
+        """Let the next process die that gets so far as to name a file of this place."""
+        (self.folder / "order").write_text(place, encoding="utf-8")
 
     @property
     def done(self) -> bool:

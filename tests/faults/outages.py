@@ -8,13 +8,26 @@ import socketserver
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
 
+import pytest
+
 from tests.projects import PATIENCE, Project, free_port, until
+
+# How a source is ill: the row of the table, how many requests fail, and whether they hang.
+ILL_SOURCES = [("the source fails twice", 2, False), ("the source hangs", 1, True)]
+
+# When a tracker dies: as it is told of it, the step that does so, and what names the request.
+DEATHS = [
+    ("training", "train", "logged-models"),
+    ("registering", "release", "model-versions/create"),
+    ("releasing", "release", "registered-models/alias"),
+]
 
 
 class Listing(SimpleHTTPRequestHandler):
@@ -159,3 +172,29 @@ class Tracker:
             urllib.request.urlopen(f"http://{self.behind[0]}:{self.behind[1]}/health")
             return True
         return False
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A new folder on a disk of its own, of 50 MB, as long as its `with` block lasts."""
+
+    folder: Path
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(self.folder)]
+        if subprocess.run(mounting, capture_output=True, check=False).returncode:
+            pytest.skip("only root can mount a small disk")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", self.folder], check=True)
+
+    def fill(self) -> None:
+        """Leave no room."""
+        filling = ["dd", "if=/dev/zero", f"of={self.folder / 'filler'}"]
+        subprocess.run(filling, capture_output=True, check=False)
+
+    def free(self) -> None:
+        """Make room again."""
+        (self.folder / "filler").unlink()

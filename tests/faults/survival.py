@@ -31,6 +31,8 @@ ROWS = (
     "the period is December",
 )
 
+BY_ITSELF = "tried again by itself"
+
 PERIOD = "2013-05"
 SAME = ("run_id", "status", "reason", "rows", "metrics", "champion_after", "data_version")
 
@@ -95,5 +97,5 @@ def survived(
     assert snapshots(project) == expected.snapshots
     assert half_made(project) == []
     titles = [alert.payload["title"].partition(": ")[2] for alert in receiver.arrived]
-    assert titles == [*before, f"{PERIOD}: the champion is version 1"]
+    assert titles == [*before, f"{PERIOD}: the champion is version 1"], titles
     record(FAULTS, fault, column, f"{went}; told: {', '.join(titles)}")

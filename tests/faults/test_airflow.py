@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ import yaml
 
 from tests.airflow_ui import DAG, Ui, hurry
 from tests.alerts.receiver import Receiver
-from tests.faults.killing import Killer
-from tests.faults.outages import HttpSource, Tracker
-from tests.faults.survival import PERIOD, STEPS, Undisturbed, look, survived
+from tests.faults.killing import PLACES, Killer
+from tests.faults.outages import DEATHS, ILL_SOURCES, HttpSource, SmallDisk, Tracker
+from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, survived
 from tests.projects import PATIENCE, Project, clone, free_port, until
 from tests.tables import FAULTS, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
 
 COLUMN = "Airflow"
-BY_ITSELF = "tried again by itself"
 Ends = Callable[..., None]
 
 # When the schedule is due, by New York's clocks, over a year.
@@ -155,7 +153,7 @@ def ends(faulty: Stage, undisturbed: Undisturbed) -> Ends:
 )
 def test_the_process_of_a_step_is_killed(faulty: Stage, ends: Ends, step: str) -> None:
     """Between writing and renaming the file that it is there to make."""
-    faulty.killer.at(step)
+    faulty.killer.at(PLACES[step])
     run_id = faulty.start()
     until(lambda: faulty.killer.done, faulty.ui.process)
     ends(f"{step}: its process is killed", BY_ITSELF)
@@ -183,10 +181,7 @@ def test_the_scheduler_is_killed(faulty: Stage, ends: Ends) -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("fault", "times", "hangs"),
-    [("the source fails twice", 2, False), ("the source hangs", 1, True)],
-)
+@pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(faulty: Stage, ends: Ends, fault: str, times: int, hangs: bool) -> None:
     """As soon as months are ingested."""
     folder = faulty.project.folder / "data/source"
@@ -200,14 +195,7 @@ def test_the_source_is_ill(faulty: Stage, ends: Ends, fault: str, times: int, ha
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("doing", "step", "request_"),
-    [
-        ("training", "train", "logged-models"),
-        ("registering", "release", "model-versions/create"),
-        ("releasing", "release", "registered-models/alias"),
-    ],
-)
+@pytest.mark.parametrize(("doing", "step", "request_"), DEATHS)
 def test_the_tracker_is_down(
     faulty: Stage, ends: Ends, doing: str, step: str, request_: str
 ) -> None:
@@ -233,34 +221,20 @@ def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> No
     ends("the storage of data versions cannot be written to", BY_ITSELF)
 
 
-@pytest.fixture
-def small_disk(faulty: Stage) -> Iterator[Path]:
-    """Put the folder of runs on a disk of its own."""
-    runs = faulty.project.folder / "runs"
-    runs.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(runs)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield runs
-    finally:
-        subprocess.run(["umount", runs], check=True)
-
-
 @pytest.mark.matrix
-def test_the_disk_is_full(faulty: Stage, ends: Ends, small_disk: Path) -> None:
+def test_the_disk_is_full(faulty: Stage, ends: Ends) -> None:
     """As the model is fitted; it stays so until Airflow gives up. Then the run is cleared."""
-    run_id = faulty.start()
-    faulty.ui.task(PERIOD)
-    filler = small_disk / "filler"
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True, check=False)
-    assert faulty.state() == "failed"
-    faulty.receiver.wait_for(1)
-    filler.unlink()
-    failed = {"dag_run_id": run_id, "only_failed": True, "dry_run": False}
-    faulty.ui.api(f"{DAG}/clearTaskInstances", failed)
-    cleared = "went on when its failed tasks were cleared"
-    ends("the disk is full", cleared, f"{PERIOD} failed at train")
+    with SmallDisk(faulty.project.folder / "runs") as disk:
+        run_id = faulty.start()
+        faulty.ui.task(PERIOD)
+        disk.fill()
+        assert faulty.state() == "failed"
+        faulty.receiver.wait_for(1)
+        disk.free()
+        failed = {"dag_run_id": run_id, "only_failed": True, "dry_run": False}
+        faulty.ui.api(f"{DAG}/clearTaskInstances", failed)
+        cleared = "went on when its failed tasks were cleared"
+        ends("the disk is full", cleared, f"{PERIOD} failed at train")
 
 
 @pytest.mark.matrix

@@ -12,47 +12,16 @@ import pytest
 import yaml
 
 from tests.alerts.receiver import Receiver
-from tests.faults.outages import HttpSource, Tracker
-from tests.faults.survival import PERIOD, STEPS, Undisturbed, look, survived
+from tests.faults.killing import PLACES, Killer
+from tests.faults.outages import DEATHS, ILL_SOURCES, HttpSource, SmallDisk, Tracker
+from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, survived
 from tests.projects import PATIENCE, Project, clone, until
 from tests.tables import FAULTS, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 
 COLUMN = "Kubeflow"
-BY_ITSELF = "tried again by itself"
 GIVEN_AGAIN = "the same command went on where it stopped"
-
-# In each process that has this on its path: the first that gets so far as to rename a file to the
-# name in question is killed, before it does.
-KILLER = """
-import os, pathlib, signal
-
-rename = pathlib.PosixPath.replace
-
-def die_or_rename(part, name):
-    if os.environ["DIES_AT"] in str(name):
-        try:
-            os.close(os.open(os.environ["DIED"], os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            pass
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return rename(part, name)
-
-pathlib.PosixPath.replace = die_or_rename
-"""
-PLACES = {
-    "plan": "/.jobs/",
-    "ingest": "/raw/flights",
-    "validate": "/quality.json",
-    "version": "/version.json",
-    "features": "/features/",
-    "train": "/model.pkl",
-    "evaluate": "/evaluation.json",
-    "release": "/release.json",  # the alias is set
-    "report": "/result.json",
-}
 
 # When a server in UTC starts the runs of a year, by New York's clocks.
 HOURS = """
@@ -135,11 +104,11 @@ def faulty(
 )
 def test_the_process_of_a_step_is_killed(faulty: Faulty, step: str, tmp_path: Path) -> None:
     """Between writing and renaming the file that it is there to make."""
-    (tmp_path / "killer").mkdir()
-    (tmp_path / "killer/sitecustomize.py").write_text(KILLER, encoding="utf-8")
-    died = tmp_path / "died"
-    faulty.ends_well(PYTHONPATH=str(tmp_path / "killer"), DIES_AT=PLACES[step], DIED=str(died))
-    assert died.exists()
+    killer = Killer(tmp_path / "killer")
+    # `make run` plans first, by itself: the task of that name writes what comes of it here.
+    killer.at("/.jobs/" if step == "plan" else PLACES[step])
+    faulty.ends_well(**killer.variables)
+    assert killer.done
     faulty.survived(f"{step}: its process is killed", BY_ITSELF)
 
 
@@ -169,10 +138,7 @@ def test_the_server_is_killed() -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("fault", "times", "hangs"),
-    [("the source fails twice", 2, False), ("the source hangs", 1, True)],
-)
+@pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) -> None:
     """As soon as months are ingested."""
     folder = faulty.project.folder / "data/source"
@@ -187,9 +153,8 @@ def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) 
 @pytest.mark.parametrize(
     ("doing", "step", "request_"),
     [
-        pytest.param("training", "train", "logged-models", marks=pytest.mark.matrix),
-        pytest.param("registering", "release", "model-versions/create", marks=pytest.mark.matrix),
-        ("releasing", "release", "registered-models/alias"),
+        pytest.param(*death, marks=[pytest.mark.matrix] * (death[0] != "releasing"))
+        for death in DEATHS
     ],
 )
 def test_the_tracker_is_down(
@@ -226,32 +191,18 @@ def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
     faulty.survived("the storage of data versions cannot be written to", BY_ITSELF)
 
 
-@pytest.fixture
-def small_disk(faulty: Faulty) -> Iterator[Path]:
-    """Put the folder of runs on a disk of its own."""
-    runs = faulty.project.folder / "runs"
-    runs.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(runs)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield runs
-    finally:
-        subprocess.run(["umount", runs], check=True)
-
-
 @pytest.mark.matrix
-def test_the_disk_is_full(faulty: Faulty, small_disk: Path) -> None:
+def test_the_disk_is_full(faulty: Faulty) -> None:
     """As the model is fitted; it stays so until KFP gives up."""
-    process = faulty.begin()
-    until(lambda: faulty.there(".locks/train"), process)
-    filler = small_disk / "filler"
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True, check=False)
-    assert process.wait(PATIENCE) == 1
-    assert "train failed: [Errno 28] No space left on device" in faulty.said()
-    filler.unlink()
-    faulty.ends_well()
-    faulty.survived("the disk is full", GIVEN_AGAIN, f"{PERIOD} failed at train")
+    with SmallDisk(faulty.project.folder / "runs") as disk:
+        process = faulty.begin()
+        until(lambda: faulty.there(".locks/train"), process)
+        disk.fill()
+        assert process.wait(PATIENCE) == 1
+        assert "train failed: [Errno 28] No space left on device" in faulty.said()
+        disk.free()
+        faulty.ends_well()
+        faulty.survived("the disk is full", GIVEN_AGAIN, f"{PERIOD} failed at train")
 
 
 @pytest.mark.matrix

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.alerts.receiver import Receiver
-from tests.faults.killing import Killer
-from tests.faults.outages import HttpSource, Tracker
-from tests.faults.survival import PERIOD, STEPS, Undisturbed, look, survived
+from tests.faults.killing import PLACES, Killer
+from tests.faults.outages import DEATHS, ILL_SOURCES, HttpSource, SmallDisk, Tracker
+from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, survived
 from tests.prefect_server import Servers
 from tests.projects import PATIENCE, Project, clone, until
 from tests.tables import FAULTS, record
@@ -23,7 +23,6 @@ from tests.tables import FAULTS, record
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
 COLUMN = "Prefect"
-BY_ITSELF = "tried again by itself"
 CRASHED = "crashed; the same command went on where it stopped"
 
 # When the deployment's schedule is due, by New York's clocks, over a year.
@@ -158,7 +157,7 @@ def seen(stage: Stage, undisturbed: Undisturbed) -> Any:
 )
 def test_the_process_of_a_step_is_killed(stage: Stage, seen: Any, step: str) -> None:
     """Between writing and renaming the file that it is there to make; its worker notices."""
-    stage.killer.at(step)
+    stage.killer.at(PLACES[step])
     stage.ends(stage.start(), "Crashed")
     assert stage.killer.done
     (alert,) = stage.receiver.arrived
@@ -209,10 +208,7 @@ def test_the_server_is_killed(stage: Stage, seen: Any) -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("fault", "times", "hangs"),
-    [("the source fails twice", 2, False), ("the source hangs", 1, True)],
-)
+@pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(stage: Stage, seen: Any, fault: str, times: int, hangs: bool) -> None:
     """As soon as months are ingested."""
     folder = stage.project.folder / "data/source"
@@ -225,14 +221,7 @@ def test_the_source_is_ill(stage: Stage, seen: Any, fault: str, times: int, hang
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("doing", "task", "request_"),
-    [
-        ("training", "train", "logged-models"),
-        ("registering", "release", "model-versions/create"),
-        ("releasing", "release", "registered-models/alias"),
-    ],
-)
+@pytest.mark.parametrize(("doing", "task", "request_"), DEATHS)
 def test_the_tracker_is_down(
     stage: Stage,
     seen: Any,
@@ -269,34 +258,20 @@ def test_the_storage_of_data_versions_is_closed(stage: Stage, seen: Any) -> None
     seen("the storage of data versions cannot be written to", BY_ITSELF)
 
 
-@pytest.fixture
-def small_disk(stage: Stage) -> Iterator[Path]:
-    """Put the folder of runs on a disk of its own."""
-    runs = stage.project.folder / "runs"
-    runs.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(runs)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield runs
-    finally:
-        subprocess.run(["umount", runs], check=True)
-
-
 @pytest.mark.matrix
-def test_the_disk_is_full(stage: Stage, seen: Any, small_disk: Path) -> None:
+def test_the_disk_is_full(stage: Stage, seen: Any) -> None:
     """As the model is fitted; it stays so until no try is left."""
-    run = stage.start()
-    until(lambda: stage.there(".locks/train"))
-    filler = small_disk / "filler"
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True, check=False)
-    stage.ends(run, "Failed")
-    (alert,) = stage.receiver.arrived
-    assert "[Errno 28] No space left on device" in alert.payload["reason"]
-    filler.unlink()
-    stage.ends(stage.start())
-    went = "failed; the same command went on where it stopped"
-    seen("the disk is full", went, f"{PERIOD} failed at train")
+    with SmallDisk(stage.project.folder / "runs") as disk:
+        run = stage.start()
+        until(lambda: stage.there(".locks/train"))
+        disk.fill()
+        stage.ends(run, "Failed")
+        (alert,) = stage.receiver.arrived
+        assert "[Errno 28] No space left on device" in alert.payload["reason"]
+        disk.free()
+        stage.ends(stage.start())
+        went = "failed; the same command went on where it stopped"
+        seen("the disk is full", went, f"{PERIOD} failed at train")
 
 
 @pytest.mark.matrix
