@@ -22,7 +22,8 @@ import json, logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 from my_pipeline.alerts import send, targets
 from my_pipeline.events import Event
-arrived = send(Event.model_validate_json(sys.argv[1]), targets())
+event = Event.model_validate_json(sys.argv[1])
+arrived = send(event, [target for target in targets() if target.wants(event)])
 print(json.dumps(arrived))
 """
 

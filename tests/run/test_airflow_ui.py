@@ -256,6 +256,7 @@ def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
     assert "interval=timedelta(hours=2)" in text
     dag.write_text(text.replace("interval=timedelta(hours=2)", "interval=timedelta(seconds=5)"))
     ui.airflow_command("dags", "reserialize")
+    forget(ui.project, "2013-07")
     ui.trigger(period="2013-07", window=2)
     told(receiver, "Airflow", "deadline_missed", "a run takes too long", "was to end by")
     dag.write_text(text)

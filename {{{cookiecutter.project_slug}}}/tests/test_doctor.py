@@ -72,9 +72,10 @@ def test_what_is_missing_is_said(project: Project, monkeypatch: pytest.MonkeyPat
     assert found["alerts"].startswith("ALERT_URLS: entry 1 lacks something of a slack:// address")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_not_to_be_written_to(project: Project) -> None:
     Path("runs").mkdir(mode=0o500)
+    if os.access("runs", os.W_OK):
+        pytest.skip("root may write everywhere")
     assert "Permission denied" in ill(project)["runs"]
 
 
