@@ -14,7 +14,6 @@ EXPECTED = {
 }
 
 
-@pytest.mark.matrix  # which writes them
 @pytest.mark.parametrize("page", EXPECTED, ids=lambda page: page.stem)
 def test_no_cell_is_empty(page: Path) -> None:
     table = read(page)
