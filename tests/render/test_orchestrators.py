@@ -9,14 +9,25 @@ from tests.render.conftest import Door
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
+WATCHING = ("prometheus", "none")
+
 # Of these files there is one in each project, and it may differ.
 DIFFERENT = {
     ".copier-answers.yml",
+    ".dockerignore",
     ".gitignore",
+    "Dockerfile",
     "Makefile",
     "README.md",
+    "compose.yaml",
+    "deploy/compose/databases.sh",
     "docs/make-it-yours.md",
+    "docs/operate.md",
+    "monitoring/prometheus.yml",
+    "monitoring/rules.test.yml",
+    "monitoring/rules.yml",
     "pyproject.toml",
+    "scripts/stack.py",
     "src/my_pipeline/__main__.py",
     "tests/orchestrator.py",
 }
@@ -26,7 +37,7 @@ OWN = {
     r"|tests/test_(automations|deployment|flow)\.py",
     "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
-    "kubeflow": r"kubeflow/.+|deploy/.+|Dockerfile|\.dockerignore|scripts/local\.py"
+    "kubeflow": r"kubeflow/.+|deploy/kubernetes/.+|scripts/local\.py"
     r"|docs/kubeflow\.md|tests/kfp_server\.py"
     r"|tests/test_(local_(faults|run)|manifests|notice|pipeline|submit)\.py",
 }
@@ -84,3 +95,17 @@ def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecut
     for target, start in targets.items():
         (line,) = re.findall(r"^# ALERT_URLS=(.*)$", files[target][".env.example"].decode(), re.M)
         assert line.startswith(f"'{start}" if start else "")
+
+
+def test_without_monitoring_nothing_of_it_is_there(tmp_path: Path, open_cookiecutter: Door) -> None:
+    chosen = {name: open_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
+    files = {name: contents(folder) for name, folder in chosen.items()}
+    more = set(files["prometheus"]) - set(files["none"])
+    own = r"monitoring/.+|src/my_pipeline/(metrics|monitor)\.py|tests/test_(metrics|monitor\w*)\.py"
+    assert more
+    assert not [name for name in more if not re.fullmatch(own, name)]
+    assert not set(files["none"]) - set(files["prometheus"])
+    for name, content in files["none"].items():
+        assert name == ".copier-answers.yml" or not re.search(
+            rb"prometheus|grafana|alertmanager|monitoring:", content, re.IGNORECASE
+        ), name

@@ -329,3 +329,18 @@ def test_no_password_in_the_address_of_the_page(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     found = tracking.page_of(tracker_id)
     assert found == page or (page is not None and found is not None and found.startswith(page))
+
+
+def test_the_address_that_people_reach_the_page_by(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a stack, a run reaches the tracker by a name that only the stack knows."""
+    run = released.plan("2013-04")
+    tracker_id = read_json(Workspace(run).training, Training).tracker_id
+    kept = mlflow.get_run(tracker_id)
+    monkeypatch.setattr("mlflow.get_run", lambda _: kept)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("MLFLOW_UI_URL", "https://tracker.example/")
+    found = tracking.page_of(tracker_id)
+    assert found is not None
+    assert found.startswith("https://tracker.example/#/experiments/")

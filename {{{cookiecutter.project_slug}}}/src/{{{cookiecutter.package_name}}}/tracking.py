@@ -128,10 +128,13 @@ def log_model(model: Any, sample: pd.DataFrame) -> str:
 
 
 def page_of(tracker_id: str) -> str | None:
-    """Return the address of the tracker's page of a run, or None where the tracker has no pages."""
+    """Return the address of the tracker's page of a run, or None where the tracker has no pages.
+
+    `MLFLOW_UI_URL` says where people reach the pages, where runs reach the server by another name.
+    """
     scheme = urlsplit(address()).scheme
     if scheme.startswith("http"):
-        server = address().rstrip("/")
+        server = os.environ.get("MLFLOW_UI_URL", address()).rstrip("/")
     elif scheme == "sqlite":
         server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
     else:

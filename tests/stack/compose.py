@@ -1,0 +1,146 @@
+"""A stack of Docker Compose, as `make up` starts it, and what tests do to it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.projects import Project, free_port, until
+
+# Where the work of a run is done, and how one is started.
+WORKERS = {"prefect": "prefect-worker", "airflow": "scheduler"}
+PORTS = {
+    "prefect": ["PREFECT_PORT"],
+    "airflow": ["AIRFLOW_PORT"],
+    "kubeflow": [],
+}
+SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
+MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
+
+
+def need_docker() -> None:
+    """Skip where no engine answers."""
+    docker = shutil.which("docker") or "false"
+    if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine answers: no stack is started")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A project's stack, on ports of its own, whose alerts go to the mail catcher within it."""
+
+    project: Project
+    orchestrator: str
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Make the secrets; choose ports, the mail catcher, and who is told."""
+        self.project.make("env")
+        names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
+        self.ports.update({name: free_port() for name in names})
+        chosen = {"COMPOSE_PROFILES": "dev", "ALERT_URLS": f"'{MAIL}'"} | self.ports
+        with (self.project.folder / ".env").open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in chosen.items())
+
+    def compose(self, *words: str, ok: bool = True) -> str:
+        """Give Compose a command; return what it printed."""
+        done = self.project.shell("docker", "compose", *words, cwd=self.project.folder, ok=ok)
+        return done.stdout + done.stderr
+
+    def exec(self, service: str, *command: str, ok: bool = True) -> str:
+        """Run a command in a service's container; return its standard output."""
+        words = ("docker", "compose", "exec", "-T", service, *command)
+        return self.project.shell(*words, cwd=self.project.folder, ok=ok).stdout
+
+    def tool(self, *words: str, ok: bool = True) -> str:
+        """Run a command of the package, as the documents say."""
+        return self.compose("run", "--rm", "-T", "pipeline", *words, ok=ok)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """Return what Docker knows of each service's container."""
+        ids = self.compose("ps", "--all", "--quiet").split()
+        found = json.loads(self.project.shell("docker", "inspect", *ids).stdout)
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+
+    def kill(self, service: str) -> None:
+        """Kill a service's processes, as a machine out of memory does; it is started again."""
+        before = self.containers()[service]
+        os.kill(before["State"]["Pid"], signal.SIGKILL)
+
+        def back() -> bool:
+            now = self.containers()[service]
+            health = now["State"].get("Health", {"Status": "healthy"})
+            again = now["RestartCount"] > before["RestartCount"]
+            return again and bool(now["State"]["Running"]) and health["Status"] == "healthy"
+
+        until(back)
+
+    def trigger(self, period: str) -> subprocess.Popen[str] | None:
+        """Start a run for a month, as the documents say; under Kubeflow, a process of it."""
+        if self.orchestrator == "prefect":
+            deployment = ("deployment", "run", "training/monthly", "--param", f"period={period}")
+            self.exec("prefect-worker", "prefect", *deployment)
+        elif self.orchestrator == "airflow":
+            asked = json.dumps({"period": period})
+            self.exec("scheduler", "airflow", "dags", "trigger", "my-pipeline", "--conf", asked)
+        else:
+            run = ("run", "--rm", "-T", "pipeline", "run", "--period", period)
+            return subprocess.Popen(
+                ["docker", "compose", *run],
+                cwd=self.project.folder,
+                env=self.project.shell.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return None
+
+    def files(self, pattern: str) -> list[str]:
+        """Return which files of runs there are, of a pattern below `runs/`."""
+        listed = self.exec("monitor", "sh", "-c", f"ls -d runs/{pattern}", ok=False)
+        return listed.split()
+
+    def result(self, period: str) -> dict[str, Any] | None:
+        """Return the result of a month's newest run, None where it has none."""
+        said = self.exec("monitor", "sh", "-c", f"cat runs/{period}-*/result.json", ok=False)
+        return json.loads(said) if said else None
+
+    def ends(self, period: str) -> dict[str, Any]:
+        """Wait for a month's run to end, as it does at last; return its result."""
+
+        def done() -> dict[str, Any] | None:
+            result = self.result(period)
+            return None if result is None or result["status"] == "failed" else result
+
+        result: dict[str, Any] = until(done)
+        return result
+
+    def get(self, port: str, path: str, **headers: str) -> Any:
+        """Ask one of the published ports for JSON."""
+        url = f"http://127.0.0.1:{self.ports[port]}{path}"
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """Ask Prometheus; return the series."""
+        answer = self.get("PROMETHEUS_PORT", "/api/v1/query?" + urlencode({"query": promql}))
+        assert answer["status"] == "success"
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def mails(self) -> list[str]:
+        """Return the subjects of all alerts that arrived, the oldest first."""
+        listed = self.get("MAILPIT_PORT", "/api/v1/messages?limit=200")["messages"]
+        return [message["Subject"] for message in reversed(listed)]
+
+    def told(self, *words: str) -> None:
+        """Wait for an alert whose subject has these words."""
+        until(lambda: any(all(word in mail for word in words) for mail in self.mails()))

@@ -1,0 +1,280 @@
+"""The stack of each orchestrator: started, used, damaged, moved; the tests follow each other."""
+
+import base64
+import json
+import os
+import re
+import socket
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.projects import Project, clone, until
+from tests.stack.compose import WORKERS, Stack, need_docker
+
+pytestmark = [pytest.mark.slow]
+
+ORCHESTRATORS = {
+    "prefect": ("project", "default project", []),
+    "airflow": ("airflow", "airflow project", [pytest.mark.matrix]),
+    "kubeflow": ("kubeflow", "kubeflow project", [pytest.mark.matrix]),
+}
+ONE_SHOT = {"mlflow-migrate", "prefect-migrate", "prefect-deploy", "airflow-migrate"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.xdist_group(group), *marks])
+        for name, (_, group, marks) in ORCHESTRATORS.items()
+    ],
+)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Give a stack that `make up` started."""
+    need_docker()
+    fixture, _, _ = ORCHESTRATORS[request.param]
+    project: Project = request.getfixturevalue(fixture)
+    stack = Stack(clone(project, tmp_path_factory.mktemp("stack") / "my-pipeline"), request.param)
+    stack.prepare()
+    try:
+        said = stack.project.make("up")
+        for name in ("mlflow", "prometheus", "alertmanager"):
+            assert f"http://127.0.0.1:{stack.ports[f'{name.upper()}_PORT']}" in said
+        yield stack
+    finally:
+        stack.compose("--profile", "*", "down", "--volumes", ok=False)
+
+
+def test_it_is_up_when_make_returns(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        state = container["State"]
+        if service in ONE_SHOT:
+            assert (state["Status"], state["ExitCode"]) == ("exited", 0), service
+        else:
+            assert state["Running"], service
+            assert state.get("Health", {"Status": "healthy"})["Status"] == "healthy", service
+
+
+def test_containers_may_do_little(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        host = container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert not host["CapAdd"], service
+        assert not host["Privileged"], service
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+        assert host["ReadonlyRootfs"], service
+        assert host["Memory"] > 0, service
+        if container["State"]["Running"]:
+            status = Path(f"/proc/{container['State']['Pid']}/status").read_text()
+            assert "\nUid:\t0\t" not in status, service
+            assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), service
+
+
+def test_nothing_is_published_beyond_this_machine(stack: Stack) -> None:
+    published = set()
+    for service, container in stack.containers().items():
+        for places in (container["NetworkSettings"]["Ports"] or {}).values():
+            for place in places or []:
+                assert place["HostIp"] == "127.0.0.1", service
+                published.add(int(place["HostPort"]))
+    assert published == set(stack.ports.values())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing; tells the address that others reach
+        outside = probe.getsockname()[0]
+    for port in published:
+        with socket.socket() as caller:
+            assert caller.connect_ex((outside, port)) != 0, port
+        with socket.socket() as caller:
+            assert caller.connect_ex(("127.0.0.1", port)) == 0, port
+
+
+def refused(stack: Stack, port: str, path: str, **headers: str) -> int:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        stack.get(port, path, **headers)
+    return refusal.value.code
+
+
+def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
+    """Where there are users; MLflow has none, and is not fooled by a page of elsewhere."""
+    assert refused(stack, "MLFLOW_PORT", "/api/2.0/mlflow/experiments/search", Host="evil") == 403
+    if stack.orchestrator == "prefect":
+        wrong = "Basic " + base64.b64encode(b"admin:wrong").decode()
+        for path in ("/api/admin/version", "/api/metrics", "/api/block_types/slug/secret"):
+            assert refused(stack, "PREFECT_PORT", path) == 401
+            assert refused(stack, "PREFECT_PORT", path, Authorization=wrong) == 401
+    if stack.orchestrator == "airflow":
+        for path in ("/api/v2/dags", "/api/v2/connections", "/api/v2/variables"):
+            assert refused(stack, "AIRFLOW_PORT", path) == 401
+            assert refused(stack, "AIRFLOW_PORT", path, Authorization="Bearer wrong") in (401, 403)
+
+
+def test_no_secret_is_in_a_log(stack: Stack) -> None:
+    text = (stack.project.folder / ".env").read_text()
+    secrets = [line.partition("=")[2] for line in text.splitlines() if "_PORT" not in line]
+    logs = stack.compose("logs", "--no-color")
+    assert not [secret for secret in secrets if len(secret) > 20 and secret.strip("'") in logs]
+
+
+def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
+    """Airflow's is due at once, Prefect's is given a time; under Kubeflow a cluster has it."""
+    if stack.orchestrator == "prefect":
+        soon = "from datetime import *; print((datetime.now(UTC)+timedelta(seconds=5)).isoformat())"
+        at = stack.exec("prefect-worker", "python", "-c", soon).strip()
+        schedule = ("--interval", "36000", "--anchor-date", at)
+        stack.exec(
+            *("prefect-worker", "prefect", "deployment", "schedule", "create"),
+            *("training/monthly", *schedule),
+        )
+    elif stack.orchestrator == "kubeflow":
+        stack.trigger("2013-12")
+    result = stack.ends("2013-12")
+    assert (result["status"], result["orchestrator"]) == ("released", stack.orchestrator)
+    page = result["tracker_url"]
+    assert page.startswith(f"http://127.0.0.1:{stack.ports['MLFLOW_PORT']}/#/experiments/")
+    tracked = page.rpartition("/")[2]
+    run = stack.get("MLFLOW_PORT", f"/api/2.0/mlflow/runs/get?run_id={tracked}")["run"]
+    assert run["info"]["status"] == "FINISHED"
+    stack.told("2013-12: the champion is version 1")
+
+
+def test_its_metrics_are_there(stack: Stack) -> None:
+    """For each query of each dashboard; and whatever is to be watched is."""
+    until(lambda: stack.query('pipeline_runs{status="released"} > 0'))
+    down = until(lambda: stack.query("up")) and stack.query("up == 0")
+    assert not down
+    folder = stack.project.folder / "monitoring/grafana/dashboards"
+    queries = [
+        target["expr"]
+        for dashboard in folder.glob("*.json")
+        for panel in json.loads(dashboard.read_text())["panels"]
+        for target in panel.get("targets", [])
+    ]
+    assert len(queries) > 10
+    until(lambda: all(stack.query(query) for query in queries))
+
+
+def test_the_rules_are_good(stack: Stack) -> None:
+    groups = stack.get("PROMETHEUS_PORT", "/api/v1/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    written = yaml.safe_load((stack.project.folder / "monitoring/rules.yml").read_text())
+    assert len(rules) == sum(len(group["rules"]) for group in written["groups"])
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert not [rule["name"] for rule in rules if rule["state"] == "firing"]
+    mount = f"{stack.project.folder / 'monitoring'}:/monitoring:ro"
+    image = stack.containers()["prometheus"]["Config"]["Image"]
+    for words in (
+        ["check", "rules", "/monitoring/rules.yml"],
+        ["test", "rules", "/monitoring/rules.test.yml"],
+    ):
+        docker = ("docker", "run", "--rm", f"--volume={mount}", "--entrypoint=promtool", image)
+        stack.project.shell(*docker, *words)
+
+
+def test_what_prometheus_notices_arrives(stack: Stack) -> None:
+    """Through Alertmanager, at whom `ALERT_URLS` names."""
+    stack.exec(
+        *("alertmanager", "amtool", "--alertmanager.url=http://127.0.0.1:9093", "alert", "add"),
+        *("ComponentDown", "severity=critical", "job=a-component"),
+        *("--annotation=summary=a-component is down", "--annotation=description=It is gone."),
+    )
+    stack.told("a-component is down")
+
+
+def test_bad_data_are_quarantined(stack: Stack) -> None:
+    stack.project.shell(
+        stack.project.folder / ".venv/bin/python",
+        "-c",
+        "import polars as pl; f = 'data/source/flights/month=2013-09/flights.parquet';"
+        "pl.read_parquet(f).drop('dest').write_parquet(f)",
+        cwd=stack.project.folder,
+    )
+    stack.trigger("2013-09")
+    result = stack.ends("2013-09")
+    assert result["status"] == "quarantined"
+    assert result["champion_after"]["period"] == "2013-12"
+    stack.told("2013-09 is in quarantine")
+
+
+def in_the_middle(stack: Stack, period: str) -> None:
+    """Start a month, and wait until its model is being fitted."""
+    stack.trigger(period)
+    until(lambda: stack.files(f"{period}-*/.locks/train"))
+
+
+@pytest.mark.parametrize("service", ["mlflow", "postgres", "worker"])
+def test_what_is_killed_comes_back_and_the_run_ends_well(stack: Stack, service: str) -> None:
+    period = {"mlflow": "2013-05", "postgres": "2013-06", "worker": "2013-07"}[service]
+    if service == "worker" and stack.orchestrator not in WORKERS:
+        pytest.skip("its run is a process that somebody started, and starts again")
+    in_the_middle(stack, period)
+    stack.kill(WORKERS[stack.orchestrator] if service == "worker" else service)
+    if stack.orchestrator == "prefect" and service == "worker":
+        stack.told(period, "vanished")
+        stack.trigger(period)
+    assert stack.ends(period)["status"] in ("released", "kept_champion")
+    assert len(stack.files(f"{period}-*")) == 1
+
+
+def kept(stack: Stack) -> dict[str, Any]:
+    """Return what must not be lost."""
+    versions = "/api/2.0/mlflow/model-versions/search"
+    status = stack.tool("status")
+    runs = {
+        "prefect": "SELECT count(*) FROM flow_run WHERE end_time IS NOT NULL",
+        "airflow": "SELECT count(*) FROM dag_run WHERE end_date IS NOT NULL",
+    }
+    known = ""
+    if query := runs.get(stack.orchestrator):
+        psql = ("psql", "--username=postgres", "--tuples-only", stack.orchestrator, "-c", query)
+        known = stack.exec("postgres", *psql).strip()
+    return {
+        "champion": re.findall(r"Champion: version \d+ of \S+ judged on \S+", status),
+        "versions": stack.get("MLFLOW_PORT", versions)["model_versions"],
+        "runs": stack.files("*/result.json"),
+        "known": known,
+    }
+
+
+def test_down_and_up_loses_nothing(stack: Stack) -> None:
+    before = kept(stack)
+    assert before["champion"]
+    stack.project.make("down")
+    assert not stack.compose("ps", "--all", "--quiet").strip()
+    stack.project.make("up")
+    assert kept(stack) == before
+
+
+def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
+    before = kept(stack)
+    said = stack.project.make("backup")
+    (folder,) = stack.project.folder.glob("backups/*")
+    assert f"backups/{folder.name}" in said
+    assert folder.stat().st_mode & 0o077 == 0
+    refusal = stack.project.make("restore", f"FROM=backups/{folder.name}", ok=False)
+    assert "error: The stack is not empty" in refusal
+    stack.compose("--profile", "*", "down", "--volumes")
+    lacking = stack.project.make("restore", "FROM=backups", ok=False)
+    assert "error: backups is no backup: it lacks mlflow.dump" in lacking
+    stack.project.make("restore", f"FROM=backups/{folder.name}")
+    stack.project.make("up")
+    assert kept(stack) == before
+    stack.trigger("2013-11")
+    assert stack.ends("2013-11")["status"] in ("released", "kept_champion")
+
+
+def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
+    step = stack.project.folder / "src/my_pipeline/steps/report.py"
+    step.write_text(step.read_text() + "\n# changed\n")
+    said = stack.compose("--progress=plain", "build")
+    steps = dict(re.findall(r"^(#\d+) \[dependencies .* RUN .*uv sync", said, re.MULTILINE))
+    assert steps or re.search(r"(#\d+) \[dependencies 1/1\] RUN", said), said
+    number = re.search(r"^(#\d+) \[(?:\S+ )?dependencies ", said, re.MULTILINE)
+    assert number, said
+    assert f"{number[1]} CACHED" in said, said
+    os.utime(step)
