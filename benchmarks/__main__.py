@@ -11,7 +11,7 @@ import tempfile
 from functools import cache, partial
 from pathlib import Path
 
-from . import airflow, data, first, render, repro, run
+from . import airflow, data, first, render, repro, run, stack
 
 QUESTIONS = {
     "first": first.main,
@@ -20,6 +20,7 @@ QUESTIONS = {
     "data": data.main,
     "render": render.main,
     "airflow": airflow.main,
+    "stack": stack.main,
 }
 
 

@@ -1,0 +1,122 @@
+"""`make up` where something is missing: one sentence that says what, and what to do."""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, clone
+from tests.stack.compose import need_docker
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+# A `docker` as it is where something is missing; all else is the real one's affair.
+WITHOUT_COMPOSE = """#!/bin/sh
+if [ "$1" = compose ]; then echo "docker: 'compose' is not a docker command." >&2; exit 1; fi
+exec {docker} "$@"
+"""
+WITH_LITTLE_MEMORY = """#!/bin/sh
+if [ "$1" = info ]; then {docker} "$@" | sed 's/"MemTotal":[0-9]*/"MemTotal":2147483648/'; exit; fi
+exec {docker} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    need_docker()
+    return clone(project, tmp_path_factory.mktemp("input") / "my-pipeline")
+
+
+@pytest.fixture
+def secrets(fresh: Project) -> Iterator[Path]:
+    """Give the file of secrets."""
+    fresh.make("env")
+    file = fresh.folder / ".env"
+    yield file
+    file.unlink()
+
+
+def up(project: Project, **variables: str) -> str:
+    """Return the sentence with which `make up` refuses."""
+    words = [f"{name}={value}" for name, value in variables.items()]
+    done = project.shell("env", *words, "make", "up", cwd=project.folder, ok=False)
+    assert done.returncode == 2
+    (sentence,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert not done.stdout
+    assert not project.shell(
+        "docker", "compose", "ps", "--quiet", cwd=project.folder, ok=False
+    ).stdout
+    return sentence
+
+
+def test_without_secrets(fresh: Project) -> None:
+    said = up(fresh)
+    assert re.search(r"required variable \w+ is missing a value: run make env", said)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_port_is_taken(fresh: Project) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        said = up(fresh, PREFECT_PORT=str(port))
+    assert said == (
+        f"error: Port {port} of prefect-server is taken: end what uses it, or set PREFECT_PORT in "
+        ".env."
+    )
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_engine_does_not_answer(fresh: Project) -> None:
+    said = up(fresh, DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert said.startswith("error: The Docker engine does not answer; is it started? It says: ")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_docker_is_not_there(fresh: Project, tmp_path: Path) -> None:
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).glob("*"):
+            if program.name != "docker" and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    said = up(fresh, PATH=str(tmp_path))
+    assert said == ("error: Docker is not installed: see https://docs.docker.com/engine/install.")
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        (WITHOUT_COMPOSE, r"error: Docker Compose 2\.24 or newer is needed, .* says nothing: see "),
+        (WITH_LITTLE_MEMORY, r"error: The stack needs 4 GiB of memory, .* engine has 2\.0: "),
+    ],
+)
+def test_docker_is_not_enough(fresh: Project, tmp_path: Path, program: str, sentence: str) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(program.format(docker=shutil.which("docker")))
+    docker.chmod(0o755)
+    assert re.match(sentence, up(fresh, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}"))
+
+
+def test_new_secrets_leave_what_is_there(fresh: Project, secrets: Path) -> None:
+    before = secrets.read_text()
+    assert secrets.stat().st_mode & 0o077 == 0
+    assert len(set(re.findall(r"^\w+_PASSWORD=([0-9a-f]{48})$", before, re.MULTILINE))) == 5
+    assert "All" not in fresh.make("env")
+    assert secrets.read_text() == before
+    kept = "ALERT_URLS='json://example.com  json://example.org'"
+    secrets.write_text(kept + "\n" + before.replace("MLFLOW_DB_PASSWORD", "# MLFLOW_DB_PASSWORD"))
+    secrets.chmod(0o644)
+    assert "Wrote MLFLOW_DB_PASSWORD into .env." in fresh.make("env")
+    assert secrets.read_text().startswith(kept)
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert (
+        "MLFLOW_DB_PASSWORD"
+        not in fresh.shell(
+            "git", "status", "--porcelain", "--untracked-files=all", cwd=fresh.folder
+        ).stdout
+    )
