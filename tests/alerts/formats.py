@@ -169,9 +169,10 @@ WEBHOOK = _shape(
     kind={
         "enum": [
             *("run_failed", "run_crashed", "quarantined", "challenger_rejected"),
-            *("champion_changed", "deadline_missed", "drift", "test"),
+            *("champion_changed", "deadline_missed", "drift", "monitoring", "test"),
         ]
     },
+    severity={"enum": ["info", "warning", "critical"]},
     facts={"type": "array", "items": LINE},
     **dict.fromkeys(("reason", "period", "run_id", "step", "rerun", "attempt"), LINE),
     **dict.fromkeys(("run_url", "tracker_url"), LINE),

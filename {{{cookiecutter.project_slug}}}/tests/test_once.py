@@ -1,13 +1,28 @@
 """A step of a run is done once: what it returned is kept, and it is not done again."""
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
 
-from {{{ cookiecutter.package_name }}}.once import once, seconds
+from {{{ cookiecutter.package_name }}}.once import once, retries, seconds
 from {{{ cookiecutter.package_name }}}.workspace import Run
+
+KILLED = """
+import os, signal, sys
+from {{{ cookiecutter.package_name }}}.once import once
+from {{{ cookiecutter.package_name }}}.workspace import Run
+
+def step(run: Run, month: str) -> Run:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+once(step, Run.model_validate_json(sys.argv[1]), "2013-04")
+"""
 
 
 class Seen(BaseModel):
@@ -99,3 +114,37 @@ def test_the_months_of_a_step_are_added_up(run: Run, look: Look) -> None:
     once(look.step, run, "2013-05")
     assert list(first) == ["step"]
     assert seconds(run)["step"] >= first["step"] >= 0
+
+
+def test_tries_are_counted_from_the_second_on(run: Run, look: Look) -> None:
+    look.fails = True
+    for month in ("2013-04", "2013-04", "2013-05"):
+        with pytest.raises(OSError, match="no answer"):
+            once(look.step, run, month)
+    assert retries(run) == {"step": 1}
+    look.fails = False
+    for month in ("2013-04", "2013-05", "2013-06", "2013-06"):
+        once(look.step, run, month)
+    assert retries(run) == {"step": 3}
+
+
+def test_a_try_that_was_killed_is_counted(run: Run, look: Look) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, run.model_dump_json()], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    once(look.step, run, "2013-04")
+    assert retries(run) == {"step": 1}
+
+
+def test_tries_are_counted_in_an_object_store(run: Run, look: Look) -> None:
+    there = run.model_copy(update={"folder": f"memory://runs/{uuid4().hex}"})
+    look.fails = True
+    with pytest.raises(OSError, match="no answer"):
+        once(look.step, there, "2013-04")
+    look.fails = False
+    once(look.step, there, "2013-04")
+    assert retries(there) == {"step": 1}
+
+
+def test_what_was_never_tried_again_is_left_out(run: Run, look: Look) -> None:
+    once(look.step, run, "2013-04")
+    assert retries(run) == {}

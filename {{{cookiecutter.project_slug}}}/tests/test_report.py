@@ -38,6 +38,7 @@ KEYS = {
     "code_version",
     "tracker_url",
     "seconds",
+    "retries",
 }
 
 

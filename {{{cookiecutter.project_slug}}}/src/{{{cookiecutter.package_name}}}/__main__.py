@@ -221,6 +221,22 @@ def deadlines(
     sys.exit(1 if check(params, now, rerun) or overdue else 0)
 
 
+{% if cookiecutter.monitoring == "prometheus" %}
+@app.command()
+def monitor(
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen at; 0: one that is free.")] = 9101,
+) -> None:
+    """Serve the pipeline's metrics, and pass the alerts of the monitoring on."""
+    from .monitor import serve
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: os._exit(0))  # nothing is left to be done
+    serve(load_params(), host, port)
+
+
+{% endif %}
 def age(since: datetime) -> str:
     """Say how long ago `since` was, in the largest unit that fits."""
     seconds = (datetime.now(UTC) - since).total_seconds()

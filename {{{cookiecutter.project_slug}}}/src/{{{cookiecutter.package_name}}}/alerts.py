@@ -100,7 +100,7 @@ def notify(event: Event, folder: UPath) -> None:
                 _tell_those_left(event, memory)
         except OSError as error:  # on a full disk, say; people should know of that all the more
             log.warning("alert %s: it cannot be remembered: %s", event.kind, error)
-            send(event, [target for target in _usable() if target.wants(event)])
+            send(event, [target for target in usable() if target.wants(event)])
     except Exception as error:  # noqa: BLE001 - an alert never harms a run
         log.error("alert %s: %s", event.kind, without_passwords(str(error)))  # noqa: TRY400
 
@@ -109,7 +109,7 @@ def _tell_those_left(event: Event, memory: UPath) -> None:
     """Send an event to the targets that were not told, and remember those that are."""
     about = f"{event.period} {event.run_id} {event.attempt}"
     notes = {}
-    for target in _usable():
+    for target in usable():
         if not target.wants(event):
             continue
         key = hashlib.sha256(f"{about} {target.address}".encode()).hexdigest()
@@ -206,7 +206,7 @@ def targets() -> list[Target]:
     return [_target(number, entry) for number, entry in enumerate(addresses(), 1)]
 
 
-def _usable() -> list[Target]:
+def usable() -> list[Target]:
     """Return the targets that are well formed: a run is no time to be strict about the others."""
     usable = []
     for number, entry in enumerate(addresses(), 1):

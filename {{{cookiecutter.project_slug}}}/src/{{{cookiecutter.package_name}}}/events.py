@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from .errors import without_passwords
 from .results import Result
@@ -19,10 +19,12 @@ Kind = Literal[
     "champion_changed",
     "deadline_missed",
     "drift",
+    "monitoring",
     "test",
 ]
 Severity = Literal["info", "warning", "critical"]
 
+# How urgent each kind is, unless an event says otherwise: a rule of the monitoring does.
 SEVERITY: dict[Kind, Severity] = {
     "run_failed": "critical",
     "run_crashed": "critical",
@@ -31,6 +33,7 @@ SEVERITY: dict[Kind, Severity] = {
     "champion_changed": "info",
     "deadline_missed": "critical",
     "drift": "warning",
+    "monitoring": "warning",
     "test": "info",
 }
 
@@ -45,6 +48,8 @@ class Event(BaseModel, frozen=True):
     """Something that people should know."""
 
     kind: Kind
+    severity: Severity = Field(default_factory=lambda given: SEVERITY[given["kind"]])
+    """How urgent it is; by default as its kind is."""
     title: Line
     """What happened, in a few words, such as `2013-06 failed at train`."""
     reason: Line
@@ -63,11 +68,6 @@ class Event(BaseModel, frozen=True):
     """The command that starts the work again; it goes on where it stopped."""
     attempt: str = ""
     """The orchestrator's own id of this try: a later one may fail, too, and is to say so."""
-
-    @property
-    def severity(self) -> Severity:
-        """How urgent it is."""
-        return SEVERITY[self.kind]
 
     @property
     def named(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, TypeVarTuple, get_type_hints
 
 from pydantic import BaseModel
 
-from .workspace import Run, Workspace, locked, read_json, write_json
+from .workspace import Run, Workspace, locked, read_json, write, write_json
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> R
         if file.exists():
             log.info("%s: done before; to do it again, remove %s", name, workspace.folder)
             return model.model_validate(read_json(file, Record).returned)
+        _count_try(workspace, name)
         started, begun = time.time(), time.perf_counter()
         returned = step(run, *given)
         took = round(time.perf_counter() - begun, 3)
@@ -57,6 +58,13 @@ def once(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> R
         record = Record(step=step.__name__, started=started, seconds=took, returned=done)
         write_json(file, record)
         return returned
+
+
+def _count_try(workspace: Workspace, name: str) -> None:
+    """Count a try before it begins: one that is killed can no longer say that there was one."""
+    file = workspace.tries / f"{name}.txt"
+    before = int(file.read_bytes()) if file.exists() else 0
+    write(file, str(before + 1).encode())
 
 
 def unfinished(run: Run) -> list[str]:
@@ -78,3 +86,16 @@ def seconds(run: Run) -> dict[str, float]:
     for record in sorted(records, key=lambda record: record.started):
         total[record.step] = round(total.get(record.step, 0.0) + record.seconds, 3)
     return total
+
+
+def retries(run: Run) -> dict[str, int]:
+    """Return how often each step was tried again; those that never were are left out.
+
+    Tries that were killed count, and those of a run that was started again. The months of a step
+    are added up.
+    """
+    total: dict[str, int] = {}
+    for file in sorted(Workspace(run).tries.glob("*.txt")):
+        step = file.stem.partition("-")[0]  # `ingest` of `ingest-2013-05`
+        total[step] = total.get(step, 0) + int(file.read_bytes()) - 1
+    return {step: again for step, again in total.items() if again}

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from upath import UPath
 
 from .errors import in_a_line, without_passwords
-from .once import seconds, unfinished
+from .once import retries, seconds, unfinished
 from .params import Params
 from .workspace import Run, Workspace, read_json, write_json
 
@@ -51,6 +51,8 @@ class Result(BaseModel):
     tracker_url: str | None = None
     seconds: dict[str, float] = {}
     """By step, the months of a step added up; `all` is from the first plan to the end."""
+    retries: dict[str, int] = {}
+    """By step, how often it was tried again; those that never were are left out."""
 
 
 def left(run: Run) -> Result | None:
@@ -127,6 +129,7 @@ def write_failed(
         step=step or next(iter(unfinished(run)), None),
         orchestrator=orchestrator,
         seconds=seconds(run),
+        retries=retries(run),
     )
     try:
         write_json(Workspace(run).result, result)

@@ -54,6 +54,8 @@ class Workspace:
         self.result = self.folder / "result.json"
         self.records = self.folder / "steps"
         """What each step returned, by `once`."""
+        self.tries = self.folder / "tries"
+        """How often each step was begun, by `once`."""
         self.locks = self.folder / ".locks"
 
     def manifest(self, month: str) -> UPath:

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from .. import tracking
 from ..model import probability
-from ..once import seconds
+from ..once import retries, seconds
 from ..plan import Plan, read_plan
 from ..results import Result
 from ..workspace import (
@@ -87,7 +87,7 @@ def report(run: Run, orchestrator: str) -> Result:
         "report": round(time.perf_counter() - started, 3),
         "all": round((datetime.now(UTC) - plan.begun).total_seconds(), 3),
     }
-    result = result.model_copy(update={"seconds": took})
+    result = result.model_copy(update={"seconds": took, "retries": retries(run)})
     workspace.sweep()
     # Last: the run is finished when this file is there.
     write_json(workspace.result, result)
