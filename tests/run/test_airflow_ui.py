@@ -234,9 +234,12 @@ def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
 
 
 def forget(project: Project, month: str) -> None:
-    """Let the work of a month be done anew."""
-    for result in project.folder.glob(f"runs/{month}-*"):
-        shutil.rmtree(result)
+    """Let the work of a month be done anew; who was told of it still knows."""
+    for made in project.folder.glob(f"runs/{month}-*/*"):
+        if made.is_file():
+            made.unlink()
+        elif made.name != "alerts":
+            shutil.rmtree(made)
 
 
 def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiver) -> None:
