@@ -1,0 +1,274 @@
+"""The monitor: what Prometheus is told, and what becomes of the alerts that it has sent."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+from wsgiref.simple_server import make_server
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}} import metrics
+from {{{ cookiecutter.package_name }}}.monitor import Handler, Monitor, Server
+from {{{ cookiecutter.package_name }}}.once import once
+from {{{ cookiecutter.package_name }}}.results import write_failed
+from {{{ cookiecutter.package_name }}}.steps import ingest
+from {{{ cookiecutter.package_name }}}.workspace import Workspace
+
+from .conftest import Project, failing
+from .inbox import Inbox
+
+LABELS = {"alertname": "RunFailed", "severity": "critical", "period": "2013-05", "run_id": "r"}
+
+# As Alertmanager 0.28 posts it.
+ALERT: dict[str, Any] = {
+    "status": "firing",
+    "labels": LABELS | {"step": "train", "job": "pipeline"},
+    "annotations": {
+        "summary": "The run for 2013-05 failed",
+        "description": "It failed at train.",
+        "runbook_url": "docs/operate.md#runfailed",
+    },
+    "startsAt": "2013-06-02T06:00:00.123456789Z",
+    "endsAt": "0001-01-01T00:00:00Z",
+    "generatorURL": "http://prometheus:9090/graph",
+    "fingerprint": "7522cfed41973c41",
+}
+
+
+def notification(*alerts: dict[str, Any]) -> bytes:
+    about = {"receiver": "monitor", "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0}
+    return json.dumps(about | {"alerts": alerts}).encode()
+
+
+class Running:
+    """A monitor that runs."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def scrape(self) -> dict[str, float]:
+        """The values by name and labels, as Prometheus would write them."""
+        with urlopen(f"{self.address}/metrics") as answer:  # noqa: S310
+            families = text_string_to_metric_families(answer.read().decode())
+        return {
+            name + "".join(f" {label}={labels[label]}" for label in sorted(labels)): value
+            for family in families
+            for name, labels, value, *_ in family.samples
+        }
+
+    def post(self, body: bytes, path: str = "/alerts") -> int:
+        """Return the status that a notification is answered with."""
+        try:
+            with urlopen(Request(self.address + path, data=body)) as answer:  # noqa: S310
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
+
+
+@pytest.fixture
+def monitor(released: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """One that looks again whenever it is asked."""
+    monkeypatch.setattr(metrics, "KEPT", 0.0)
+    monkeypatch.setattr(metrics, "PATIENCE", 60.0)
+    with make_server("127.0.0.1", 0, Monitor(released.params), Server, Handler) as server:
+        Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        yield Running(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+def test_what_runs_left_is_told(monitor: Running, released: Project) -> None:
+    first, second = released.plan("2013-04"), released.work("2013-05")
+    seen = monitor.scrape()
+    assert seen["pipeline_runs_up"] == seen["pipeline_tracker_up"] == 1
+    results = [released.result(run) for run in (first, second)]
+    for result in results:
+        about = f"period={result.period} run_id={result.run_id} status={result.status}"
+        assert seen[f"pipeline_run_info {about} step="] == 1
+        period = f"period={result.period}"
+        for kind, count in result.rows.items():
+            assert seen[f"pipeline_rows kind={kind} {period}"] == count
+        for step, seconds in result.seconds.items():
+            if step != "all":
+                assert seen[f"pipeline_step_seconds {period} step={step}"] == seconds
+                assert seen[f"pipeline_step_retries {period} step={step}"] == 0
+        assert seen[f"pipeline_run_seconds {period}"] == result.seconds["all"]
+        for metric, value in result.metrics.items():
+            about = f"metric={metric} model=challenger {period}"
+            assert seen[f"pipeline_model_score {about}"] == pytest.approx(value)
+        assert seen[f"pipeline_data_findings {period} table=flights"] == 0
+    assert "pipeline_model_score metric=auc model=champion period=2013-04" not in seen
+    assert 0.5 < seen["pipeline_model_score metric=auc model=champion period=2013-05"] < 1
+    last = results[1]
+    about = f"period=2013-05 run_id={last.run_id} status={last.status}"
+    assert f"pipeline_last_run_info {about}" in seen
+    ended = Workspace(second).result.stat().st_mtime
+    assert seen["pipeline_last_success_timestamp_seconds"] == pytest.approx(ended, abs=1e-3)
+    assert seen["pipeline_period_start_timestamp_seconds period=2013-05"] == 1367366400
+
+
+def test_the_champion_is_told(monitor: Running, released: Project) -> None:
+    run_id = released.plan("2013-04").run_id
+    seen = monitor.scrape()
+    assert seen[f"pipeline_champion_info period=2013-04 run_id={run_id} version=1"] == 1
+    score = seen["pipeline_model_score metric=auc model=challenger period=2013-04"]
+    assert seen["pipeline_champion_score metric=auc"] == pytest.approx(score)
+    assert 0 < time.time() - seen["pipeline_champion_registered_timestamp_seconds"] < 3600
+
+
+def test_a_run_on_its_way_and_its_failure(
+    monitor: Running, released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = released.plan("2013-05")
+    about = f"period=2013-05 run_id={run.run_id}"
+    assert f"pipeline_unfinished_run_begin_timestamp_seconds {about}" in monitor.scrape()
+    failing(monkeypatch, ingest, "ingest", OSError("no answer"), times=2)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no answer"):
+            once(ingest.ingest, run, "2013-05")
+    seen = monitor.scrape()
+    begun = seen[f"pipeline_unfinished_run_begin_timestamp_seconds {about}"]
+    assert seen[f"pipeline_unfinished_run_active_timestamp_seconds {about}"] > begun
+    assert seen["pipeline_runs status=unfinished"] == 1
+    write_failed(run, "none", OSError("no answer"), "ingest")
+    seen = monitor.scrape()
+    assert seen["pipeline_runs status=unfinished"] == 0
+    assert seen["pipeline_runs status=failed"] == seen["pipeline_runs status=released"] == 1
+    assert seen[f"pipeline_run_info {about} status=failed step=ingest"] == 1
+    assert seen["pipeline_step_retries period=2013-05 step=ingest"] == 1
+    failed = seen[f"pipeline_last_failure_timestamp_seconds {about} step=ingest"]
+    assert failed > seen["pipeline_last_success_timestamp_seconds"]
+    released.work("2013-05")
+    assert monitor.scrape()["pipeline_runs status=failed"] == 0
+
+
+def test_what_is_wrong_with_the_data_is_counted(monitor: Running, released: Project) -> None:
+    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
+    from {{{ cookiecutter.package_name }}}.steps.report import report
+
+    released.deliver("flights", "2013-05", lambda rows: rows.drop("origin", "carrier"))
+    run = released.work("2013-05", last="validate")
+    quarantine(run)
+    report(run, "none")
+    seen = monitor.scrape()
+    assert seen["pipeline_data_findings period=2013-05 table=flights"] == 2
+    assert seen["pipeline_data_findings period=2013-05 table=weather"] == 0
+    assert seen["pipeline_runs status=quarantined"] == 1
+
+
+def test_a_broken_run_keeps_no_other_from_being_told(monitor: Running, released: Project) -> None:
+    whole = monitor.scrape()
+    broken = Path("runs/2013-09-0123abcd")
+    broken.mkdir()
+    (broken / "result.json").write_text('{"run_id": ', encoding="utf-8")
+    seen = monitor.scrape()
+    assert seen.pop("pipeline_unreadable_runs") == 1
+    assert whole.pop("pipeline_unreadable_runs") == 0
+    assert seen == whole
+
+
+def test_a_tracker_that_is_down_keeps_the_runs_from_nobody(
+    monitor: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = monitor.scrape()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter2@127.0.0.1:9")
+    seen = monitor.scrape()
+    assert seen == whole | {"pipeline_tracker_up": 0}  # the champion is the last that was known
+    assert "tracker: no answer" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_tracker_that_hangs_keeps_no_scrape_waiting(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "PATIENCE", 0.2)
+    monkeypatch.setattr(metrics, "in_use", lambda _name: time.sleep(5))
+    collector = metrics.PipelineMetrics(released.params)
+    begun = time.monotonic()
+    told = {metric.name: metric.samples for metric in collector.collect()}
+    assert time.monotonic() - begun < 4
+    assert told["pipeline_tracker_up"][0].value == 0
+    assert told["pipeline_champion_info"] == []
+
+
+def test_an_alert_arrives_as_the_events_of_runs_do(monitor: Running, inbox: Inbox) -> None:
+    assert monitor.post(notification(ALERT)) == 200
+    (arrived,) = inbox.alerts
+    assert arrived["title"].endswith(": The run for 2013-05 failed")
+    assert (arrived["kind"], arrived["severity"], arrived["type"]) == (
+        "monitoring",
+        "critical",
+        "failure",
+    )
+    assert arrived["reason"] == "It failed at train."
+    assert (arrived["period"], arrived["run_id"], arrived["step"]) == ("2013-05", "r", "train")
+    assert arrived["facts"] == [
+        "job: pipeline",
+        "what to do: docs/operate.md#runfailed",
+        "rule: RunFailed, since 2013-06-02 06:00 UTC",
+    ]
+    assert monitor.post(notification(ALERT | {"status": "resolved"})) == 200
+    over = inbox.alerts[1]
+    assert over["title"].endswith(": over: The run for 2013-05 failed")
+    assert over["severity"] == "info"
+
+
+def test_an_alert_of_a_rule_of_somebody_s_own(monitor: Running, inbox: Inbox) -> None:
+    labels = {"alertname": "Mine", "severity": "page"}
+    assert monitor.post(notification(ALERT | {"labels": labels, "annotations": {}})) == 200
+    (arrived,) = inbox.alerts
+    assert arrived["title"].endswith(": Mine")
+    assert arrived["severity"] == "warning"
+
+
+def test_who_was_told_is_not_told_again_for_another_s_sake(
+    monitor: Running, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Inbox()
+    monkeypatch.setenv("ALERT_URLS", f"{inbox.url} {other.url}")
+    both = notification(ALERT, ALERT | {"fingerprint": "another"})
+    other.status = 500
+    assert monitor.post(both) == 503
+    other.status = 200
+    assert monitor.post(both) == 200
+    assert len(inbox.alerts) == len(other.alerts) == 2
+    assert monitor.post(both) == 200  # a day later: nobody has mended it
+    assert len(inbox.alerts) == len(other.alerts) == 4
+    other.server.server_close()
+
+
+def test_what_is_no_notification_is_refused(monitor: Running, inbox: Inbox) -> None:
+    for body in (b"", b"nonsense", b"[]", b'{"alerts": [{}]}', b"\xff", bytes(1_000_001)):
+        assert monitor.post(body) == 400, body[:20]
+    assert inbox.alerts == []
+
+
+def test_there_is_nothing_else(monitor: Running) -> None:
+    assert monitor.post(notification(ALERT), "/elsewhere") == 404
+
+
+def test_the_command(released: Project, inbox: Inbox) -> None:
+    """A process of its own, as in the stack: it serves, passes on, and ends when it is told to."""
+    command = [sys.executable, "-m", package.__name__, "monitor", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if line.startswith("monitor: "))
+        monitor = Running(said.removeprefix("monitor: ").removesuffix("/metrics\n"))
+        with urlopen(f"{monitor.address}/health") as answer:  # noqa: S310
+            assert answer.read() == b"ok\n"
+        assert monitor.scrape()["pipeline_runs status=released"] == 1
+        assert monitor.post(notification(ALERT)) == 200
+        assert inbox.kinds == ["monitoring"]
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        assert "secret-path" not in process.stderr.read()
