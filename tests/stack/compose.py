@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.projects import Project, free_port, until
+from tests.shell import ROOT
 
 # Where the work of a run is done, and how one is started.
 WORKERS = {"prefect": "prefect-worker", "airflow": "scheduler"}
@@ -21,7 +22,35 @@ PORTS = {
     "airflow": ["AIRFLOW_PORT"],
     "kubeflow": [],
 }
+IMAGE = "my-pipeline-tested"
+PROMETHEUS = "prom/prometheus:v3.5.0"
 SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
+# What is asked of a Prometheus that has no OTLP receiver, as Debian's has none.
+WITHOUT_OTLP = """
+services:
+  otlp:
+    image: "${{IMAGE}}"
+    command: [python, /otlp.py, "9090"]
+    init: true
+    restart: unless-stopped
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    mem_limit: 256m
+    volumes: ["{otlp}:/otlp.py:ro"]
+  prometheus:
+    command: [--config.file=/etc/prometheus/prometheus.yml, --storage.tsdb.path=/prometheus]
+  scheduler: &sent
+    environment:
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: http://otlp:9090/api/v1/otlp/v1/metrics
+  dag-processor: *sent
+  triggerer: *sent
+"""
+SCRAPED = """
+  - job_name: otlp
+    honor_labels: true
+    static_configs: [{ targets: ["otlp:9090"] }]
+"""
 MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
 
 
@@ -45,9 +74,21 @@ class Stack:
         self.project.make("env")
         names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
         self.ports.update({name: free_port() for name in names})
-        chosen = {"COMPOSE_PROFILES": "dev", "ALERT_URLS": f"'{MAIL}'"} | self.ports
+        name = f"my-pipeline-{self.ports['MLFLOW_PORT']}"  # none of anybody's own
+        named = {"COMPOSE_PROJECT_NAME": name, "IMAGE": IMAGE, "COMPOSE_PROFILES": "dev"}
+        chosen = named | {"ALERT_URLS": f"'{MAIL}'"} | self.ports
         with (self.project.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in chosen.items())
+        if self.orchestrator == "airflow" and self.stands_in(PROMETHEUS):
+            override = WITHOUT_OTLP.format(otlp=ROOT / "tests/stack/otlp.py")
+            (self.project.folder / "compose.override.yaml").write_text(override)
+            with (self.project.folder / "monitoring/prometheus.yml").open("a") as file:
+                file.write(SCRAPED)
+
+    def stands_in(self, image: str) -> bool:
+        """Tell whether an image is Debian's program under the official name."""
+        look = ("image", "inspect", "--format", '{{ index .Config.Labels "stand-in" }}', image)
+        return bool(self.project.shell("docker", *look, ok=False).stdout.strip())
 
     def compose(self, *words: str, ok: bool = True) -> str:
         """Give Compose a command; return what it printed."""

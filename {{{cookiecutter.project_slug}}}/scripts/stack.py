@@ -201,8 +201,8 @@ def check_up() -> None:
 
 def volumes() -> list[str]:
     """Return the volumes that the stack has."""
-    project = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["name"]
-    label = f"label=com.docker.compose.project={project}"
+    stack = json.loads(docker("compose", "config", "--format", "json").stdout)["name"]
+    label = f"label=com.docker.compose.project={stack}"
     return docker("volume", "ls", "--quiet", "--filter", label).stdout.split()
 
 

@@ -1,0 +1,93 @@
+"""Dockerfile, compose.yaml and scripts, by the tools that know their rules; without an engine."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.render.conftest import Door
+
+TOOLS = Path(sys.executable).parent
+ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
+
+
+@pytest.fixture(scope="module")
+def projects(open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Give a project of each orchestrator, with monitoring and without."""
+    out = tmp_path_factory.mktemp("stacks")
+    return [
+        open_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
+        for orchestrator in ORCHESTRATORS
+        for watching in ("prometheus", "none")
+        if (answers := {"orchestrator": orchestrator, "monitoring": watching})
+    ]
+
+
+def check(tool: str, *words: str | Path) -> None:
+    done = subprocess.run([TOOLS / tool, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def services(project: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from yaml.safe_load((project / "compose.yaml").read_text())["services"].items()
+
+
+def test_the_dockerfile_keeps_to_the_rules(projects: list[Path]) -> None:
+    check("hadolint", *(project / "Dockerfile" for project in projects))
+
+
+def test_compose_reads_the_file(projects: list[Path]) -> None:
+    files = [project / "compose.yaml" for project in projects]
+    check("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
+
+
+def test_the_shell_scripts_are_sound(projects: list[Path]) -> None:
+    scripts = [script for project in projects for script in sorted(project.rglob("*.sh"))]
+    assert scripts
+    check("shellcheck", "--severity=warning", *scripts)
+
+
+def test_each_service_is_confined(projects: list[Path]) -> None:
+    for project in projects:
+        for name, service in services(project):
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert service["mem_limit"], name
+            assert not {"privileged", "cap_add", "pid", "ipc"} & set(service), name
+            for port in service.get("ports", []):
+                assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+", port), name
+
+
+def test_what_serves_is_looked_after(projects: list[Path]) -> None:
+    """And nothing waits for another service but until that is well."""
+    for project in projects:
+        found = dict(services(project))
+        for name, service in found.items():
+            if "ports" in service and name != "mailpit":
+                assert service["healthcheck"]["test"], name
+            for other, wait in service.get("depends_on", {}).items():
+                once = found[other].get("restart") == "no"
+                expected = "service_completed_successfully" if once else "service_healthy"
+                assert wait["condition"] == expected, (name, other)
+                assert once or "healthcheck" in found[other], (name, other)
+
+
+def test_images_are_pinned(projects: list[Path]) -> None:
+    ours = "${IMAGE:-my-pipeline}"
+    for project in projects:
+        others = {service["image"] for _, service in services(project)} - {ours}
+        froms = re.findall(r"^FROM (\S+:\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
+        for image in [*others, *froms]:
+            assert re.search(r":v?\d+", image), image
+
+
+def test_secrets_have_no_default(projects: list[Path]) -> None:
+    for project in projects:
+        text = (project / "compose.yaml").read_text()
+        for name, default in re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)([^}]*)\}", text):
+            assert default == ":?run make env", name
