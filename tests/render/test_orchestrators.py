@@ -23,6 +23,7 @@ DIFFERENT = {
     "deploy/compose/databases.sh",
     "docs/make-it-yours.md",
     "docs/operate.md",
+    "monitoring/grafana/dashboards/pipeline-health.json",
     "monitoring/prometheus.yml",
     "monitoring/rules.test.yml",
     "monitoring/rules.yml",
