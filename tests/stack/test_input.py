@@ -12,7 +12,7 @@ import pytest
 from tests.projects import Project, clone
 from tests.stack.compose import need_docker
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 # A `docker` as it is where something is missing; all else is the real one's affair.
 WITHOUT_COMPOSE = """#!/bin/sh

@@ -29,6 +29,7 @@ ENV = Path(".env")
 COMPOSE_FILE = Path("compose.yaml")
 BACKUPS = Path("backups")
 FILES = "files.tar"
+FOLDERS = ["data", "models", "predictions", "runs"]
 DATABASES = ["mlflow"{{{ '' if cookiecutter.orchestrator == 'kubeflow' else ', "' ~ cookiecutter.orchestrator ~ '"' }}}]
 COMPOSE = (2, 24)
 """The oldest version that will do."""
@@ -160,7 +161,7 @@ def backup() -> None:
             with (part / f"{name}.dump").open("wb") as file:
                 docker("compose", "exec", "-T", "postgres", *dump, stdout=file)
         with (part / FILES).open("wb") as file:
-            docker("compose", "run", "--rm", "-T", "files", "--create", ".", stdout=file)
+            docker("compose", "run", "--rm", "-T", "files", "--create", *FOLDERS, stdout=file)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -178,6 +179,16 @@ def restore(folder: Path) -> None:
             "The stack is not empty: see that nothing in it is needed any more, and remove it with "
             "`docker compose --profile '*' down --volumes`."
         )
+    try:
+        fill(folder)
+    except BaseException:  # half of it would be taken for all
+        docker("compose", "--profile", "*", "down", "--volumes")
+        raise
+    typer.echo(f"The stack has what {folder} held: `make up` starts it.")
+
+
+def fill(folder: Path) -> None:
+    """Bring databases and files back."""
     docker("compose", "up", "--detach", "--wait", "postgres")
     for name in DATABASES:
         load = ("pg_restore", "--username=postgres", "--no-owner", "--exit-on-error")
@@ -186,7 +197,6 @@ def restore(folder: Path) -> None:
             docker("compose", "exec", "-T", "postgres", *load, *into, stdin=file)
     with (folder / FILES).open("rb") as file:
         docker("compose", "run", "--rm", "-T", "files", "--extract", stdin=file)
-    typer.echo(f"The stack has what {folder} held: `make up` starts it.")
 
 
 def check_up() -> None:
@@ -218,7 +228,8 @@ def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.Completed
     command = ["docker", *words]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **streams)  # noqa: S603
     if ok and done.returncode:
-        sys.exit(f"error: docker {' '.join(words[:4])} … failed:\n{done.stderr.strip()}")
+        said = "\n".join(done.stderr.strip().splitlines()[-5:])
+        sys.exit(f"error: `docker {' '.join(words)}` failed:\n{said}")
     return done
 
 
