@@ -22,14 +22,14 @@ PORTS = {
     "airflow": ["AIRFLOW_PORT"],
     "kubeflow": [],
 }
-IMAGE = "my-pipeline-tested"
+IMAGE = "my-pipeline"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
 # What is asked of a Prometheus that has no OTLP receiver, as Debian's has none.
 WITHOUT_OTLP = """
 services:
   otlp:
-    image: "${{IMAGE}}"
+    image: my-pipeline
     command: [python, /otlp.py, "9090"]
     init: true
     restart: unless-stopped
@@ -75,7 +75,7 @@ class Stack:
         names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
         self.ports.update({name: free_port() for name in names})
         name = f"my-pipeline-{self.ports['MLFLOW_PORT']}"  # none of anybody's own
-        named = {"COMPOSE_PROJECT_NAME": name, "IMAGE": IMAGE, "COMPOSE_PROFILES": "dev"}
+        named = {"COMPOSE_PROJECT_NAME": name, "COMPOSE_PROFILES": "dev"}
         chosen = named | {"ALERT_URLS": f"'{MAIL}'"} | self.ports
         with (self.project.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in chosen.items())
@@ -123,8 +123,8 @@ class Stack:
 
         until(back)
 
-    def trigger(self, period: str) -> subprocess.Popen[str] | None:
-        """Start a run for a month, as the documents say; under Kubeflow, a process of it."""
+    def trigger(self, period: str) -> None:
+        """Start a run for a month, as the documents say."""
         if self.orchestrator == "prefect":
             deployment = ("deployment", "run", "training/monthly", "--param", f"period={period}")
             self.exec("prefect-worker", "prefect", *deployment)
@@ -132,16 +132,18 @@ class Stack:
             asked = json.dumps({"period": period})
             self.exec("scheduler", "airflow", "dags", "trigger", "my-pipeline", "--conf", asked)
         else:
-            run = ("run", "--rm", "-T", "pipeline", "run", "--period", period)
-            return subprocess.Popen(
-                ["docker", "compose", *run],
-                cwd=self.project.folder,
-                env=self.project.shell.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        return None
+            self.run(period)
+
+    def run(self, period: str) -> subprocess.Popen[str]:
+        """Start a run in a process of its own; Airflow has none such."""
+        return subprocess.Popen(
+            ["docker", "compose", "run", "--rm", "-T", "pipeline", "run", "--period", period],
+            cwd=self.project.folder,
+            env=self.project.shell.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
 
     def files(self, pattern: str) -> list[str]:
         """Return which files of runs there are, of a pattern below `runs/`."""

@@ -23,6 +23,11 @@ WITH_LITTLE_MEMORY = """#!/bin/sh
 if [ "$1" = info ]; then {docker} "$@" | sed 's/"MemTotal":[0-9]*/"MemTotal":2147483648/'; exit; fi
 exec {docker} "$@"
 """
+OF_AN_OLD_SYSTEM = """#!/bin/sh
+age='s/"ServerVersion":"[^"]*/"ServerVersion":"20.10.24/'
+if [ "$1" = info ]; then {docker} "$@" | sed "$age"; exit; fi
+exec {docker} "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +71,8 @@ def test_a_port_is_taken(fresh: Project) -> None:
         port = listener.getsockname()[1]
         said = up(fresh, PREFECT_PORT=str(port))
     assert said == (
-        f"error: Port {port} of prefect-server is taken: end what uses it, or set PREFECT_PORT in "
-        ".env."
+        f"error: Port {port} of prefect-server is taken: end what uses it, or choose another in "
+        ".env, by the variable that `ports` of prefect-server in compose.yaml names."
     )
 
 
@@ -93,6 +98,10 @@ def test_docker_is_not_there(fresh: Project, tmp_path: Path) -> None:
     [
         (WITHOUT_COMPOSE, r"error: Docker Compose 2\.24 or newer is needed, .* says nothing: see "),
         (WITH_LITTLE_MEMORY, r"error: The stack needs 4 GiB of memory, .* engine has 2\.0: "),
+        (
+            OF_AN_OLD_SYSTEM,
+            r"error: The Docker engine must be 25 or newer, and is 20\.10\.24: see ",
+        ),
     ],
 )
 def test_docker_is_not_enough(fresh: Project, tmp_path: Path, program: str, sentence: str) -> None:
@@ -105,7 +114,7 @@ def test_docker_is_not_enough(fresh: Project, tmp_path: Path, program: str, sent
 def test_new_secrets_leave_what_is_there(fresh: Project, secrets: Path) -> None:
     before = secrets.read_text()
     assert secrets.stat().st_mode & 0o077 == 0
-    assert len(set(re.findall(r"^\w+_PASSWORD=([0-9a-f]{48})$", before, re.MULTILINE))) == 5
+    assert len(set(re.findall(r"^\w+_PASSWORD=([0-9a-f]{64})$", before, re.MULTILINE))) == 5
     assert "All" not in fresh.make("env")
     assert secrets.read_text() == before
     kept = "ALERT_URLS='json://example.com  json://example.org'"

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 
 from tests.projects import Project, clone, until
-from tests.stack.compose import WORKERS, Stack, need_docker
+from tests.stack.compose import IMAGE, WORKERS, Stack, need_docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -56,7 +57,7 @@ def test_it_is_up_when_make_returns(stack: Stack) -> None:
             assert (state["Status"], state["ExitCode"]) == ("exited", 0), service
         else:
             assert state["Running"], service
-            assert state.get("Health", {"Status": "healthy"})["Status"] == "healthy", service
+            assert service == "otlp" or state["Health"]["Status"] == "healthy", service
 
 
 def test_containers_may_do_little(stack: Stack) -> None:
@@ -111,13 +112,6 @@ def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
         for path in ("/api/v2/dags", "/api/v2/connections", "/api/v2/variables"):
             assert refused(stack, "AIRFLOW_PORT", path) == 401
             assert refused(stack, "AIRFLOW_PORT", path, Authorization="Bearer wrong") in (401, 403)
-
-
-def test_no_secret_is_in_a_log(stack: Stack) -> None:
-    text = (stack.project.folder / ".env").read_text()
-    secrets = [line.partition("=")[2] for line in text.splitlines() if "_PORT" not in line]
-    logs = stack.compose("logs", "--no-color")
-    assert not [secret for secret in secrets if len(secret) > 20 and secret.strip("'") in logs]
 
 
 def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
@@ -249,19 +243,27 @@ def test_down_and_up_loses_nothing(stack: Stack) -> None:
 
 
 def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
+    """While a run was at work, and where there is no image any more either."""
     before = kept(stack)
+    if stack.orchestrator == "airflow":
+        stack.trigger("2013-11")
+    else:
+        stack.run("2013-11")
+    until(lambda: stack.files("2013-11-*/.locks/train"))
     said = stack.project.make("backup")
+    stack.ends("2013-11")
     (folder,) = stack.project.folder.glob("backups/*")
     assert f"backups/{folder.name}" in said
     assert folder.stat().st_mode & 0o077 == 0
     refusal = stack.project.make("restore", f"FROM=backups/{folder.name}", ok=False)
     assert "error: The stack is not empty" in refusal
     stack.compose("--profile", "*", "down", "--volumes")
+    stack.project.shell("docker", "image", "rm", IMAGE)
     lacking = stack.project.make("restore", "FROM=backups", ok=False)
-    assert "error: backups is no backup: it lacks mlflow.dump" in lacking
+    assert "error: backups is no backup: it lacks runs.tar" in lacking
     damaged = folder.with_name("damaged")
     shutil.copytree(folder, damaged)
-    (damaged / "files.tar").write_bytes(b"no archive, but more than nothing")
+    (damaged / "models.tar").write_bytes(b"no archive, but more than nothing")
     failed = stack.project.make("restore", "FROM=backups/damaged", ok=False)
     assert "tar: " in failed
     assert not stack.compose("ps", "--all", "--quiet").strip()
@@ -269,12 +271,43 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     stack.project.make("up")
     assert kept(stack) == before
     stack.trigger("2013-11")
-    assert stack.ends("2013-11")["status"] in ("released", "kept_champion")
+    assert stack.ends("2013-11")["status"] == "kept_champion"
+
+
+def test_secrets_are_not_made_anew_beside_the_data_that_they_open(stack: Stack) -> None:
+    file = stack.project.folder / ".env"
+    secrets = file.read_text()
+    file.write_text(re.sub(r"MLFLOW_DB_PASSWORD=.*\n", "", secrets))
+    said = stack.project.make("env", ok=False)
+    assert "error: .env lacks MLFLOW_DB_PASSWORD, by which the stack's databases were made" in said
+    file.write_text(secrets)
+
+
+def test_what_the_documents_say_to_do(stack: Stack) -> None:
+    """Score, look at a report, roll back; under Prefect, take a new password."""
+    assert "Wrote predictions/2013-11.parquet" in stack.tool("predict", "--period", "2013-11")
+    assert "ERROR" not in stack.tool("doctor")
+    (run,) = stack.files("2013-05-*")
+    report = stack.compose(
+        "run", "--rm", "-T", "--entrypoint=cat", "pipeline", f"{run}/report.html"
+    )
+    assert "2013-05" in report
+    assert "ERROR" not in stack.tool("alert-test")
+    stack.trigger("2014-01")
+    stack.told("2014-01")
+    if stack.orchestrator == "prefect":
+        file = stack.project.folder / ".env"
+        old = re.findall(r"^PREFECT_PASSWORD=(.*)$", file.read_text(), re.MULTILINE)[0]
+        file.write_text(file.read_text().replace(f"PREFECT_PASSWORD={old}\n", ""))
+        stack.project.make("env", "up")
+        credentials = "Basic " + base64.b64encode(f"admin:{old}".encode()).decode()
+        assert refused(stack, "PREFECT_PORT", "/api/metrics", Authorization=credentials) == 401
+        until(lambda: stack.query('up{job="prefect"} == 1'))
 
 
 def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
     step = stack.project.folder / "src/my_pipeline/steps/report.py"
-    step.write_text(step.read_text() + "\n# changed\n")
+    step.write_text(f"{step.read_text()}\n# {uuid4()}\n")
     said = stack.compose("--progress=plain", "build")
     cached = {
         stage: f"\n{number} CACHED" in said
@@ -282,3 +315,10 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
     }
     assert cached["dependencies"], said
     assert not cached["package"], said
+
+
+def test_no_secret_is_in_a_log(stack: Stack) -> None:
+    text = (stack.project.folder / ".env").read_text()
+    secrets = [line.partition("=")[2] for line in text.splitlines() if "_PORT" not in line]
+    logs = stack.compose("logs", "--no-color")
+    assert not [secret for secret in secrets if len(secret) > 20 and secret.strip("'") in logs]

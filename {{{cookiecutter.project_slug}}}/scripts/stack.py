@@ -28,13 +28,14 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 ENV = Path(".env")
 COMPOSE_FILE = Path("compose.yaml")
 BACKUPS = Path("backups")
-FILES = "files.tar"
-FOLDERS = ["data", "models", "predictions", "runs"]
 DATABASES = ["mlflow"{{{ '' if cookiecutter.orchestrator == 'kubeflow' else ', "' ~ cookiecutter.orchestrator ~ '"' }}}]
-COMPOSE = (2, 24)
-"""The oldest version that will do."""
+# What names something comes before what it names: so whatever a backup names, it has.
+FILES = {"runs.tar": ["runs", "predictions"], "models.tar": ["models", "data"]}
+
+ENGINE, COMPOSE = (25, 0), (2, 24)
+"""The oldest versions that will do."""
 MEMORY = {{{ {'prefect': 4, 'airflow': 6, 'kubeflow': 3}[cookiecutter.orchestrator] }}}
-"""GiB that the engine must have."""
+"""GiB of a machine that will do."""
 
 
 @app.command()
@@ -44,6 +45,12 @@ def env() -> None:
     there = dotenv_values(ENV)
     demanded = re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text(encoding="utf-8"))
     missing = [name for name in dict.fromkeys(demanded) if not there.get(name)]
+    kept = [name for name in missing if name.endswith(("_DB_PASSWORD", "_FERNET_KEY"))]
+    if kept and shutil.which("docker") and volumes():
+        raise BadInput(
+            f".env lacks {', '.join(kept)}, by which the stack's databases were made: bring the "
+            "former .env back."
+        )
     if missing and text and not text.endswith("\n"):
         text += "\n"
     text += "".join(f"{name}={new_secret(name)}\n" for name in missing)
@@ -59,7 +66,7 @@ def new_secret(name: str) -> str:
     """Return a secret that needs no escapes in an address, a command or .env."""
     if name.endswith("_FERNET_KEY"):
         return urlsafe_b64encode(os.urandom(32)).decode()
-    return secrets.token_hex(24)
+    return secrets.token_hex(32)
 
 
 @app.command()
@@ -69,11 +76,7 @@ def check() -> None:
         raise BadInput("Docker is not installed: see https://docs.docker.com/engine/install.")
     check_compose()
     check_engine()
-    for service, (variable, port) in ports().items():
-        if taken(port) and not is_up(service):
-            raise BadInput(
-                f"Port {port} of {service} is taken: end what uses it, or set {variable} in .env."
-            )
+    check_ports()
 
 
 def check_compose() -> None:
@@ -83,8 +86,7 @@ def check_compose() -> None:
         BadInput: it cannot, or is not there, or is too old.
     """
     version = docker("compose", "version", "--short", ok=False).stdout.strip()
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    if found is None or tuple(map(int, found.groups())) < COMPOSE:
+    if not at_least(COMPOSE, version):
         raise BadInput(
             f"Docker Compose {COMPOSE[0]}.{COMPOSE[1]} or newer is needed, as a plugin of Docker, "
             f"and `docker compose version` says {version or 'nothing'}: see "
@@ -96,33 +98,64 @@ def check_compose() -> None:
 
 
 def check_engine() -> None:
-    """See that the engine answers, and has the memory.
+    """See that the engine answers, is no older than we need, and has the memory.
 
     Raises:
-        BadInput: it does not, or has not.
+        BadInput: it does not, or is, or has not.
     """
     asked = docker("info", "--format", "{{{ '{{json .}}' }}}", ok=False)
     info = json.loads(asked.stdout or "{}")
     if not info.get("MemTotal"):
         why = (info.get("ServerErrors") or asked.stderr.splitlines() or [""])[-1]
         raise BadInput(f"The Docker engine does not answer; is it started? It says: {why}")
-    memory = info["MemTotal"] / 2**30
-    if memory < MEMORY:
+    if not at_least(ENGINE, info["ServerVersion"]):
         raise BadInput(
-            f"The stack needs {MEMORY} GiB of memory, and the Docker engine has {memory:.1f}: "
-            "give it more, in Docker Desktop under Settings, Resources."
+            f"The Docker engine must be {ENGINE[0]} or newer, and is {info['ServerVersion']}: see "
+            "https://docs.docker.com/engine/install."
+        )
+    memory = info["MemTotal"] / 2**30
+    if memory < MEMORY * 0.9:  # the system has kept some for itself
+        raise BadInput(
+            f"The stack needs {MEMORY} GiB of memory, and the Docker engine has {memory:.1f}: take "
+            "a larger machine, or give the engine more of it in the settings of Docker Desktop."
         )
 
 
-def ports() -> dict[str, tuple[str, int]]:
-    """Return, by service, the variable that chooses its published port, and the port."""
-    services = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["services"]
-    known = dotenv_values(ENV) | os.environ
-    found = {}
-    for name, service in services.items():
-        for mapping in service.get("ports", []):
-            variable, usual = re.findall(r"\$\{(\w+):-(\d+)\}", mapping)[0]
-            found[name] = (variable, int(known.get(variable) or usual))
+def at_least(wanted: tuple[int, int], version: str) -> bool:
+    """Tell whether a version, such as `v2.40.3`, is no older than one that is wanted."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) >= wanted
+
+
+def check_ports() -> None:
+    """See that the ports are free, or are the stack's already.
+
+    Raises:
+        BadInput: something else has one.
+    """
+    ours = {port for listed in published().values() for port in listed}
+    for name, service in config()["services"].items():
+        for port in (int(mapping["published"]) for mapping in service.get("ports", [])):
+            if port not in ours and taken(port):
+                raise BadInput(
+                    f"Port {port} of {name} is taken: end what uses it, or choose another in .env, "
+                    f"by the variable that `ports` of {name} in compose.yaml names."
+                )
+
+
+def config() -> dict[str, Any]:
+    """Return the services that are to be started, and all else, as Compose reads it."""
+    read: dict[str, Any] = json.loads(docker("compose", "config", "--format", "json").stdout)
+    return read
+
+
+def published() -> dict[str, list[int]]:
+    """Return the ports of this machine at which services of the stack are, by their names."""
+    listed = docker("compose", "ps", "--format", "json").stdout.splitlines()
+    found: dict[str, list[int]] = {}
+    for service in map(json.loads, listed):
+        ports = {publisher["PublishedPort"] for publisher in service["Publishers"] or []}
+        found[service["Service"]] = sorted(ports - {0})
     return found
 
 
@@ -132,53 +165,67 @@ def taken(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def is_up(service: str) -> bool:
-    """Tell whether a service of the stack is running."""
-    return bool(docker("compose", "ps", "--quiet", "--status=running", service).stdout)
+@app.command()
+def build() -> None:
+    """Build the image, unless `IMAGE`, in the environment or .env, names one that is built."""
+    if image := (os.environ | dotenv_values(ENV)).get("IMAGE"):
+        typer.echo(f"Nothing is built: IMAGE is {image}.")
+    else:
+        show("compose", "build")
 
 
 @app.command()
 def where() -> None:
     """Say where the pages are."""
-    for service, (_, port) in ports().items():
-        if is_up(service):
+    for service, ports in published().items():
+        for port in ports:
             typer.echo(f"  {service:<15} http://127.0.0.1:{port}")
 
 
 @app.command()
 def backup() -> None:
-    """Copy what is kept to a new folder in backups/, while runs go on.
-
-    Databases come first: the files that they name are there when those are copied.
-    """
-    check_up()
+    """Copy what is kept to a new folder in backups/, while runs go on."""
+    if not docker("compose", "ps", "--quiet", "--status=running", "postgres").stdout:
+        raise BadInput("The stack is not up: `make up` starts it.")
     folder = BACKUPS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     part = folder.with_suffix(".part")
     part.mkdir(parents=True, mode=0o700)
+    runs, models = FILES
     try:
+        archive(part / runs)
         for name in DATABASES:
             dump = ("pg_dump", "--username=postgres", "--format=custom", "--no-owner", name)
             with (part / f"{name}.dump").open("wb") as file:
                 docker("compose", "exec", "-T", "postgres", *dump, stdout=file)
-        with (part / FILES).open("wb") as file:
-            docker("compose", "run", "--rm", "-T", "files", "--create", *FOLDERS, stdout=file)
+        archive(part / models)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     typer.echo(f"All that is kept is in {folder}/.")
 
 
+def archive(file: Path) -> None:
+    """Write one of the archives of a backup."""
+    # It leaves with 1 where a file changed or went away meanwhile: a run is at work.
+    command = 'tar --create --exclude "*.part" "$@" || [ $? -eq 1 ]'
+    words = ("compose", "run", "--rm", "-T", "files", "-c", command, "tar", *FILES[file.name])
+    with file.open("wb") as stream:
+        docker(*words, stdout=stream)
+
+
 @app.command()
 def restore(folder: Path) -> None:
     """Fill an empty stack from a folder that `backup` made; it is not started yet."""
-    lacking = [n for n in (*(f"{d}.dump" for d in DATABASES), FILES) if not (folder / n).is_file()]
-    if lacking:
+    names = [*FILES, *(f"{name}.dump" for name in DATABASES)]
+    if lacking := [name for name in names if not (folder / name).is_file()]:
         raise BadInput(f"{folder} is no backup: it lacks {', '.join(lacking)}.")
+    check()
     if docker("compose", "ps", "--all", "--quiet").stdout or volumes():
         raise BadInput(
             "The stack is not empty: see that nothing in it is needed any more, and remove it with "
             "`docker compose --profile '*' down --volumes`."
         )
+    build()
     try:
         fill(folder)
     except BaseException:  # half of it would be taken for all
@@ -195,25 +242,17 @@ def fill(folder: Path) -> None:
         into = (f"--role={name}", f"--dbname={name}")
         with (folder / f"{name}.dump").open("rb") as file:
             docker("compose", "exec", "-T", "postgres", *load, *into, stdin=file)
-    with (folder / FILES).open("rb") as file:
-        docker("compose", "run", "--rm", "-T", "files", "--extract", stdin=file)
-
-
-def check_up() -> None:
-    """See that there is a stack.
-
-    Raises:
-        BadInput: there is none.
-    """
-    if not is_up("postgres"):
-        raise BadInput("The stack is not up: `make up` starts it.")
+    for name in FILES:
+        with (folder / name).open("rb") as file:
+            docker("compose", "run", "--rm", "-T", "files", "-c", "tar --extract", stdin=file)
 
 
 def volumes() -> list[str]:
     """Return the volumes that the stack has."""
-    stack = json.loads(docker("compose", "config", "--format", "json").stdout)["name"]
-    label = f"label=com.docker.compose.project={stack}"
-    return docker("volume", "ls", "--quiet", "--filter", label).stdout.split()
+    usual = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["name"]
+    name = (dotenv_values(ENV) | os.environ).get("COMPOSE_PROJECT_NAME") or usual
+    label = f"label=com.docker.compose.project={name}"
+    return docker("volume", "ls", "--quiet", "--filter", label, ok=False).stdout.split()
 
 
 def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.CompletedProcess[str]:
@@ -221,7 +260,7 @@ def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.Completed
 
     Args:
         words: the command.
-        ok: whether to leave, with what it said, where it fails.
+        ok: whether to leave, with the end of what it said, where it fails.
         streams: files for its `stdin` and `stdout`.
     """
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | streams
@@ -231,6 +270,12 @@ def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.Completed
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
         sys.exit(f"error: `docker {' '.join(words)}` failed:\n{said}")
     return done
+
+
+def show(*words: str) -> None:
+    """Run a command of Docker's that says by itself how it goes; leave where it fails."""
+    if subprocess.run(["docker", *words], check=False).returncode:  # noqa: S603, S607
+        sys.exit(f"error: `docker {' '.join(words)}` failed.")
 
 
 if __name__ == "__main__":
