@@ -88,7 +88,9 @@ def monitor(released: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runn
 
 def test_what_runs_left_is_told(monitor: Running, released: Project) -> None:
     first, second = released.plan("2013-04"), released.work("2013-05")
+    files = {file: file.stat().st_mtime for file in Path("runs").rglob("*")}
     seen = monitor.scrape()
+    assert {file: file.stat().st_mtime for file in Path("runs").rglob("*")} == files  # only read
     assert seen["pipeline_runs_up"] == seen["pipeline_tracker_up"] == 1
     results = [released.result(run) for run in (first, second)]
     for result in results:
@@ -201,6 +203,42 @@ def test_a_tracker_that_hangs_keeps_no_scrape_waiting(
     assert told["pipeline_champion_info"] == []
 
 
+def test_a_deadline_is_told_where_one_is_set(monitor: Running, released: Project) -> None:
+    assert "pipeline_deadline_days" not in monitor.scrape()
+    released.tune(deadlines__champion_days=3)
+    collected = metrics.PipelineMetrics(released.params).collect()
+    (days,) = (metric for metric in collected if metric.name == "pipeline_deadline_days")
+    assert [sample.value for sample in days.samples] == [3]
+
+
+def test_the_orchestrator_s_components_are_told(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> dict[str, float]:
+        (up,) = (m for m in collector.collect() if m.name == "pipeline_orchestrator_up")
+        return {sample.labels["component"]: sample.value for sample in up.samples}
+
+    monkeypatch.setattr(metrics, "KEPT", 0.0)
+    monkeypatch.setattr(metrics, "PATIENCE", 60.0)
+    collector = metrics.PipelineMetrics(released.params)
+    assert told() == {}
+    page = released.folder / "health.json"
+    monkeypatch.setenv("HEALTH_URL", page.as_uri())
+    collector = metrics.PipelineMetrics(released.params)
+    assert told() == {"api-server": 0}
+    answer = {  # as Airflow 3 gives it
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": "2013-06-02T06:00:00Z"},
+        "triggerer": {"status": "unhealthy", "latest_triggerer_heartbeat": "2013-06-02T05:00:00Z"},
+        "dag_processor": {"status": None, "latest_dag_processor_heartbeat": None},
+    }
+    page.write_text(json.dumps(answer), encoding="utf-8")
+    well = {"api-server": 1, "metadatabase": 1, "scheduler": 1}
+    assert told() == well | {"triggerer": 0, "dag-processor": 0}
+    page.unlink()
+    assert told() == {"api-server": 0}
+
+
 def test_an_alert_arrives_as_the_events_of_runs_do(monitor: Running, inbox: Inbox) -> None:
     assert monitor.post(notification(ALERT)) == 200
     (arrived,) = inbox.alerts
@@ -236,14 +274,17 @@ def test_who_was_told_is_not_told_again_for_another_s_sake(
 ) -> None:
     other = Inbox()
     monkeypatch.setenv("ALERT_URLS", f"{inbox.url} {other.url}")
-    both = notification(ALERT, ALERT | {"fingerprint": "another"})
+    body = notification(ALERT)
     other.status = 500
-    assert monitor.post(both) == 503
+    assert monitor.post(body) == 503
     other.status = 200
-    assert monitor.post(both) == 200
+    assert monitor.post(notification(ALERT | {"fingerprint": "another"})) == 200
+    assert len(inbox.alerts) == 2
+    assert len(other.alerts) == 1
+    assert monitor.post(body) == 200
     assert len(inbox.alerts) == len(other.alerts) == 2
-    assert monitor.post(both) == 200  # a day later: nobody has mended it
-    assert len(inbox.alerts) == len(other.alerts) == 4
+    assert monitor.post(body) == 200  # a day later: nobody has mended it
+    assert len(inbox.alerts) == len(other.alerts) == 3
     other.server.server_close()
 
 

@@ -2,10 +2,13 @@
 
 All are gauges: a run is a matter of minutes in a month, and its processes are gone when Prometheus
 asks. Folders and tracker may be far away; they are asked now and then, in threads, and a scrape is
-told what was known last where they take long.
+told what was known last where they take long. Nothing is written anywhere.
+
+`HEALTH_URL` in the environment may name the orchestrator's health page; it is asked, too.
 """
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +17,11 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar, get_args
+from urllib.request import urlopen
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from upath import UPath
 
 from .errors import in_a_line, without_passwords
@@ -31,8 +35,8 @@ log = logging.getLogger(__name__)
 
 KEPT = 15.0
 """Seconds for which an answer is good enough."""
-PATIENCE = 3.0
-"""Seconds that a scrape waits for a new one: Prometheus gives up after ten in all."""
+PATIENCE = 2.5
+"""Seconds that a scrape waits for a new one, of three: Prometheus gives up after ten in all."""
 
 Answer = TypeVar("Answer")
 Samples = Iterable[tuple[dict[str, str], float]]
@@ -201,14 +205,35 @@ def in_use(model_name: str) -> InUse | None:
     return InUse(champion, tracking.registered_at(model_name, champion.version))
 
 
+class _Component(BaseModel):
+    status: str | None
+
+
+def health(url: str) -> dict[str, bool]:
+    """Return which components work, as a health page of Airflow's form has it.
+
+    Args:
+        url: the page; it says `null` of a component that was never there.
+
+    Raises:
+        OSError: it does not answer, or with an error.
+        ValueError: it is of another form.
+    """
+    with urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - whoever runs this chose it
+        told = TypeAdapter(dict[str, _Component]).validate_json(answer.read())
+    return {name.replace("_", "-"): part.status == "healthy" for name, part in told.items()}
+
+
 class PipelineMetrics(Collector):
     """What Prometheus is told; `docs/operate.md` says what its rules make of it."""
 
     def __init__(self, params: Params) -> None:
         """Begin to look at runs and tracker, as the parameters name them."""
-        self._floor = params.evaluate.min_auc
+        self._floor, self._days = params.evaluate.min_auc, params.deadlines.champion_days
         self._runs = Lately("runs", RunFolders(UPath(params.runs)).read)
         self._champion = Lately("tracker", partial(in_use, params.model_name))
+        url = os.environ.get("HEALTH_URL")
+        self._health = Lately("orchestrator", partial(health, url)) if url else None
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -217,9 +242,26 @@ class PipelineMetrics(Collector):
         yield gauge("pipeline_runs_up", "Whether the folder of runs can be read.", runs_up)
         yield gauge("pipeline_tracker_up", "Whether the tracker answers.", tracker_up)
         yield gauge("pipeline_auc_floor", "The AUC that a challenger must reach.", self._floor)
+        yield gauge(
+            "pipeline_deadline_days",
+            "The days after its end within which a month must have a champion, if that is set.",
+            [({}, self._days)] if self._days else [],
+        )
+        yield gauge(
+            "pipeline_orchestrator_up",
+            "Whether a component of the orchestrator works, where it has a health page.",
+            [({"component": name}, works) for name, works in self._components().items()],
+        )
         yield from of_runs(runs or Runs())
         yield from of_periods(runs or Runs())
         yield from of_champion(champion)
+
+    def _components(self) -> dict[str, bool]:
+        """Return which components work: of the others nothing is known without the API server."""
+        if self._health is None:
+            return {}
+        others, answers = self._health.answer()
+        return {"api-server": answers} | (others if others and answers else {})
 
 
 def gauge(name: str, what: str, samples: Samples | float) -> Metric:

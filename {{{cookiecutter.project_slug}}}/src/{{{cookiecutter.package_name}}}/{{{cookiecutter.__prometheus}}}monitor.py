@@ -6,7 +6,6 @@ of it, by way of Alertmanager, and sends it wherever `ALERT_URLS` says, as a run
 
 import logging
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Literal
@@ -28,8 +27,6 @@ log = logging.getLogger(__name__)
 
 LARGEST = 1_000_000
 """Bytes that a notification of Alertmanager's may have."""
-AT_ONCE = 8
-"""Alerts that are sent side by side."""
 
 # What is told by a place of its own in an event, or by none.
 TOLD = {"alertname", "severity", "period", "run_id", "step"}
@@ -46,7 +43,7 @@ class Alert(BaseModel):
 
 
 class Notification(BaseModel):
-    """What Alertmanager posts."""
+    """What Alertmanager posts: one alert, as `monitoring/alertmanager.yml` groups them."""
 
     alerts: list[Alert]
 
@@ -74,34 +71,23 @@ def event_of(alert: Alert) -> Event:
 
 
 class Messenger:
-    """Passes alerts on to all targets, once, however often Alertmanager has to try."""
+    """Passes an alert on to all targets, once, however often Alertmanager has to try."""
 
     def __init__(self) -> None:
         """Remember nobody who was told."""
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[str, set[str]] = {}
 
-    def pass_on(self, events: list[Event]) -> bool:
-        """Send events; tell whether each arrived wherever it was to.
+    def pass_on(self, event: Event) -> bool:
+        """Send an event to all targets; tell whether it arrived.
 
-        Where one did not, those who were told are remembered until all are: the same events are
-        to come again.
+        Where it did not, those who were told are remembered until all are: it is to come again.
         """
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            arrived = all(list(pool.map(self._send, events)))
-        if arrived:
-            about = {event.attempt for event in events}
-            for target, told in list(self._told):  # another thread may be adding to it
-                if told in about:
-                    self._told.discard((target, told))
-        return arrived
-
-    def _send(self, event: Event) -> bool:
-        wanting = [target for target in usable() if target.wants(event)]
-        left = [target for target in wanting if (target.address, event.attempt) not in self._told]
+        told = self._told.setdefault(event.attempt, set())
+        left = [t for t in usable() if t.wants(event) and t.address not in told]
         arrived = send(event, left)
-        for target, came in zip(left, arrived, strict=True):
-            if came:
-                self._told.add((target.address, event.attempt))
+        told.update(target.address for target, came in zip(left, arrived, strict=True) if came)
+        if all(arrived):
+            self._told.pop(event.attempt, None)
         return all(arrived)
 
 
@@ -142,7 +128,8 @@ class Monitor:
         except ValueError as error:
             log.warning("alerts: refused: %s", in_a_line(error))
             return "400 Bad Request", "That is no notification of Alertmanager's."
-        if not self._messenger.pass_on(events):
+        arrived = [self._messenger.pass_on(event) for event in events]
+        if not all(arrived):
             return "503 Service Unavailable", "Not everybody was reached: send it again."
         return "200 OK", "ok"
 
