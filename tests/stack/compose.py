@@ -39,7 +39,7 @@ services:
     mem_limit: 256m
     volumes: ["{otlp}:/otlp.py:ro"]
   prometheus:
-    command: [--config.file=/etc/prometheus/prometheus.yml, --storage.tsdb.path=/prometheus]
+    command: [--config.file=/monitoring/prometheus.yml, --storage.tsdb.path=/prometheus]
   scheduler: &sent
     environment:
       OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: http://otlp:9090/api/v1/otlp/v1/metrics
