@@ -60,7 +60,7 @@ def up(project: Project, **variables: str) -> str:
 
 def test_without_secrets(fresh: Project) -> None:
     said = up(fresh)
-    assert re.search(r"required variable \w+ is missing a value: run make env", said)
+    assert re.fullmatch(r"error: \.env lacks \w+: run `make env`\.", said)
 
 
 @pytest.mark.usefixtures("secrets")
@@ -74,6 +74,19 @@ def test_a_port_is_taken(fresh: Project) -> None:
         f"error: Port {port} of prefect-server is taken: end what uses it, or choose another in "
         ".env, by the variable that `ports` of prefect-server in compose.yaml names."
     )
+
+
+@pytest.mark.usefixtures("secrets")
+def test_two_services_at_one_port(fresh: Project) -> None:
+    said = up(fresh, PREFECT_PORT="15000", MLFLOW_PORT="15000")
+    assert said == "error: mlflow and prefect-server are both at port 15000: see .env."
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_target_of_alerts_is_malformed(fresh: Project) -> None:
+    said = up(fresh, ALERT_URLS="slak://hush")
+    assert said.startswith("error: ALERT_URLS: entry 1 ")
+    assert "hush" not in said
 
 
 @pytest.mark.usefixtures("secrets")

@@ -21,6 +21,7 @@ import typer
 import yaml
 from dotenv import dotenv_values
 
+from {{{ cookiecutter.package_name }}}.alerts import targets
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -71,12 +72,13 @@ def new_secret(name: str) -> str:
 
 @app.command()
 def check() -> None:
-    """Leave with one sentence where the stack cannot start."""
+    """Leave with one sentence where the stack, or an alert of it, could not start."""
     if shutil.which("docker") is None:
         raise BadInput("Docker is not installed: see https://docs.docker.com/engine/install.")
     check_compose()
     check_engine()
     check_ports()
+    targets()
 
 
 def check_compose() -> None:
@@ -94,7 +96,9 @@ def check_compose() -> None:
         )
     read = docker("compose", "config", "--quiet", ok=False)
     if read.returncode:
-        raise BadInput(read.stderr.strip().splitlines()[-1])
+        said = read.stderr.strip().splitlines()[-1]
+        lacking = re.search(r"required variable (\w+)", said)
+        raise BadInput(f".env lacks {lacking[1]}: run `make env`." if lacking else said)
 
 
 def check_engine() -> None:
@@ -128,15 +132,18 @@ def at_least(wanted: tuple[int, int], version: str) -> bool:
 
 
 def check_ports() -> None:
-    """See that the ports are free, or are the stack's already.
+    """See that each port is free, or the service's already.
 
     Raises:
-        BadInput: something else has one.
+        BadInput: something else has one, or two services want the same.
     """
-    ours = {port for listed in published().values() for port in listed}
+    ours, wanted = published(), dict[int, str]()
     for name, service in config()["services"].items():
         for port in (int(mapping["published"]) for mapping in service.get("ports", [])):
-            if port not in ours and taken(port):
+            if other := wanted.get(port):
+                raise BadInput(f"{other} and {name} are both at port {port}: see .env.")
+            wanted[port] = name
+            if port not in ours.get(name, []) and taken(port):
                 raise BadInput(
                     f"Port {port} of {name} is taken: end what uses it, or choose another in .env, "
                     f"by the variable that `ports` of {name} in compose.yaml names."
@@ -171,7 +178,8 @@ def build() -> None:
     if image := (os.environ | dotenv_values(ENV)).get("IMAGE"):
         typer.echo(f"Nothing is built: IMAGE is {image}.")
     else:
-        show("compose", "build")
+        typer.echo("Building the image; the first time, that takes minutes.")
+        show("compose", "build", "--quiet")
 
 
 @app.command()

@@ -165,6 +165,11 @@ def save(number: int, target: Target) -> UUID:
     return cast("UUID", block.save(f"{PROJECT}-{number}", overwrite=True))
 
 
+def same(there: AutomationCore, wanted: AutomationCore) -> bool:
+    """Tell whether an automation is as wanted: one that is updated forgets what it waits for."""
+    return there.model_dump(include=set(AutomationCore.model_fields)) == wanted.model_dump()
+
+
 def main() -> None:
     """Bring the server up to date: blocks and automations for all targets, and none for others.
 
@@ -184,7 +189,8 @@ def main() -> None:
                 for automation in there:
                     client.delete_automation(automation.id)
             elif there:
-                client.update_automation(there[0].id, wanted)
+                if not same(there[0], wanted):
+                    client.update_automation(there[0].id, wanted)
                 for twin in there[1:]:  # which would say all of it again
                     client.delete_automation(twin.id)
             else:

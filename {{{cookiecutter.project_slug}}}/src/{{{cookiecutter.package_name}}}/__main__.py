@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from . import preload
 from .errors import BadInput
@@ -148,12 +148,14 @@ def status() -> None:
             f"judged on {champion.period}, registered {age(made)} ago"
         )
         typer.echo(f"  {listed(champion.metrics)}")
-    table = Table("run", "status", "AUC", "champion then", "seconds", "data", title="Last runs")
+    run_column = Column("run", no_wrap=True, min_width=16)  # its id is to be copied from here
+    columns = ("status", "AUC", "champion then", "seconds", "data")
+    table = Table(run_column, *columns, title="Last runs")
     colours = {"released": "green", "failed": "red", "quarantined": "red"}
     runs = list(history(params.runs).items())[-RUNS_SHOWN:]
     for run_id, result in runs:
         if result is None:
-            table.add_row(run_id, "no result (yet)")
+            table.add_row(run_id, "unfinished")
             continue
         table.add_row(
             run_id,
