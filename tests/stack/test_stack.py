@@ -258,7 +258,7 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     refusal = stack.project.make("restore", f"FROM=backups/{folder.name}", ok=False)
     assert "error: The stack is not empty" in refusal
     stack.compose("--profile", "*", "down", "--volumes")
-    stack.project.shell("docker", "image", "rm", IMAGE)
+    stack.project.shell("docker", "image", "rm", "--force", IMAGE)
     lacking = stack.project.make("restore", "FROM=backups", ok=False)
     assert "error: backups is no backup: it lacks runs.tar" in lacking
     damaged = folder.with_name("damaged")
