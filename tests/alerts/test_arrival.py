@@ -89,12 +89,7 @@ def test_a_challenger_that_gains_too_little_is_told(runs: Told) -> None:
 
 
 def test_bad_data_are_told(runs: Told) -> None:
-    drop = (
-        "import polars as pl; f = 'data/source/flights/month=2013-07/flights.parquet';"
-        "pl.read_parquet(f).drop('dest').write_parquet(f)"
-    )
-    python = runs.project.folder / ".venv/bin/python"
-    runs.project.shell(python, "-c", drop, cwd=runs.project.folder)
+    runs.project.damage("2013-07")
     runs.run("run", "--period", "2013-07", ends=3)
     title, finding = "2013-07 is in quarantine", "2013-07: flights.dest: the column is missing"
     runs.expect("quarantined", title, finding, "make run PERIOD=2013-07")

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +11,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import Project, clone, free_port, interrupt_and_go_on, until
+from tests.projects import Project, clone, free_port, interrupt_and_go_on, need_docker, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 
@@ -132,12 +131,10 @@ def test_vertex_takes_one_document(fresh: Project) -> None:
 @pytest.fixture(scope="module")
 def image(fresh: Project) -> Iterator[str]:
     """Give the image that `make image` builds, where there is an engine."""
-    docker = shutil.which("docker") or "false"
-    if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
-        pytest.skip("no Docker engine answers: the image is neither built nor run")
+    need_docker()
     fresh.make("image")
     yield "my-pipeline:0.1.0"
-    fresh.shell(docker, "image", "rm", "my-pipeline:0.1.0")
+    fresh.shell("docker", "image", "rm", "my-pipeline:0.1.0")
 
 
 def test_the_pipeline_runs_in_the_image(fresh: Project, image: str, tmp_path: Path) -> None:

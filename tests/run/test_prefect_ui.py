@@ -120,13 +120,7 @@ def test_a_challenger_is_rejected(ui: Ui, receiver: Receiver) -> None:
 
 
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
-    ui.project.shell(
-        ui.project.folder / ".venv/bin/python",
-        "-c",
-        "import polars as pl; f = 'data/source/flights/month=2013-09/flights.parquet';"
-        "pl.read_parquet(f).drop('dest').write_parquet(f)",
-        cwd=ui.project.folder,
-    )
+    ui.project.damage("2013-09")
     assert ui.ends("monthly", period="2013-09") == "Quarantined"
     title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
     told(receiver, "Prefect", "quarantined", title, finding)

@@ -2,15 +2,12 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
-
-import pytest
 
 from tests.projects import Project, free_port, until
 from tests.shell import ROOT
@@ -52,13 +49,6 @@ SCRAPED = """
     static_configs: [{ targets: ["otlp:9090"] }]
 """
 MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
-
-
-def need_docker() -> None:
-    """Skip where no engine answers."""
-    docker = shutil.which("docker") or "false"
-    if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
-        pytest.skip("no Docker engine answers: no stack is started")
 
 
 @dataclass(frozen=True)

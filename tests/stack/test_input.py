@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import Project, clone
-from tests.stack.compose import need_docker
+from tests.projects import Project, clone, need_docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 

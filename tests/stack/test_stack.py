@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import Project, clone, until
-from tests.stack.compose import IMAGE, WORKERS, Stack, need_docker
+from tests.projects import Project, clone, need_docker, until
+from tests.stack.compose import IMAGE, WORKERS, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -179,13 +179,7 @@ def test_what_prometheus_notices_arrives(stack: Stack) -> None:
 
 
 def test_bad_data_are_quarantined(stack: Stack) -> None:
-    stack.project.shell(
-        stack.project.folder / ".venv/bin/python",
-        "-c",
-        "import polars as pl; f = 'data/source/flights/month=2013-09/flights.parquet';"
-        "pl.read_parquet(f).drop('dest').write_parquet(f)",
-        cwd=stack.project.folder,
-    )
+    stack.project.damage("2013-09")
     stack.trigger("2013-09")
     result = stack.ends("2013-09")
     assert result["status"] == "quarantined"
