@@ -113,9 +113,7 @@ def run(name: str, of: str, period: str) -> Experiment:
     return Experiment(folder)
 
 
-def page(
-    base: str, period: str, before: Experiment, after: Experiment, changed: str
-) -> list[str]:
+def page(base: str, period: str, before: Experiment, after: Experiment, changed: str) -> list[str]:
     """Return the lines of the comparison."""
     lines = [f"## {period}: this change against {base}", ""]
     lines += table("metric", base, before.read("metrics.json"), after.read("metrics.json"))

@@ -54,13 +54,17 @@ def env() -> None:
         )
     if missing and text and not text.endswith("\n"):
         text += "\n"
-    text += "".join(f"{name}={new_secret(name)}\n" for name in missing)
+    write_env(text + "".join(f"{name}={new_secret(name)}\n" for name in missing))
+    typer.echo(f"Wrote {', '.join(missing)} into .env." if missing else ".env has all secrets.")
+
+
+def write_env(text: str) -> None:
+    """Replace .env; nobody else may read it."""
     part = ENV.with_name(".env.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     part.replace(ENV)
-    typer.echo(f"Wrote {', '.join(missing)} into .env." if missing else ".env has all secrets.")
 
 
 def new_secret(name: str) -> str:
@@ -180,6 +184,22 @@ def build() -> None:
     else:
         typer.echo("Building the image; the first time, that takes minutes.")
         show("compose", "build", "--quiet")
+
+
+@app.command()
+def start() -> None:
+    """Start what is not as compose.yaml has it, and wait until all of it works."""
+    typer.echo("Starting the stack, and waiting until all of it works.")
+    up = ("compose", "--progress", "quiet", "up", "--detach", "--wait", "--remove-orphans")
+    if subprocess.run(["docker", *up], check=False).returncode:  # noqa: S603, S607
+        sys.exit(
+            "error: not all of it came up: `docker compose ps --all` says what did not, "
+            "`docker compose logs <service>` why."
+        )
+{% if cookiecutter.monitoring == "prometheus" %}
+    # They read monitoring/ again.
+    docker("compose", "kill", "--signal", "HUP", "prometheus", "alertmanager")
+{% endif %}
 
 
 @app.command()

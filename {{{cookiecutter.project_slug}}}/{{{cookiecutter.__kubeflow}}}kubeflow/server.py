@@ -1,6 +1,7 @@
 """The API of Kubeflow Pipelines, as `submit` talks to it: with time limits and patience."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -100,6 +101,26 @@ class Server:
         self.experiments: Any = kfp.ExperimentServiceApi(self._client)
         self.runs: Any = kfp.RunServiceApi(self._client)
         self.recurring_runs: Any = kfp.RecurringRunServiceApi(self._client)
+
+    @classmethod
+    def of_environment(cls, **limits: float) -> "Server":
+        """Return the server that the environment names; how to reach it, that is.
+
+        Args:
+            limits: `seconds` and `pause`, as above.
+
+        Raises:
+            BadInput: a variable is wrong, or KFP_HOST is missing.
+        """
+        get = os.environ.get
+        return cls(
+            get("KFP_HOST", ""),
+            get("KFP_TOKEN", "").strip(),
+            get("KFP_NAMESPACE", ""),
+            get("KFP_CA", ""),
+            get("KFP_TIME_ZONE", "") or "UTC",
+            **limits,
+        )
 
     def ask(self, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Make a request and return the answer.

@@ -6,7 +6,6 @@ run is a real one: it may release a model.
 """
 
 import hashlib
-import os
 import re
 import sys
 import time
@@ -241,7 +240,9 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_mar
 def submit(
     *,
     image: Annotated[str, typer.Option(envvar="IMAGE", help="With its digest.")] = "",
-    period: Annotated[str, typer.Option(help="Try it on this month; else on the newest.")] = "",
+    period: Annotated[
+        str, typer.Option(envvar="PERIOD", help="Try it on this month; else on the newest.")
+    ] = "",
     window: Annotated[
         int | None, typer.Option(help="Months to train on; else as params.yaml says.")
     ] = None,
@@ -257,16 +258,7 @@ def submit(
     request_timeout: Annotated[float, typer.Option(hidden=True)] = 20,
 ) -> None:
     """Deploy from the command line."""
-    get = os.environ.get
-    server = Server(
-        get("KFP_HOST", ""),
-        get("KFP_TOKEN", "").strip(),
-        get("KFP_NAMESPACE", ""),
-        get("KFP_CA", ""),
-        get("KFP_TIME_ZONE", "") or "UTC",
-        seconds=request_timeout,
-        pause=pause,
-    )
+    server = Server.of_environment(seconds=request_timeout, pause=pause)
     given = {"period": period or None, "window": window}
     deploy(
         server,

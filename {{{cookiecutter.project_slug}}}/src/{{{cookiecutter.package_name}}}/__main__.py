@@ -206,6 +206,32 @@ def alert_test() -> None:
 
 
 @app.command()
+def deploy_alert(
+    outcome: Annotated[str, typer.Option(envvar="OUTCOME", help="success, or failure.")],
+    environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="Where to.")],
+    image: Annotated[str, typer.Option(envvar="IMAGE", help="What was to be deployed.")],
+    page: Annotated[str, typer.Option(envvar="PAGE", help="Where its log is.")] = "",
+) -> None:
+    """Tell people how a deploy ended."""
+    from upath import UPath
+
+    from .alerts import notify
+    from .events import Event
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    done = outcome == "success"
+    event = Event(
+        kind="deployed" if done else "deploy_failed",
+        title=f"{environment} {'has a new version' if done else 'was not deployed'}",
+        reason=f"{'It is' if done else 'The former version stays. It was to be'} {image}",
+        run_url=page or None,
+        rerun=None if done else "start the workflow again",
+        attempt=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
+    )
+    notify(event, UPath(load_params().runs))
+
+
+@app.command()
 def deadlines(
     run_minutes: Annotated[
         float | None, typer.Option(help="How long a run may take, where nothing else looks.")
