@@ -11,10 +11,10 @@ PYTHON ?= python3
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup lint format test matrix bench demo clean
+.PHONY: help setup lint format test matrix bench demo exclude-newer release-notes clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.done ## install the tools into .venv/
 
@@ -42,6 +42,17 @@ demo: setup ## render the default project into ./demo and run its pipeline
 
 bench: setup ## measure what the template costs; ARGS chooses, as in ARGS='data render'
 	$(BIN)/python -m benchmarks $(ARGS)
+
+exclude-newer: ## let nothing younger be installed, here and in projects: DATE=2026-10-01
+	@date --date "$$DATE" +%F | grep --quiet --line-regexp --fixed-strings -- "$$DATE" || { \
+		echo "error: DATE is '$$DATE': give a day such as 2026-10-01." >&2; exit 2; }
+	@sed --in-place "s/^exclude-newer = .*/exclude-newer = \"$${DATE}T00:00:00Z\"/" pyproject.toml */pyproject.toml
+
+release-notes: ## print what CHANGELOG.md says of the version in pyproject.toml: VERSION=0.1.0
+	@grep --quiet --line-regexp --fixed-strings "version = \"$$VERSION\"" pyproject.toml || { \
+		echo "error: pyproject.toml has another version than $$VERSION." >&2; exit 2; }
+	@awk -v "version=$$VERSION" '/^## /{ on = $$2 == version; next } on' CHANGELOG.md | grep . || { \
+		echo "error: CHANGELOG.md says nothing of $$VERSION." >&2; exit 2; }
 
 clean: ## remove what the other targets made
 	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache

@@ -15,12 +15,16 @@ WATCHING = ("prometheus", "none")
 DIFFERENT = {
     ".copier-answers.yml",
     ".dockerignore",
+    ".github/workflows/deploy-to.yml",
+    ".github/workflows/deploy.yml",
+    ".github/workflows/retrain.yml",
     ".gitignore",
     "Dockerfile",
     "Makefile",
     "README.md",
     "compose.yaml",
     "deploy/compose/databases.sh",
+    "docs/delivery.md",
     "docs/make-it-yours.md",
     "docs/operate.md",
     "monitoring/grafana/dashboards/pipeline-health.json",
@@ -35,8 +39,8 @@ DIFFERENT = {
 # These belong to one of them.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|tests/test_(automations|deployment|flow)\.py",
-    "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|local|ui)\.py"
+    r"|scripts/deploy\.py|tests/test_(automations|deployment|flow)\.py",
+    "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|deploy|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
     "kubeflow": r"kubeflow/.+|deploy/kubernetes/.+|scripts/local\.py"
     r"|docs/kubeflow\.md|tests/kfp_server\.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.render.conftest import Door
+from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
 
 # Each action that is used, by its commit; the comment beside it in a workflow is its tag.
