@@ -51,7 +51,7 @@ exclude-newer: ## let nothing younger be installed, here and in projects: DATE=2
 release-notes: ## print what CHANGELOG.md says of the version in pyproject.toml: VERSION=0.1.0
 	@grep --quiet --line-regexp --fixed-strings "version = \"$$VERSION\"" pyproject.toml || { \
 		echo "error: pyproject.toml has another version than $$VERSION." >&2; exit 2; }
-	@awk -v "version=$$VERSION" '/^## /{ on = $$2 == version; next } on' CHANGELOG.md | grep . || { \
+	@awk -v "version=$$VERSION" '/^## /{ on = $$2 == version; next } on { print; found = 1 } END { exit !found }' CHANGELOG.md || { \
 		echo "error: CHANGELOG.md says nothing of $$VERSION." >&2; exit 2; }
 
 clean: ## remove what the other targets made
