@@ -39,12 +39,12 @@ DIFFERENT = {
 # These belong to one of them.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|scripts/deploy\.py|tests/test_(automations|deployment|flow)\.py",
+    r"|scripts/deploy\.py|tests/test_(automations|deploy|deployment|flow)\.py",
     "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|deploy|local|ui)\.py"
-    r"|docs/(images/)?airflow\.(md|png)|tests/test_dag(_integrity)?\.py",
+    r"|docs/(images/)?airflow\.(md|png)|tests/test_(dag|dag_integrity|deploy)\.py",
     "kubeflow": r"kubeflow/.+|deploy/kubernetes/.+|scripts/local\.py"
     r"|docs/kubeflow\.md|tests/kfp_server\.py"
-    r"|tests/test_(local_(faults|run)|manifests|notice|pipeline|submit)\.py",
+    r"|tests/test_(deployed|local_(faults|run)|manifests|notice|pipeline|submit)\.py",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from upath import UPath
 
+from {{{ cookiecutter.package_name }}}.__main__ import deploy_alert
 from {{{ cookiecutter.package_name }}}.alerts import notify, targets
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.events import LONGEST, Event, outcome
@@ -29,6 +30,17 @@ def test_what_was_said_of_a_try_is_not_said_again(inbox: Inbox, tmp_path: Path) 
     for event in (FAILED, FAILED, again, other, again):
         notify(event, UPath(tmp_path))
     assert inbox.kinds == ["run_failed", "run_failed", "quarantined"]
+
+
+def test_how_a_deploy_ended_is_said(inbox: Inbox, project: Project) -> None:
+    del project  # whose parameters say where it is remembered
+    for ended in ("success", "failure"):
+        deploy_alert(ended, "staging", "registry/name@sha256:1", "http://page/1")
+    assert inbox.kinds == ["deployed", "deploy_failed"]
+    titles = [alert["title"] for alert in inbox.alerts]
+    assert "staging has a new version" in titles[0]
+    assert "staging was not deployed" in titles[1]
+    assert "registry/name@sha256:1" in inbox.alerts[1]["reason"]
 
 
 def test_what_nobody_got_is_said_again(inbox: Inbox, tmp_path: Path) -> None:

@@ -211,6 +211,10 @@ class Kfp:
         self.uploads.append(content)
         return added
 
+    def pipeline_service_get_pipeline_version(self, pipeline_id: str, version_id: str) -> Any:
+        one(self.pipelines, pipeline_id)
+        return one(self.versions, version_id)
+
     def experiment_service_create_experiment(self, experiment: Any) -> Any:
         experiment.experiment_id = str(uuid4())
         return self.add(self.experiments, experiment, experiment.display_name)
