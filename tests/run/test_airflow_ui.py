@@ -91,6 +91,7 @@ def test_the_schedule_fires(ui: Ui, receiver: Receiver) -> None:
         late.rename(ui.project.folder / "data/source" / table / month)
 
 
+@pytest.mark.matrix
 def test_a_backfill_retrains_month_by_month(ui: Ui) -> None:
     said = ui.project.make("backfill", "FROM=2013-05", "TO=2013-07")
     assert "its scheduler does the work" in said
@@ -105,6 +106,7 @@ def test_a_backfill_retrains_month_by_month(ui: Ui) -> None:
         assert results[period]["champion_before"] == results[before]["champion_after"]
 
 
+@pytest.mark.matrix
 def test_a_run_by_hand(ui: Ui) -> None:
     """Parameters are those of the form: a month, and how many to train on."""
     run_id = ui.trigger(period="2013-08", window=2)["dag_run_id"]
@@ -120,6 +122,7 @@ def test_bad_parameters_are_refused(ui: Ui) -> None:
             ui.trigger(**asked)
 
 
+@pytest.mark.matrix
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     """Of September: the branch that is not taken is skipped, and the report written."""
     ui.project.damage("2013-09")
@@ -137,6 +140,7 @@ def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     told(receiver, "Airflow", "quarantined", title, finding)
 
 
+@pytest.mark.matrix
 def test_a_delivery_starts_a_run_for_its_month(ui: Ui) -> None:
     (asset,) = ui.api("/assets")["assets"]
     ui.api("/assets/events", {"asset_id": asset["id"], "extra": {"month": "2013-10"}})
@@ -146,6 +150,7 @@ def test_a_delivery_starts_a_run_for_its_month(ui: Ui) -> None:
     assert ui.project.results()["2013-10"]["status"] in ("released", "kept_champion")
 
 
+@pytest.mark.matrix
 def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
     ui.trigger(period="2013-10")
     run = ui.runs("manual")[-1]
@@ -182,6 +187,7 @@ def test_a_run_that_is_refused_fails_at_once(
     told(receiver, "Airflow", "run_failed", title, sentence[:40])
 
 
+@pytest.mark.matrix
 def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: Receiver) -> None:
     planning = (
         "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
@@ -216,6 +222,7 @@ def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
     assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
 
 
+@pytest.mark.matrix
 def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
     run = ui.trigger(period="2013-12")
     ui.kill_task("2013-12")
@@ -236,6 +243,7 @@ def forget(project: Project, month: str) -> None:
             shutil.rmtree(made)
 
 
+@pytest.mark.matrix
 def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiver) -> None:
     params = ui.project.folder / "params.yaml"
     text = params.read_text()
@@ -246,6 +254,7 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
     told(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
 
 
+@pytest.mark.matrix
 def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
     """By Airflow's own deadline, of five seconds in place of two hours."""
     dag = ui.project.folder / "dags/training.py"
@@ -260,6 +269,7 @@ def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
     ui.airflow_command("dags", "reserialize")
 
 
+@pytest.mark.matrix
 def test_a_task_killed_for_good_leaves_a_result(ui: Ui, receiver: Receiver) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12", window=4)
@@ -285,6 +295,7 @@ def test_ctrl_c_ends_all(ui: Ui) -> None:
     assert again["state"] == "success"
 
 
+@pytest.mark.matrix
 def test_a_run_goes_on_when_its_scheduler_comes_back(ui: Ui) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12")
