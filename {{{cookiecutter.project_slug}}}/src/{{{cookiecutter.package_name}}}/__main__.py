@@ -173,7 +173,7 @@ def status() -> None:
 
 @app.command()
 def doctor() -> None:
-    """See whether all that a run needs is there."""
+    """See whether all that a run needs is there, on this machine and beyond."""
     from .doctor import examine
 
     ill = False

@@ -1,11 +1,12 @@
 """See whether everything that a run needs is there: what `make doctor` calls."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from uuid import uuid4
 
 from upath import UPath
 
-from . import alerts, snapshots, tracking
+from . import alerts, machine, snapshots, tracking
 from .errors import BadInput, in_a_line, without_passwords
 from .params import Params
 from .source import Source
@@ -17,16 +18,16 @@ PATIENCE = 10.0
 
 def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
     """Yield for each thing its name, whether it is well, and a sentence about it."""
-    checks: dict[str, Callable[[Params], str]] = {
-        "source": _source,
-        "runs": _runs,
+    checks: dict[str, Callable[[], str]] = machine.checks() | {
+        "source": partial(_source, params),
+        "runs": partial(_runs, params),
         "data versions": _snapshots,
-        "tracker": _tracker,
-        "alerts": _alerts,
+        "tracker": partial(_tracker, params),
+        "alerts": partial(_alerts, params),
     }
     for name, check in checks.items():
         try:
-            yield name, True, without_passwords(check(params))
+            yield name, True, without_passwords(check())
         except Exception as error:  # noqa: BLE001 - whatever is wrong is what we are here to say
             yield name, False, without_passwords(in_a_line(error))
 
@@ -46,7 +47,7 @@ def _runs(params: Params) -> str:
     return f"{params.runs} can be written to"
 
 
-def _snapshots(_: Params) -> str:
+def _snapshots() -> str:
     with snapshots.one_at_a_time(PATIENCE):
         return f"{snapshots.probe()} can be written to"
 
