@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +31,15 @@ def parse(name: str, text: str) -> None:
             tomllib.loads(text)
         case ".yaml" | ".yml":
             list(yaml.safe_load_all(text))
+        case ".json" if ".devcontainer/" in name:
+            json.loads(without_comments(text))
         case ".json" | ".ipynb":
             json.loads(text)
+
+
+def without_comments(text: str) -> str:
+    """Return JSON as it is without the comments that dev containers may have."""
+    return re.sub(r"(^|\s)//.*$", r"\1", text, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)

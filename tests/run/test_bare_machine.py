@@ -47,7 +47,11 @@ def set_up(project: Path, path: Path, home: Path) -> subprocess.CompletedProcess
 @pytest.mark.parametrize(
     ("programs", "scripts", "sentence"),
     [
-        (GIT, {}, "neither uv nor python3 is here, or does not start: install Python 3.11 or newer"),
+        (
+            GIT,
+            {},
+            "neither uv nor python3 is here, or does not start: install Python 3.11 or newer",
+        ),
         ((), {"python3": NO_VENV}, "git is not installed, and setup needs it"),
         (GIT, {"python3": NO_VENV}, "python3 cannot make environments: on Debian, `apt install"),
     ],

@@ -1,22 +1,58 @@
-"""Every Python that the question `python_version` offers installs a project and runs it."""
+"""The same commit and data give the same lock, run and metrics on every Python and in the image.
+
+Every Python is one that the question `python_version` offers. Each runs a clone of one repository.
+"""
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from tests.projects import Project
+from tests.projects import Project, install, need_docker
 from tests.shell import ROOT, Shell
 
-OFFERED = json.loads((ROOT / "cookiecutter.json").read_bytes())["python_version"]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pythons")]
+
+OFFERED: list[str] = json.loads((ROOT / "cookiecutter.json").read_bytes())["python_version"]
+PERIODS = ("2013-05", "2013-06")
+SAME = ("run_id", "status", "rows", "data_version", "code_version")
+
+COMPUTING = ("numpy", "scipy", "scikit-learn", "polars", "pyarrow", "joblib")
+"""The packages whose releases may change a number."""
+TOLERANCE = 1e-6
+"""By how much metrics may differ where these packages do; where they do not, by nothing."""
+
+PACKAGES = """
+import json
+from importlib.metadata import distributions
+found = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions()}
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a Python made of the commit."""
+
+    python: str
+    packages: dict[str, str]
+    results: dict[str, Any]
+    """By period, what `result.json` says."""
 
 
 def interpreter(version: str) -> Path | None:
     """Return an installed Python of this version, from the PATH or from pyenv, that starts."""
     found = [Path(name) for name in [shutil.which(f"python{version}")] if name]
-    found += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    for root in pyenv_roots():
+        found += sorted(root.glob(f"versions/{version}.*/bin/python"))
     for candidate in found:
         asked = subprocess.run([candidate, "--version"], capture_output=True, check=False)
         if asked.returncode == 0:
@@ -24,16 +60,129 @@ def interpreter(version: str) -> Path | None:
     return None
 
 
-@pytest.mark.slow
+@cache
+def pyenv_roots() -> list[Path]:
+    """Return the folders in which pyenv may keep its versions."""
+    roots = [Path.home() / ".pyenv"]
+    if named := os.environ.get("PYENV_ROOT"):
+        roots.insert(0, Path(named))
+    if pyenv := shutil.which("pyenv"):
+        asked = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            roots.insert(0, Path(asked.stdout.strip()))
+    return list(dict.fromkeys(roots))
+
+
+@pytest.fixture(scope="module")
+def committed(shell: Shell) -> Project:
+    """Give the repository, with its lock, that each Python clones."""
+    return install(shell, "for-every-python")
+
+
+@pytest.fixture(scope="module")
+def under(
+    committed: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Outcome | None]:
+    """Give what a Python makes of the commit, None where it is not installed; each runs once."""
+
+    @cache
+    def run(version: str) -> Outcome | None:
+        if python := interpreter(version):
+            return run_clone(committed, tmp_path_factory.mktemp(version) / "it", python)
+        return None
+
+    return run
+
+
+def run_clone(committed: Project, folder: Path, python: Path) -> Outcome:
+    """Clone the repository, set it up with a Python, see that its lock holds, and run it."""
+    shell, lock = committed.shell, folder / "uv.lock"
+    shell("git", "clone", "-q", committed.folder, folder)
+    if (committed.folder / ".uv").exists():  # `make` fetched uv
+        (folder / ".uv").symlink_to(committed.folder / ".uv")
+        (folder / ".git/info/exclude").write_text(".uv\n")
+    project = Project(folder, shell)
+    uv = folder / ".uv/bin/uv" if (folder / ".uv").exists() else "uv"
+    with_python = ("env", f"UV_PYTHON={python}")
+    shell(*with_python, uv, "lock", "--check", cwd=folder)
+    shell(*with_python, "make", "setup", cwd=folder)
+    for period in PERIODS:
+        project.make("run", f"PERIOD={period}")
+    assert lock.read_bytes() == (committed.folder / "uv.lock").read_bytes()
+    assert not shell("git", "status", "--porcelain", cwd=folder).stdout
+    own = folder / ".venv/bin/python"
+    return Outcome(
+        python=shell(own, "--version").stdout.split()[1],
+        packages=json.loads(shell(own, "-c", PACKAGES, cwd=folder).stdout),
+        results=project.results(),
+    )
+
+
+def compare(one: Outcome, other: Outcome, where: str) -> None:
+    """See that the second made the same of the commit as the first; print what differs."""
+    names = sorted({*one.packages, *other.packages})
+    others = {n for n in names if one.packages.get(n) != other.packages.get(n)} - {"pip"}
+    computing = {name: one.packages[name] for name in COMPUTING if name in others}
+    allowed = TOLERANCE if computing else 0.0
+    for period, result in other.results.items():
+        expected = one.results[period]
+        assert {n: result[n] for n in SAME} == {n: expected[n] for n in SAME}
+        metrics, before = result["metrics"], expected["metrics"]
+        assert metrics.keys() == before.keys()
+        furthest = max(abs(metrics[name] - before[name]) for name in metrics)
+        print(
+            f"{period} on {other.python} {where}: run {result['run_id']}, data "
+            f"{result['data_version'][:8]}, AUC {metrics['auc']:.6f}; metrics differ from those "
+            f"on {one.python} by at most {furthest:.0e}, {allowed:.0e} allowed"
+        )
+        assert furthest <= allowed
+    for name in sorted(others):
+        print(f"  {name}: {one.packages.get(name)} there, {other.packages.get(name)} here")
+    document = (ROOT / "{{{cookiecutter.project_slug}}}/docs/architecture.md").read_text()
+    (told,) = [text for text in document.split("\n\n") if text.startswith("**The same everywhere")]
+    for name in computing:
+        assert name in told, f"docs/architecture.md does not say that {name} differs"
+
+
 @pytest.mark.parametrize("version", OFFERED)
-def test_a_model_is_released(version: str, shell: Shell) -> None:
-    if not (python := interpreter(version)):
+def test_a_python_gives_the_same(version: str, under: Callable[[str], Outcome | None]) -> None:
+    if not (outcome := under(version)):
         pytest.skip(f"Python {version} is not installed")
-    out = shell.home / f"python-{version}"
-    assert shell.cookiecutter(out, python_version=version).returncode == 0
-    project = Project(out / "my-pipeline", shell)
-    shell("env", f"UV_PYTHON={python}", "make", "setup", cwd=project.folder)
-    project.make("run", "PERIOD=2013-05")
-    assert project.results()["2013-05"]["status"] == "released"
-    used = shell(project.folder / ".venv/bin/python", "--version").stdout.split()[1]
-    assert used.startswith(f"{version}.")
+    assert outcome.python.startswith(f"{version}.")
+    assert outcome.results["2013-05"]["status"] == "released"
+    first = next(filter(None, map(under, OFFERED)))
+    compare(first, outcome, "outside")
+
+
+@pytest.fixture
+def image(committed: Project) -> Iterator[str]:
+    """Give the image of the repository, where there is an engine."""
+    need_docker()
+    name = f"my-pipeline-everywhere:{uuid4().hex[:8]}"
+    committed.shell("docker", "build", "--quiet", "--tag", name, committed.folder)
+    yield name
+    committed.shell("docker", "image", "rm", name)
+
+
+def test_the_image_gives_the_same(
+    committed: Project, image: str, under: Callable[[str], Outcome | None], tmp_path: Path
+) -> None:
+    """As its own user, without a network; for one period: the next has nothing new to show."""
+    first = next(filter(None, map(under, OFFERED)))
+    for name in ("data", "runs", "mlruns"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+    committed.make("data")
+    shutil.copytree(committed.folder / "data/source", tmp_path / "data/source")
+    volumes = [f"--volume={tmp_path / name}:/app/{name}" for name in ("data", "runs", "mlruns")]
+    tracker = "--env=MLFLOW_TRACKING_URI=sqlite:////app/mlruns/mlflow.db"
+    docker = ("docker", "run", "--rm", "--network=none", "--env=PREFECT_HOME=/tmp/prefect", tracker)
+    command = ("python", "-m", "my_pipeline", "run", "--period", PERIODS[0])
+    committed.shell(*docker, *volumes, image, *command)
+    results = Project(tmp_path, committed.shell).results()
+    assert list(results) == [PERIODS[0]]
+    about = committed.shell(*docker, image, "python", "-c", PACKAGES).stdout
+    version = committed.shell(*docker, image, "python", "--version").stdout.split()[1]
+    there = json.loads(about)
+    for_tools = {name: said for name, said in first.packages.items() if name not in there}
+    compare(first, Outcome(version, there | for_tools, results), "in the image")

@@ -1,0 +1,45 @@
+"""The dev container is the project's: its Python, its pages, its tools.
+
+Its schema comes with no package, and an image cannot be had without a registry: neither is asked.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.render.conftest import Door
+from tests.render.rendered import without_comments
+
+PORT = re.compile(r"(?:PREFECT|AIRFLOW|MLFLOW)_PORT\W{1,6}(\d{4})\b")
+
+
+def read(project: Path) -> Any:
+    return json.loads(without_comments((project / ".devcontainer/devcontainer.json").read_text()))
+
+
+@pytest.mark.parametrize("orchestrator", ["prefect", "airflow", "kubeflow"])
+def test_pages(open_cookiecutter: Door, tmp_path: Path, orchestrator: str) -> None:
+    """It forwards the ports at which `make ui` puts its pages, and names each."""
+    project = open_cookiecutter(tmp_path, orchestrator=orchestrator)
+    starters = [project / name for name in ("Makefile", "flows/ui.sh", "scripts/ui.py")]
+    told = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
+    container = read(project)
+    assert {str(port) for port in container["forwardPorts"]} == told
+    assert container["portsAttributes"].keys() == told
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_python_and_tools(open_cookiecutter: Door, tmp_path: Path, python: str) -> None:
+    project = open_cookiecutter(tmp_path, python_version=python)
+    container = read(project)
+    assert container["image"].endswith(f":3-{python}-bookworm")
+    assert f"FROM python:{python}-slim-bookworm" in (project / "Dockerfile").read_text()
+    assert container["remoteUser"] not in ("", "root")
+    makefile = (project / "Makefile").read_text()
+    for target in container["postCreateCommand"].removeprefix("make ").split():
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    settings = container["customizations"]["vscode"]["settings"]
+    assert settings["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
