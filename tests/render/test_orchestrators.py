@@ -14,11 +14,13 @@ WATCHING = ("prometheus", "none")
 # Of these files there is one in each project, and it may differ.
 DIFFERENT = {
     ".copier-answers.yml",
+    ".devcontainer/devcontainer.json",
     ".dockerignore",
     ".github/workflows/deploy-to.yml",
     ".github/workflows/deploy.yml",
     ".github/workflows/retrain.yml",
     ".gitignore",
+    "CONTRIBUTING.md",
     "Dockerfile",
     "Makefile",
     "README.md",
@@ -26,6 +28,7 @@ DIFFERENT = {
     "deploy/compose/databases.sh",
     "docs/delivery.md",
     "docs/make-it-yours.md",
+    "docs/onboarding.md",
     "docs/operate.md",
     "monitoring/grafana/dashboards/pipeline-health.json",
     "monitoring/prometheus.yml",

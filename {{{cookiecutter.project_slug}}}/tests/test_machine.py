@@ -57,9 +57,14 @@ def test_what_is_needed_is_an_error_and_what_is_optional_is_not(repository: Proj
     assert "`make setup` fetches it" in looked["uv"][1]
     assert looked["docker"][1].startswith("not there; only ")
     assert "`make up`" in looked["docker"][1]
-{% if cookiecutter.orchestrator == "kubeflow" %}
-    assert looked["kubectl"][1].startswith("not there; only ")
-{% endif %}
+    assert "kubectl" not in looked
+
+
+def test_kubectl_is_looked_for_where_something_stands_on_a_cluster(repository: Project) -> None:
+    Path("deploy/kubernetes").mkdir(parents=True)
+    well, said = found(repository)["kubectl"]
+    assert well
+    assert said.startswith("not there; only ")
 
 
 @pytest.mark.parametrize(

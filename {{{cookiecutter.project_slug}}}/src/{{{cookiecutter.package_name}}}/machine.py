@@ -21,17 +21,17 @@ def checks() -> dict[str, Callable[[], str]]:
     """Return what to look at; nothing in an image, which has what it needs and no repository."""
     if not Path("pyproject.toml").exists():
         return {}
-    return {
+    found = {
         "python": _python,
         "git": _git,
         "make": _make,
         "uv": _uv,
         "disk": _disk,
         "docker": _docker,
-{% if cookiecutter.orchestrator == "kubeflow" %}
-        "kubectl": _kubectl,
-{% endif %}
     }
+    if Path("deploy/kubernetes").exists():
+        found["kubectl"] = _kubectl
+    return found
 
 
 def answer(*command: str) -> str | None:
@@ -90,7 +90,7 @@ def _disk() -> str:
 
 
 def _docker() -> str:
-    only = "only {{{ "`make up` and RUNNER=docker need" if cookiecutter.orchestrator == "kubeflow" else "`make up` needs" }}} it"
+    only = "only `make up` and images need it"
     if answer("docker", "--version") is None:
         return f"not there; {only}"
     compose = answer("docker", "compose", "version", "--short")
@@ -100,10 +100,8 @@ def _docker() -> str:
     if engine is None:
         return f"there, but its engine does not answer; {only}"
     return f"Docker {engine} with Compose {compose}"
-{% if cookiecutter.orchestrator == "kubeflow" %}
 
 
 def _kubectl() -> str:
     version = answer("kubectl", "version", "--client")
     return version or "not there; only what stands on the cluster, deploy/kubernetes, needs it"
-{% endif %}
