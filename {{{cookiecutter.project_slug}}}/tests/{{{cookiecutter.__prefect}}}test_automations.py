@@ -68,8 +68,9 @@ def test_automations_follow_the_targets(
     assert tell(deployed, monkeypatch, *urls[:1]) == [0, 1, 1, 0, 1]
     with pytest.raises(ValueError, match="Unable to find block"):
         SlackWebhook.load(f"{PROJECT}-2")
-    assert tell(deployed, monkeypatch) == []
-    assert "The server tells nobody: ALERT_URLS is not set." in capsys.readouterr().out
+    assert tell(deployed, monkeypatch) == [0, 0]
+    assert set(there()) == {f"{PROJECT}: a run is silent", f"{PROJECT}: a run does not start"}
+    assert "tells nobody: ALERT_URLS is not set." in capsys.readouterr().out
 
 
 def test_a_target_that_is_malformed_is_refused(

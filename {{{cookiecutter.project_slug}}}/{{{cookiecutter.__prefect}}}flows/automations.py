@@ -171,7 +171,9 @@ def same(there: AutomationCore, wanted: AutomationCore) -> bool:
 
 
 def main() -> None:
-    """Bring the server up to date: blocks and automations for all targets, and none for others.
+    """Bring the server up to date: blocks for all targets and none for others, and automations.
+
+    A run that is silent frees its slot also where nobody is told.
 
     Raises:
         BadInput: a target is malformed, or a deployment is not on the server.
@@ -185,7 +187,7 @@ def main() -> None:
             raise BadInput("A deployment is not there yet: run `prefect deploy --all`.") from None
         for wanted in watch(ids, blocks):
             there = client.read_automations_by_name(wanted.name)
-            if not where:
+            if not wanted.actions:  # it would tell, and there is nobody
                 for automation in there:
                     client.delete_automation(automation.id)
             elif there:
@@ -201,7 +203,7 @@ def main() -> None:
     if where:
         print(f"The server watches the runs, and tells {', '.join(map(str, where))}.")
     else:
-        print(f"The server tells nobody: {VARIABLE} is not set.")
+        print(f"The server watches the runs, and tells nobody: {VARIABLE} is not set.")
 
 
 if __name__ == "__main__":
