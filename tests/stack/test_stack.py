@@ -311,6 +311,18 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
     assert not cached["package"], said
 
 
+def test_a_run_whose_worker_is_replaced_is_told_and_the_next_one_begins(stack: Stack) -> None:
+    """As `make up` does after that change, with the server and its services, too."""
+    if stack.orchestrator != "prefect":
+        pytest.skip("what is replaced under Airflow is tried again; under Kubeflow, nothing is")
+    in_the_middle(stack, "2013-10")
+    stack.project.make("up")
+    stack.trigger("2013-10")
+    stack.told("2013-10", "vanished")
+    assert stack.ends("2013-10")["status"] in ("released", "kept_champion")
+    assert len(stack.files("2013-10-*")) == 2  # the second is of other code
+
+
 def test_no_secret_is_in_a_log(stack: Stack) -> None:
     text = (stack.project.folder / ".env").read_text()
     secrets = [line.partition("=")[2] for line in text.splitlines() if "_PORT" not in line]
