@@ -311,6 +311,7 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
     assert not cached["package"], said
 
 
+@pytest.mark.matrix
 def test_a_run_whose_worker_is_replaced_is_told_and_the_next_one_begins(stack: Stack) -> None:
     """As `make up` does after that change, with the server and its services, too."""
     if stack.orchestrator != "prefect":
