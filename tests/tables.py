@@ -10,18 +10,19 @@ from filelock import FileLock
 
 from tests.shell import ROOT
 
-COLUMNS = ("Prefect", "Airflow", "Kubeflow")
 EMPTY = "not run"
 
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
+UPDATES = ROOT / "docs/updates.md"
 
 
 def read(page: Path) -> dict[str, dict[str, str]]:
     """Return the one table of a page, by row and column."""
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-    return {row: dict(zip(COLUMNS, said, strict=True)) for row, *said in cells}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    (_, *columns), _, *rows = cells
+    return {row: dict(zip(columns, said, strict=True)) for row, *said in rows}
 
 
 def record(page: Path, row: str, column: str, seen: str) -> None:

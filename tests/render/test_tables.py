@@ -1,4 +1,4 @@
-"""The tables that tests write have a cell for each thing and each orchestrator."""
+"""The tables that tests write have a cell for each thing and each column."""
 
 from pathlib import Path
 
@@ -6,11 +6,13 @@ import pytest
 
 from tests.alerts.arrival import EVENTS, NAMES
 from tests.faults.survival import ROWS
-from tests.tables import ALERTS, EMPTY, FAULTS, read
+from tests.tables import ALERTS, EMPTY, FAULTS, UPDATES, read
+from tests.update import test_releases
 
 EXPECTED = {
     ALERTS: [f"{event}: {name}" for event in EVENTS.values() for name in NAMES.values()],
     FAULTS: list(ROWS),
+    UPDATES: test_releases.ROWS,
 }
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     page += [*mend(conflicts), ""] if conflicts else []
     if os.environ.get("MAY_CHANGE_WORKFLOWS") == "false":
         page += leave_workflows_out()
-    page += ["Then `make setup lint test run`, and commit `uv.lock`."]
+    page += ['Then `uv lock --upgrade`, and the rest of "Upgrade" in README.md.']
     PAGE.write_text("\n".join(page) + "\n", encoding="utf-8")
     print(*page, sep="\n")
     if outputs := os.environ.get("GITHUB_OUTPUT"):

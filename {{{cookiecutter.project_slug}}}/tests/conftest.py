@@ -157,7 +157,9 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
-    Project(folder).tune(train__max_iter=30)
+    # Tests work here, also where runs of the project read and write at other addresses.
+    here = {"source": "data/source", "runs": "runs", "predictions": "predictions"}
+    Project(folder).tune(**here, train__max_iter=30)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         tracking.client()

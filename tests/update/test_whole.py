@@ -1,0 +1,122 @@
+"""Projects after an update: the lock, the compiled pipeline, `make setup lint test run`."""
+
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project
+from tests.shell import ROOT
+from tests.tables import UPDATES, record
+from tests.update.edits import edit
+from tests.update.releases import AFTER, BEFORE, NOW, Releases
+from tests.update.test_releases import DOORS, WHOLE, row
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("updates")]
+
+UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
+
+
+def lock(releases: Releases, project: Path, *words: str) -> dict[str, str]:
+    """Lock what a project needs, and return the versions by name."""
+    releases.shell(UV, "lock", "-q", *words, cwd=project)
+    packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
+    return {package["name"]: package["version"] for package in packages}
+
+
+def equip(project: Path, other: Project) -> Project:
+    """Give a project the environment of another one as a start: the same files, by hard links."""
+    shutil.copytree(other.folder / ".venv", project / ".venv", symlinks=True, copy_function=link)
+    (project / ".venv/.synced").unlink()
+    if (other.folder / ".uv").exists():
+        (project / ".uv").symlink_to(other.folder / ".uv")
+        (project / ".git/info/exclude").write_text(".uv\n")
+    return Project(project, other.shell)
+
+
+def link(source: str, target: str) -> None:
+    """Make a hard link; of a symbolic link, another one."""
+    if Path(source).is_symlink():
+        Path(target).symlink_to(Path(source).readlink())
+    else:
+        os.link(source, target)
+
+
+def test_the_lock_stays_until_it_is_told(releases: Releases, tmp_path: Path) -> None:
+    """`make setup` changes what it must: `uv lock --upgrade` takes what was tested together."""
+    project = releases.project(tmp_path / "project", BEFORE)
+    old = lock(releases, project)
+    releases.shell.commit(project, "Locked")
+    releases.update(project, "--vcs-ref", NOW)
+    kept = lock(releases, project)  # as `uv sync` does, in `make setup`
+    upgraded = lock(releases, project, "--upgrade")
+    fresh = lock(releases, releases.project(tmp_path / "fresh", NOW))
+    assert set(kept) == set(fresh)
+    assert kept != fresh
+    assert {name: kept[name] for name in old if name in kept} == {
+        name: old[name] for name in old if name in kept
+    }
+    assert upgraded == fresh
+
+
+def updated(releases: Releases, tmp_path: Path, made: Project, door: str) -> Project:
+    """Give an edited project of the release before, updated as docs/upgrade.md says."""
+    folder = releases.project(tmp_path / "my-pipeline", BEFORE, door)
+    edit(folder)
+    shutil.copy(made.folder / "uv.lock", folder)  # with none of the project's own dependencies
+    releases.shell.commit(folder, "Ours")
+    releases.update(folder, "--vcs-ref", NOW)
+    assert not releases.conflicts(folder)
+    releases.shell(UV, "lock", "-q", "--upgrade", cwd=folder)
+    project = equip(folder, made)
+    project.make("setup")
+    (folder / "data").mkdir()
+    project.make("data")
+    (folder / "data/source").rename(folder / "deliveries")
+    return project
+
+
+def test_an_edited_project_works(releases: Releases, project: Project, tmp_path: Path) -> None:
+    """Its own step is in the graph that its tests draw, and does its work in a run."""
+    ours = updated(releases, tmp_path, project, "cookiecutter")
+    pytest_ = (ours.folder / ".venv/bin/python", "-m", "pytest", "-q")
+    ours.shell(*pytest_, "tests/test_deployment.py", "tests/test_params.py", cwd=ours.folder)
+    said = ours.make("run", "PERIOD=2013-05")
+    assert "flights were scored" in said
+    assert ours.results()["2013-05"]["status"] == "released"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("door", DOORS)
+def test_an_edited_project_passes_all_of_its_tests(
+    releases: Releases, project: Project, tmp_path: Path, door: str
+) -> None:
+    updated(releases, tmp_path, project, door).make("lint", "test", "run")
+    record(UPDATES, row("the release before", WHOLE), DOORS[door], "passed")
+
+
+@pytest.mark.matrix
+def test_a_compiled_pipeline_is_compiled_again(
+    releases: Releases, kubeflow: Project, tmp_path: Path
+) -> None:
+    """Copier leaves the compiled file alone; the project's tests fail until `make compile`."""
+    folder = releases.project(tmp_path / "my-pipeline", NOW, orchestrator="kubeflow")
+    compiled = folder / "kubeflow/pipeline.yaml"
+    for name in ("uv.lock", "kubeflow/pipeline.yaml"):
+        shutil.copy(kubeflow.folder / name, folder / name)
+    releases.shell.commit(folder, "Compiled")
+    old = compiled.read_text(encoding="utf-8")
+    releases.update(folder, "--vcs-ref", AFTER)
+    assert compiled.read_text(encoding="utf-8") == old
+    project = equip(folder, kubeflow)
+    project.make("setup")
+    assert compiled.read_text(encoding="utf-8") == old
+    pytest_ = (folder / ".venv/bin/python", "-m", "pytest", "-q", "tests/test_pipeline.py")
+    done = project.shell(*pytest_, "-k", "compiles", cwd=folder, ok=False)
+    assert done.returncode == 1, done.stdout
+    project.make("compile")
+    assert "data contract, and say good or bad." in compiled.read_text(encoding="utf-8")
+    project.shell("git", "add", "--all", cwd=folder)
+    project.shell(*pytest_, "-k", "compiles", cwd=folder)
