@@ -60,14 +60,15 @@ def deploy(image: Image = "", period: Period = "") -> None:
     os.environ.pop("IMAGE", None)  # else it would come before .env, which says what is deployed
     if not re.fullmatch(r"[\w.:/-]+@sha256:[0-9a-f]{64}", image, re.ASCII):
         raise BadInput(f"The image {image!r} has no digest: give it as registry/name@sha256:….")
+    stack.check()
     former = dotenv_values(stack.ENV).get("IMAGE")
     docker("pull", "--quiet", image)
     use(image)
     try:
         stack.start()
         run_once(period)
-    except SystemExit as failed:
-        typer.echo(failed.code, err=True)
+    except (SystemExit, KeyboardInterrupt) as failed:
+        typer.echo(str(failed) or "Stopped.", err=True)
         go_back(former)
         sys.exit(f"error: {image} is not deployed: {former or 'what was there before'} is again.")
     typer.echo(f"{image} is deployed.")
