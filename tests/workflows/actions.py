@@ -1,0 +1,194 @@
+"""What stands in for the actions of GitHub's market: what each would do, done here.
+
+An input that a stand-in does not know is an error: it is not passed over.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.shell import ROOT
+from tests.workflows.hub import Event, Hub
+from tests.workflows.machine import Machine, StepError
+
+
+@dataclass(frozen=True)
+class Call:
+    """A step that uses an action: its inputs, and what it finds."""
+
+    inputs: dict[str, str]
+    machine: Machine
+    hub: Hub
+    event: Event
+    artifacts: Path
+    variables: dict[str, str]
+
+    def program(self, *words: str | Path, cwd: Path | None = None) -> str:
+        """Run a program as a step would; return what it printed."""
+        command = [str(word) for word in words]
+        code, log = self.machine.start(command, cwd or self.machine.workspace, self.variables, 600)
+        if code != 0:
+            raise StepError(f"{' '.join(command)}\n{log}")
+        return log
+
+    def yes(self, name: str, default: str = "false") -> bool:
+        """Return an input that is true or false."""
+        said = self.inputs.get(name, default).lower()
+        if said not in ("true", "false"):
+            raise StepError(f"{name} is neither true nor false: {said!r}")
+        return said == "true"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What stands in for an action, in words, and the inputs that it knows."""
+
+    by: str
+    inputs: str
+    run: Callable[[Call], dict[str, str]]
+
+
+ACTIONS: dict[str, Action] = {}
+# Done by nothing here, with the reason.
+NOT_RUN = {
+    "actions/attest-build-provenance": "signs with an identity that only GitHub gives",
+}
+
+
+def stands_in_for(
+    name: str, by: str, inputs: str = ""
+) -> Callable[[Callable[[Call], dict[str, str]]], None]:
+    def add(function: Callable[[Call], dict[str, str]]) -> None:
+        ACTIONS[name] = Action(by, inputs, function)
+
+    return add
+
+
+@stands_in_for(
+    "actions/checkout",
+    "a clean clone of the commit",
+    "ref fetch-depth fetch-tags path persist-credentials token",
+)
+def checkout(call: Call) -> dict[str, str]:
+    """Lay out a commit; without its credentials a clone reaches its origin no more."""
+    folder = call.machine.workspace / call.inputs.get("path", ".")
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = call.inputs.get("ref", "")
+    ref = asked or call.event.sha
+    depth = call.inputs.get("fetch-depth", "1")
+    whole = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
+    fetch = ["fetch", "-q", f"file://{call.hub.folder}", *([] if depth != "0" else whole), ref]
+    if depth != "0":
+        fetch.insert(2, f"--depth={depth}")
+        fetch.insert(3, "--tags" if call.yes("fetch-tags") else "--no-tags")
+    call.program("git", "init", "-q", cwd=folder)
+    call.program("git", *fetch, cwd=folder)
+    branch = asked or call.event.ref.removeprefix("refs/heads/")
+    branches = call.hub.git("branch", "--format=%(refname:short)").split()
+    target = ["-B", branch] if branch in branches else ["--detach"]
+    call.program("git", "checkout", "-q", *target, "FETCH_HEAD", cwd=folder)
+    credentials = call.yes("persist-credentials", "true")
+    origin = call.hub.folder if credentials else call.hub.folder / "asks-for-credentials"
+    call.program("git", "remote", "add", "origin", f"file://{origin}", cwd=folder)
+    return {"ref": ref, "commit": call.event.sha}
+
+
+def tool(call: Call, name: str, *programs: Path) -> None:
+    """Put programs on the PATH of the steps that follow, and nothing else."""
+    folder = call.machine.tools / name
+    folder.mkdir(exist_ok=True)
+    for program in programs:
+        (folder / program.name).symlink_to(program)
+    call.machine.paths.insert(0, str(folder))
+
+
+def find_uv() -> Path:
+    ours = ROOT / ".uv" / "bin" / "uv"
+    return ours if ours.exists() else Path(shutil.which("uv") or "uv")
+
+
+@stands_in_for(
+    "astral-sh/setup-uv", "the uv of this machine", "version enable-cache cache-dependency-glob"
+)
+def setup_uv(call: Call) -> dict[str, str]:
+    """Give uv, and no Python."""
+    uv = find_uv()
+    tool(call, "uv", uv, uv.with_name("uvx"))
+    return {"cache-hit": "false"}
+
+
+@stands_in_for("actions/setup-python", "a Python of this machine", "python-version cache")
+def setup_python(call: Call) -> dict[str, str]:
+    """Give the Python of a version."""
+    version = call.inputs["python-version"]
+    found = Path(call.program(find_uv(), "python", "find", "--no-project", version).strip())
+    folder = call.machine.tools / "python"
+    folder.mkdir()
+    for name in ("python", "python3", f"python{version}"):
+        (folder / name).symlink_to(found)
+    call.machine.paths.insert(0, str(folder))
+    return {"python-version": version, "python-path": str(found)}
+
+
+@stands_in_for("actions/cache", "nothing: no cache is there", "path key restore-keys")
+def cache(call: Call) -> dict[str, str]:
+    """Find nothing."""
+    return {"cache-hit": ""}
+
+
+def matching(call: Call, patterns: str) -> dict[Path, Path]:
+    """Return the files that match, each by its name in an artifact; hidden ones as asked for."""
+    hidden = call.yes("include-hidden-files")
+    found: dict[Path, Path] = {}
+    starts: list[Path] = []
+    for pattern in patterns.split("\n"):
+        if pattern.startswith(("!", "~")):
+            raise StepError(f"not known here: {pattern}")
+        whole = call.machine.workspace / pattern.strip()
+        fixed = Path(str(whole).partition("*")[0] + "x").parent if "*" in pattern else whole
+        starts.append(fixed if fixed.is_dir() else fixed.parent)
+        for path in Path("/").glob(str(whole)[1:]) if pattern.strip() else ():
+            for file in [path] if path.is_file() else path.rglob("*"):
+                inner = file.relative_to(fixed.parent if fixed.is_file() else fixed)
+                if file.is_file() and (hidden or not any(p[0] == "." for p in inner.parts)):
+                    found[file] = file
+    common = os.path.commonpath(starts)
+    return {file: file.relative_to(common) for file in sorted(found)}
+
+
+@stands_in_for(
+    "actions/upload-artifact",
+    "a copy in a folder of the run",
+    "name path if-no-files-found retention-days include-hidden-files overwrite",
+)
+def upload_artifact(call: Call) -> dict[str, str]:
+    """Copy the files; hidden ones only where they are asked for."""
+    name = call.inputs.get("name", "artifact")
+    files = matching(call, call.inputs["path"].strip())
+    if not files:
+        if call.inputs.get("if-no-files-found", "warn") == "error":
+            raise StepError(f"no file is there: {call.inputs['path']}")
+        return {}
+    target = call.artifacts / name
+    if target.exists():
+        if not call.yes("overwrite"):
+            raise StepError(f"there is an artifact {name} already")
+        shutil.rmtree(target)
+    for file, inner in files.items():
+        place = target / inner
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, place)
+    return {"artifact-id": "1", "artifact-url": f"https://github.com/artifacts/{name}"}
+
+
+@stands_in_for("actions/download-artifact", "the copy in the folder of the run", "name path")
+def download_artifact(call: Call) -> dict[str, str]:
+    """Bring back the files of one artifact, or those of all, each in a folder of its name."""
+    target = call.machine.workspace / call.inputs.get("path", ".")
+    source = call.artifacts / call.inputs.get("name", "")
+    if not source.is_dir():
+        raise StepError(f"there is no artifact {call.inputs.get('name')}")
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    return {"download-path": str(target)}
