@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,31 @@ class Project:
         found = re.search(r"Champion: version (\d+)", self.make("status"))
         assert found
         return found[1]
+
+
+def interpreter(version: str) -> Path | None:
+    """Return an installed Python of this version, from the PATH or from pyenv, that starts."""
+    found = [Path(name) for name in [shutil.which(f"python{version}")] if name]
+    for root in pyenv_roots():
+        found += sorted(root.glob(f"versions/{version}.*/bin/python"))
+    for candidate in found:
+        asked = subprocess.run([candidate, "--version"], capture_output=True, check=False)
+        if asked.returncode == 0:
+            return candidate
+    return None
+
+
+@cache
+def pyenv_roots() -> list[Path]:
+    """Return the folders in which pyenv may keep its versions."""
+    roots = [Path.home() / ".pyenv"]
+    if named := os.environ.get("PYENV_ROOT"):
+        roots.insert(0, Path(named))
+    if pyenv := shutil.which("pyenv"):
+        asked = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            roots.insert(0, Path(asked.stdout.strip()))
+    return list(dict.fromkeys(roots))
 
 
 def need_docker() -> None:

@@ -15,28 +15,42 @@ EMPTY = "not run"
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
 UPDATES = ROOT / "docs/updates.md"
+WORKFLOWS = ROOT / "docs/workflows.md"
 
 
 def read(page: Path) -> dict[str, dict[str, str]]:
     """Return the one table of a page, by row and column."""
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    (_, *columns), _, *rows = cells
-    return {row: dict(zip(columns, said, strict=True)) for row, *said in rows}
+    (_, *names), _, *rows = [cells(line) for line in lines]
+    return {row: dict(zip(names, said, strict=True)) for row, *said in rows}
+
+
+def columns(page: Path) -> list[str]:
+    """Return the names of the columns of a page's table."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return cells(next(line for line in lines if line[:1] == "|"))[1:]
+
+
+def cells(line: str) -> list[str]:
+    """Return what stands in a line of a table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def record(page: Path, row: str, column: str, seen: str) -> None:
     """Hold what a test saw against its cell, or write it there.
 
-    The page has the rows of the table already, each where people look for it.
+    A page may have its rows already, each where people look for it; others come last.
     """
     if "WRITE_TABLES" not in os.environ:
-        said = read(page)[row][column]
+        said = read(page).get(row, {}).get(column)
         assert seen == said, f"{page.name} says of {row!r} under {column}: {said!r}"
         return
     with FileLock(page.with_suffix(".lock")):
-        cells = read(page)[row] | {column: seen}
+        said_of = read(page).get(row, dict.fromkeys(columns(page), EMPTY)) | {column: seen}
         lines = page.read_text(encoding="utf-8").splitlines()
-        (place,) = (n for n, line in enumerate(lines) if line.startswith(f"| {row} |"))
-        lines[place] = f"| {row} | {' | '.join(cells.values())} |"
+        places = [n for n, line in enumerate(lines) if line.startswith(f"| {row} |")]
+        if not places:
+            places = [len(lines)]
+            lines.append("")
+        lines[places[0]] = f"| {row} | {' | '.join(said_of.values())} |"
         page.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -4,9 +4,7 @@ Every Python is one that the question `python_version` offers. Each runs a clone
 """
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.projects import Project, install, need_docker
+from tests.projects import Project, install, interpreter, need_docker
 from tests.run.test_kubeflow import STEPS
 from tests.shell import ROOT, Shell
 
@@ -47,31 +45,6 @@ class Outcome:
     packages: dict[str, str]
     results: dict[str, Any]
     """By period, what `result.json` says."""
-
-
-def interpreter(version: str) -> Path | None:
-    """Return an installed Python of this version, from the PATH or from pyenv, that starts."""
-    found = [Path(name) for name in [shutil.which(f"python{version}")] if name]
-    for root in pyenv_roots():
-        found += sorted(root.glob(f"versions/{version}.*/bin/python"))
-    for candidate in found:
-        asked = subprocess.run([candidate, "--version"], capture_output=True, check=False)
-        if asked.returncode == 0:
-            return candidate
-    return None
-
-
-@cache
-def pyenv_roots() -> list[Path]:
-    """Return the folders in which pyenv may keep its versions."""
-    roots = [Path.home() / ".pyenv"]
-    if named := os.environ.get("PYENV_ROOT"):
-        roots.insert(0, Path(named))
-    if pyenv := shutil.which("pyenv"):
-        asked = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            roots.insert(0, Path(asked.stdout.strip()))
-    return list(dict.fromkeys(roots))
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,14 @@
 An input that a stand-in does not know is an error: it is not passed over.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.projects import interpreter
 from tests.shell import ROOT
 from tests.workflows.hub import Event, Hub
 from tests.workflows.machine import Machine, StepError
@@ -69,11 +71,13 @@ def stands_in_for(
 @stands_in_for(
     "actions/checkout",
     "a clean clone of the commit",
-    "ref fetch-depth fetch-tags path persist-credentials token",
+    "ref fetch-depth fetch-tags path persist-credentials token clean",
 )
 def checkout(call: Call) -> dict[str, str]:
     """Lay out a commit; without its credentials a clone reaches its origin no more."""
     folder = call.machine.workspace / call.inputs.get("path", ".")
+    if folder != call.machine.workspace or not (folder / ".git").exists():
+        shutil.rmtree(folder, ignore_errors=True)  # as the action does with what is no clone
     folder.mkdir(parents=True, exist_ok=True)
     asked = call.inputs.get("ref", "")
     ref = asked or call.event.sha
@@ -84,52 +88,49 @@ def checkout(call: Call) -> dict[str, str]:
         fetch.insert(2, f"--depth={depth}")
         fetch.insert(3, "--tags" if call.yes("fetch-tags") else "--no-tags")
     call.program("git", "init", "-q", cwd=folder)
+    if call.yes("clean", "true"):
+        call.program("git", "clean", "-ffdxq", cwd=folder)
     call.program("git", *fetch, cwd=folder)
     branch = asked or call.event.ref.removeprefix("refs/heads/")
     branches = call.hub.git("branch", "--format=%(refname:short)").split()
     target = ["-B", branch] if branch in branches else ["--detach"]
-    call.program("git", "checkout", "-q", *target, "FETCH_HEAD", cwd=folder)
+    call.program("git", "checkout", "-qf", *target, "FETCH_HEAD", cwd=folder)
     credentials = call.yes("persist-credentials", "true")
     origin = call.hub.folder if credentials else call.hub.folder / "asks-for-credentials"
-    call.program("git", "remote", "add", "origin", f"file://{origin}", cwd=folder)
+    call.program("git", "config", "remote.origin.url", f"file://{origin}", cwd=folder)
     return {"ref": ref, "commit": call.event.sha}
 
 
-def tool(call: Call, name: str, *programs: Path) -> None:
+def give(call: Call, name: str, programs: dict[str, Path]) -> None:
     """Put programs on the PATH of the steps that follow, and nothing else."""
     folder = call.machine.tools / name
     folder.mkdir(exist_ok=True)
-    for program in programs:
-        (folder / program.name).symlink_to(program)
+    for called, program in programs.items():
+        (folder / called).symlink_to(program)
     call.machine.paths.insert(0, str(folder))
 
 
-def find_uv() -> Path:
-    ours = ROOT / ".uv" / "bin" / "uv"
-    return ours if ours.exists() else Path(shutil.which("uv") or "uv")
-
-
-@stands_in_for(
-    "astral-sh/setup-uv", "the uv of this machine", "version enable-cache cache-dependency-glob"
-)
+@stands_in_for("astral-sh/setup-uv", "the uv of this machine")
 def setup_uv(call: Call) -> dict[str, str]:
-    """Give uv, and no Python."""
-    uv = find_uv()
-    tool(call, "uv", uv, uv.with_name("uvx"))
+    """Give uv, and the Pythons that it would fetch where they are here already."""
+    uv = ROOT / ".uv/bin/uv"
+    found = {"uv": uv if uv.exists() else Path(shutil.which("uv") or "uv")}
+    for version in ("3.11", "3.12", "3.13"):
+        if python := interpreter(version):
+            found[f"python{version}"] = python
+    give(call, "uv", found)
     return {"cache-hit": "false"}
 
 
-@stands_in_for("actions/setup-python", "a Python of this machine", "python-version cache")
+@stands_in_for("actions/setup-python", "a Python of this machine", "python-version")
 def setup_python(call: Call) -> dict[str, str]:
     """Give the Python of a version."""
     version = call.inputs["python-version"]
-    found = Path(call.program(find_uv(), "python", "find", "--no-project", version).strip())
-    folder = call.machine.tools / "python"
-    folder.mkdir()
-    for name in ("python", "python3", f"python{version}"):
-        (folder / name).symlink_to(found)
-    call.machine.paths.insert(0, str(folder))
-    return {"python-version": version, "python-path": str(found)}
+    python = interpreter(version)
+    if not python:
+        raise StepError(f"no Python {version} is here")
+    give(call, "python", dict.fromkeys(("python", "python3", f"python{version}"), python))
+    return {"python-version": version, "python-path": str(python)}
 
 
 @stands_in_for("actions/cache", "nothing: no cache is there", "path key restore-keys")
@@ -192,3 +193,66 @@ def download_artifact(call: Call) -> dict[str, str]:
         raise StepError(f"there is no artifact {call.inputs.get('name')}")
     shutil.copytree(source, target, dirs_exist_ok=True)
     return {"download-path": str(target)}
+
+
+@stands_in_for("docker/setup-buildx-action", "the builder of this machine's engine")
+def setup_buildx(call: Call) -> dict[str, str]:
+    """See that there is one."""
+    call.program("docker", "buildx", "version")
+    return {"driver": "docker"}
+
+
+@stands_in_for("docker/login-action", "`docker login`", "registry username password")
+def docker_login(call: Call) -> dict[str, str]:
+    """Log in at a registry, for the rest of the job."""
+    names = ("username", "password")
+    words = [f"--{name}={call.inputs[name]}" for name in names]
+    call.program("docker", "login", *words, call.inputs["registry"])
+    return {}
+
+
+@stands_in_for(
+    "docker/build-push-action",
+    "`docker buildx build`, with no cache of GitHub's and no attestations",
+    "context file tags labels build-args push load cache-from cache-to provenance sbom",
+)
+def build_push(call: Call) -> dict[str, str]:
+    """Build an image, and push it where that is asked for.
+
+    The engine's own builder makes no attestations: another one comes as an image of its own.
+    """
+    given = call.inputs
+    words = [f"--{name}" for name in ("push", "load") if call.yes(name)]
+    for option, name in (("tag", "tags"), ("label", "labels"), ("build-arg", "build-args")):
+        lines = given.get(name, "").splitlines()
+        words += [f"--{option}={line}" for line in lines if line.strip()]
+    if "file" in given:
+        words.append(f"--file={given['file']}")
+    about = call.machine.temp / "build.json"
+    words += [f"--metadata-file={about}", "--progress=plain"]
+    call.program("docker", "buildx", "build", *words, given["context"])
+    found = json.loads(about.read_text())
+    names = {"digest": "containerimage.digest", "imageid": "containerimage.config.digest"}
+    return {output: found.get(name, "") for output, name in names.items()}
+
+
+@stands_in_for(
+    "peter-evans/create-pull-request",
+    "a commit on the branch, and a note of the pull request",
+    "token branch title commit-message body body-path",
+)
+def create_pull_request(call: Call) -> dict[str, str]:
+    """Push all changes to the branch, as one commit on that of the workflow."""
+    given = call.inputs
+    call.program("git", "add", "--all")
+    if not call.program("git", "status", "--porcelain"):
+        return {"pull-request-operation": "none"}
+    identity = ("-c", "user.name=bot", "-c", "user.email=bot@example.com")
+    call.program("git", *identity, "commit", "-qm", given["commit-message"])
+    ref = f"HEAD:refs/heads/{given['branch']}"
+    call.program("git", "push", "-qf", f"file://{call.hub.folder}", ref)
+    path = given.get("body-path")
+    body = (call.machine.workspace / path).read_text() if path else given["body"]
+    is_new = given["branch"] not in call.hub.pulls
+    call.hub.pulls[given["branch"]] = {"title": given["title"], "body": body}
+    return {"pull-request-operation": "created" if is_new else "updated"}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.shell import Shell
@@ -37,6 +38,7 @@ class Hub:
     folder: Path
     settings: Settings = field(default_factory=Settings)
     environments: Mapping[str, Settings] = field(default_factory=dict)
+    pulls: dict[str, dict[str, str]] = field(default_factory=dict)  # opened, by their branches
 
     @classmethod
     def of(cls, shell: Shell, project: Path, folder: Path, **settings: Any) -> "Hub":
@@ -52,6 +54,17 @@ class Hub:
     def text(self, sha: str, file: str) -> str:
         """Return a file of a commit."""
         return self.shell("git", "show", f"{sha}:{file}", cwd=self.folder).stdout
+
+    def commit(self, branch: str, files: Mapping[str, str]) -> None:
+        """Write files in a commit on `main`, and make it the newest of a branch."""
+        with TemporaryDirectory() as made:
+            work = Path(made)
+            self.shell("git", "clone", "-q", self.folder, work)
+            self.shell("git", "checkout", "-q", "-B", branch, cwd=work)
+            for name, text in files.items():
+                (work / name).write_text(text, encoding="utf-8")
+            self.shell("git", "commit", "-qam", f"Change {', '.join(files)}", cwd=work)
+            self.shell("git", "push", "-qf", "origin", branch, cwd=work)
 
     def push(self, branch: str = "main") -> Event:
         """Return the event of the newest commit of a branch."""

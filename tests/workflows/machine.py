@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ SHELLS = {
     "python": "python {0}",
 }
 FILES = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
-PROTECTED = re.compile(r"GITHUB_\w*|RUNNER_\w*|NODE_OPTIONS|CI")
+PROTECTED = re.compile(r"GITHUB_\w*|RUNNER_\w*|NODE_OPTIONS")
 # What is on the machine of a test, and on none of GitHub's.
 OURS = re.compile(r"GIT_(AUTHOR|COMMITTER)_\w+|VIRTUAL_ENV|PYTEST_\w+|PYTHON\w+|GITHUB_\w+|CI")
 
@@ -89,8 +90,11 @@ class Machine:
     groups: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        """Make its folders; a machine of one's own has those of former jobs."""
+        for part in (self.temp, self.tools):
+            shutil.rmtree(part, ignore_errors=True)
         for part in (self.workspace, self.temp, self.home, self.tools):
-            part.mkdir(parents=True)
+            part.mkdir(parents=True, exist_ok=True)
 
     @property
     def workspace(self) -> Path:

@@ -29,7 +29,7 @@ from tests.workflows.syntax import (
 FOLDER = ".github/workflows"
 MINUTES = 360.0  # of a job or step that does not say
 LAST = 300.0  # seconds, for the steps that run when the job's time is over
-RUNNER = {"os": "Linux", "arch": "X64", "name": "here", "environment": "github-hosted"}
+RUNNER = {"os": "Linux", "arch": "X64", "name": "here"}
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Step:
     conclusion: str = "skipped"
     outputs: dict[str, str] = field(default_factory=dict)
     log: str = ""
+    seconds: float = 0.0
 
     def context(self) -> dict[str, Any]:
         """Return what later steps can ask of it."""
@@ -101,7 +102,9 @@ class Run:
         for name, job in self.walk():
             lines.append(f"  {name}: {job.result}")
             for step in job.steps:
-                lines.append(f"    {step.name}: {step.how}: {step.conclusion}")
+                lines.append(
+                    f"    {step.name}: {step.how}: {step.conclusion}, {step.seconds:.0f} s"
+                )
                 if step.outcome == "failure":
                     lines += [f"      | {line}" for line in step.log.splitlines()]
         return "\n".join(lines)
@@ -119,13 +122,26 @@ def texts(tree: dict[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Given:
-    """What a run is given: GitHub's side, the event, this machine, and a folder for the run."""
+    """What a run is given.
+
+    GitHub's side of it; a folder of its own, and one for the machines that stay; words that are
+    replaced in the workflows; what stands in for actions; and variables of all machines.
+    """
 
     hub: Hub
     event: Event
     folder: Path
+    hosts: Path
+    replaced: Mapping[str, str]
     actions: Mapping[str, Action]
     environment: Mapping[str, str]
+
+    def read(self, file: str) -> dict[str, Any]:
+        """Return a workflow of the event's commit."""
+        source = self.hub.text(self.event.sha, file)
+        for old, new in self.replaced.items():
+            source = source.replace(old, new)
+        return read(source, file)
 
 
 def run(
@@ -134,20 +150,31 @@ def run(
     name: str,
     folder: Path,
     *,
+    hosts: Path | None = None,
+    replaced: Mapping[str, str] | None = None,
     actions: Mapping[str, Action] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Run:
     """Run the workflow of this name that is in the event's commit."""
+    given = Given(
+        hub,
+        event,
+        folder,
+        hosts or folder / "hosts",
+        replaced or {},
+        ACTIONS | dict(actions or {}),
+        environment or {},
+    )
     file = f"{FOLDER}/{name}"
-    tree = read(hub.text(event.sha, file), file)
+    tree = given.read(file)
     if not starts(tree, event):
         raise WorkflowError(f"{file} is not started by {event.name} of {event.ref}")
     declared = (triggers(tree).get("workflow_dispatch") or {}).get("inputs")
     by_hand = event.name == "workflow_dispatch"
-    inputs = inputs_of(declared, dict(event.inputs), file) if by_hand else {}
+    filled_in = {n: v for n, v in event.inputs.items() if v != ""}
+    inputs = inputs_of(declared, filled_in, file) if by_hand else {}
     secrets = {"GITHUB_TOKEN": hub.context(event)["token"]} | dict(hub.settings.secrets)
-    event = replace(event, inputs=texts(inputs))
-    given = Given(hub, event, folder, ACTIONS | dict(actions or {}), environment or {})
+    given = replace(given, event=replace(event, inputs=texts(inputs)))
     return Workflow(given, file, tree, inputs, secrets).run()
 
 
@@ -240,9 +267,8 @@ class Workflow:
             done.append(leg)
             self.outputs[name] |= {n: v for n, v in leg.outputs.items() if v}
         self.done.jobs += done
-        self.done.results[name] = together(
-            "success" if leg.forgiven else leg.result for leg in done
-        )
+        ends = ["success" if leg.forgiven else leg.result for leg in done]
+        self.done.results[name] = together(ends)
 
     def legs(self, tree: dict[str, Any], needs: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Give the contexts `matrix` and `strategy` of each leg; without a matrix there is one."""
@@ -270,7 +296,7 @@ class Workflow:
         if not tree["uses"].startswith(f"./{FOLDER}/"):
             raise WorkflowError(f"not a workflow of this repository: {tree['uses']}")
         file = tree["uses"].removeprefix("./")
-        called = read(self.given.hub.text(self.given.event.sha, file), file)
+        called = self.given.read(file)
         on = triggers(called)
         if "workflow_call" not in on:
             raise WorkflowError(f"{file} cannot be called")
@@ -314,15 +340,13 @@ class Execution:
             "secrets": workflow.secrets | dict(settings.secrets),
         }
         scope = workflow.scope("job", self.more)
-        if not text(fill(self.tree["runs-on"], scope)).startswith("ubuntu-"):
-            raise WorkflowError(f"{name} runs on no Ubuntu: {self.tree['runs-on']}")
         self.end = time.monotonic() + 60 * self.minutes(self.tree, scope)
         leg.forgiven = bool(fill(self.tree.get("continue-on-error", False), scope))
         self.env = workflow.env | texts(
             fill(self.tree.get("env", {}), workflow.scope("job env", self.more))
         )
         self.machine = Machine(
-            self.given.folder / f"{workflow.place}{leg.name}".replace("/", "-").replace(" ", ""),
+            self.place(fill(self.tree["runs-on"], scope)),
             variables_of(self.given.hub.shell) | dict(self.given.environment),
         )
         self.more |= {
@@ -333,6 +357,16 @@ class Execution:
             "steps": {},
         }
         self.defaults = self.read_defaults()
+
+    def place(self, runs_on: Any) -> Path:
+        """Return the folder of the job's machine: a fresh one, or that of a team's own machine."""
+        first, *labels = map(text, listed(runs_on))
+        if first == "self-hosted":
+            return self.given.hosts.joinpath(*labels)
+        if labels or not first.startswith("ubuntu-"):
+            raise WorkflowError(f"no Ubuntu of GitHub's and no machine of one's own: {runs_on}")
+        name = f"{self.workflow.place}{self.leg.name}"
+        return self.given.folder / name.replace(" / ", "-").replace(" ", "")
 
     def minutes(self, tree: dict[str, Any], scope: Scope) -> float:
         found = fill(tree.get("timeout-minutes", MINUTES), scope)
@@ -392,6 +426,7 @@ class Execution:
             step.how = self.how(tree["uses"])
         if not holds(tree.get("if", True), self.scope("step if", own)):
             return step
+        begun = time.monotonic()
         try:
             if "uses" in tree:
                 self.replace(tree, step, scope, own)
@@ -400,6 +435,7 @@ class Execution:
         except StepError as error:
             step.outcome = "failure"
             step.log += f"error: {error}\n"
+        step.seconds = time.monotonic() - begun
         forgiven = fill(tree.get("continue-on-error", False), scope)
         step.conclusion = "success" if forgiven is True else step.outcome
         return step
@@ -437,10 +473,11 @@ class Execution:
             " actor triggering_actor run_id run_number run_attempt server_url api_url workflow job"
         )
         default = {f"GITHUB_{name.upper()}": text(github[name]) for name in names.split()}
-        default |= {"CI": "true", "GITHUB_ACTIONS": "true"}
+        default |= {"GITHUB_ACTIONS": "true"}
         default |= {f"RUNNER_{name.upper()}": value for name, value in RUNNER.items()}
         event = self.machine.write_event(github["event"])
-        return self.env | self.machine.exported | own | default | {"GITHUB_EVENT_PATH": event}
+        default |= {"GITHUB_EVENT_PATH": event}
+        return {"CI": "true"} | self.env | self.machine.exported | own | default
 
     def execute(self, tree: dict[str, Any], step: Step, scope: Scope, own: dict[str, str]) -> None:
         """Run the script of a step."""

@@ -121,7 +121,7 @@ def inputs_of(declared: dict[str, Any] | None, given: dict[str, Any], where: str
     for name, about in declared.items():
         known(about, "description required default type options", f"{where}: {name}")
         kind = about.get("type", "string")
-        if about.get("required") and given.get(name) in (None, ""):
+        if about.get("required") and given.get(name) is None:
             raise WorkflowError(f"{where} needs the input {name}")
         value = given.get(name, about.get("default", empty.get(kind, "")))
         types = {"boolean": bool, "number": int | float}

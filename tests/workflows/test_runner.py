@@ -140,7 +140,7 @@ def test_variables_and_folders(start: Start) -> None:
                   mine || echo not yet
               - run: echo "$E ${{ env.E }} $M $C"; mine
               - run: echo "$GITHUB_SHA" = ${{ github.sha }}, $CI, $GITHUB_EVENT_NAME
-              - run: echo CI=false >> "$GITHUB_ENV"
+              - run: echo GITHUB_SHA=mine >> "$GITHUB_ENV"
               - run: exit 1
         """
     )
@@ -150,7 +150,7 @@ def test_variables_and_folders(start: Start) -> None:
     assert found[3] == "exported exported one\ntwo \nmine"
     left, _, right = found[4].partition(" = ")
     assert right == f"{left}, true, push"
-    assert found[5] == "error: GITHUB_ENV cannot set CI"
+    assert found[5] == "error: GITHUB_ENV cannot set GITHUB_SHA"
     assert ends(done)[5:] == ["failure", "skipped"]
 
 
@@ -572,6 +572,27 @@ def test_what_steps_leave_running_ends_with_the_job(start: Start, tmp_path: Path
     assert not list((tmp_path / "run").rglob("late"))
 
 
+def test_a_machine_of_ones_own_stays_as_it_was(start: Start) -> None:
+    steps = """
+            runs-on: [self-hosted, staging]
+            steps:
+              - uses: actions/checkout@v7
+                with: {{clean: {clean}}}
+              - run: ls; echo made > made.txt; git checkout -q --detach
+    """
+    done = start(
+        "on: push\njobs:"
+        f"\n  a:{steps.format(clean='true')}"
+        f"\n  b:\n            needs: a{steps.format(clean='false')}"
+        f"\n  c:\n            needs: b{steps.format(clean='true')}"
+    )
+    assert [logs(done, job)[1].split() for job in "abc"] == [
+        ["file.txt"],
+        ["file.txt", "made.txt"],
+        ["file.txt"],
+    ]
+
+
 def test_files_are_hashed(start: Start) -> None:
     done = start(
         one_job("""
@@ -595,6 +616,7 @@ def test_files_are_hashed(start: Start) -> None:
         (one_job("- run: echo", "container: x\n"), "unknown here: container"),
         (one_job("- run: echo", "needs: nobody\n"), "wait for"),
         (one_job("- run: echo", "runs-on: macos-latest\n"), "there twice: runs-on"),
+        (one_job("- run: echo").replace("ubuntu", "macos"), "no Ubuntu of GitHub's"),
         (one_job("- run: echo").replace("push", "release"), "not started by push"),
         (one_job("- run: echo").replace("push", "{push: {paths: [a]}}"), "unknown here: paths"),
         (one_job("- run: echo").replace("push", "{push: {branches: [x]}}"), "not started by push"),

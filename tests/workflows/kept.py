@@ -1,0 +1,25 @@
+"""The table of docs/workflows.md: what became of each step of the workflows of a project."""
+
+from pathlib import Path
+
+from tests.tables import WORKFLOWS, read, record
+from tests.workflows.runner import Run
+
+NO_SUCH_STEP = "-"
+
+
+def keep(done: Run, column: str) -> None:
+    """Hold all steps of a run against the table, or write them there."""
+    file = Path(done.file).name
+    seen: dict[str, str] = {}
+    for job, about in done.walk():
+        for step in about.steps:
+            row = f"{file}: {job}: {step.name}"
+            assert row not in seen, f"two steps of one name: {row}"
+            end = "" if step.how.startswith("not run") else f": {step.conclusion}"
+            seen[row] = step.how + end
+    for row in read(WORKFLOWS):
+        if row.startswith(f"{file}: "):
+            seen.setdefault(row, NO_SUCH_STEP)
+    for row, cell in seen.items():
+        record(WORKFLOWS, row, column, cell)

@@ -1,0 +1,43 @@
+"""The rendered ci.yml, executed on a pull request."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, need_docker
+from tests.workflows.hub import Hub
+from tests.workflows.kept import keep
+from tests.workflows.runner import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+
+ORCHESTRATORS = {
+    "Prefect": ("project", []),
+    "Airflow": ("airflow", [pytest.mark.matrix]),
+    "Kubeflow": ("kubeflow", [pytest.mark.matrix]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture"),
+    [pytest.param(name, where, marks=marks) for name, (where, marks) in ORCHESTRATORS.items()],
+)
+def test_a_pull_request(
+    name: str, fixture: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    need_docker()
+    project: Project = request.getfixturevalue(fixture)
+    hub = Hub.of(project.shell, project.folder, tmp_path / "hub")
+    params = (project.folder / "params.yaml").read_text()
+    changed = params.replace("max_iter: 150", "max_iter: 100")
+    assert changed != params
+    hub.commit("change", {"params.yaml": changed})
+    done = run(hub, hub.pull_request("change"), "ci.yml", tmp_path / "run")
+    print(done)
+    assert done.result == "success"
+    summary = done.job("pipeline").summary
+    assert "this change against HEAD^1" in summary
+    assert "+  max_iter: 100\n" in summary
+    assert "| auc | 0.6822 |" in summary
+    assert [file.name for file in done.artifacts.rglob("*.*")] == ["report.html"]
+    keep(done, name)

@@ -1,0 +1,162 @@
+"""The rendered deploy.yml and retrain.yml, executed on two machines of a team's own.
+
+The tests follow each other: a first deploy, a good one, one that goes back, a run by hand.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.receiver import Receiver
+from tests.projects import Project, free_port
+from tests.stack.compose import PORTS, SHARED_PORTS
+from tests.workflows.hub import Event, Hub, Settings
+from tests.workflows.kept import keep
+from tests.workflows.registry import docker
+from tests.workflows.runner import Run, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+
+ORCHESTRATORS = {
+    "Prefect": ("project", []),
+    "Airflow": ("airflow", [pytest.mark.matrix]),
+}
+BROKEN = "src/my_pipeline/steps/evaluate.py"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A repository on GitHub, the machines of its two environments, and who is told."""
+
+    column: str
+    hub: Hub
+    folder: Path
+    registry: str
+    receiver: Receiver
+
+    def run(self, event: Event, workflow: str, name: str) -> Run:
+        done = run(
+            self.hub,
+            event,
+            workflow,
+            self.folder / name,
+            hosts=self.folder / "hosts",
+            replaced={"ghcr.io": self.registry},
+        )
+        print(done)
+        return done
+
+    def place(self, environment: str) -> Path:
+        """Return the folder of the project on the machine of an environment."""
+        return self.folder / "hosts" / environment / "work"
+
+    def prepare(self, environment: str) -> None:
+        """Make the machine of an environment: with ports, and a name, that nobody else has."""
+        self.hub.shell("git", "clone", "-q", self.hub.folder, self.place(environment))
+        names = [*SHARED_PORTS, *PORTS[self.column.lower()]]
+        ports = {name: str(free_port()) for name in names}
+        name = f"my-pipeline-{environment}-{ports['MLFLOW_PORT']}"
+        self.set(environment, ports | {"COMPOSE_PROJECT_NAME": name})
+
+    def set(self, environment: str, variables: dict[str, str]) -> None:
+        """Write variables into .env on the machine of an environment."""
+        with (self.place(environment) / ".env").open("a") as file:
+            file.writelines(f"{name}='{value}'\n" for name, value in variables.items())
+
+    def deployed(self, environment: str) -> str:
+        """Return the image that .env names."""
+        found = re.findall(r"^IMAGE=(.*)$", (self.place(environment) / ".env").read_text(), re.M)
+        assert len(found) == 1
+        return str(found[0])
+
+    def told(self) -> list[str]:
+        """Return the titles of the alerts that arrived since this was last asked."""
+        with self.receiver.changed:
+            titles = [alert.payload["title"] for alert in self.receiver.arrived]
+            self.receiver.arrived.clear()
+        return titles
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=marks) for name, (_, marks) in ORCHESTRATORS.items()],
+)
+def delivery(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, registry: str
+) -> Iterator[Delivery]:
+    """Give a repository whose variable DEPLOY is set, and no machine that is prepared."""
+    project: Project = request.getfixturevalue(ORCHESTRATORS[request.param][0])
+    folder = tmp_path_factory.mktemp("delivery")
+    settings = Settings(vars={"DEPLOY": "true"})
+    hub = Hub.of(project.shell, project.folder, folder / "hub", settings=settings)
+    with Receiver() as receiver:
+        given = Delivery(request.param, hub, folder, registry, receiver)
+        try:
+            yield given
+        finally:
+            for place in folder.glob("hosts/*/work"):
+                down = ("docker", "compose", "--profile", "*", "down", "--volumes")
+                project.shell(*down, cwd=place, ok=False)
+            built = docker("image", "ls", "--quiet", f"{registry}/me/my-pipeline").stdout
+            docker("image", "rm", "--force", *built.split())
+
+
+def test_nothing_is_deployed_before_somebody_says_so(delivery: Delivery) -> None:
+    off = Hub(delivery.hub.shell, delivery.hub.folder)
+    done = run(off, off.push(), "deploy.yml", delivery.folder / "off")
+    assert set(done.results.values()) == {"skipped"}
+
+
+def test_the_first_deploy_makes_the_passwords_and_says_what_is_missing(delivery: Delivery) -> None:
+    delivery.prepare("staging")
+    done = delivery.run(delivery.hub.push(), "deploy.yml", "first")
+    assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
+    steps = {step.name: step for step in done.job("staging / deploy").steps}
+    assert steps["Make the secrets that .env lacks"].conclusion == "success"
+    assert "error: ALERT_URLS is not set" in steps["See that all is set"].log
+    assert steps["Deploy, run once, go back where that fails"].conclusion == "skipped"
+    assert "MLFLOW_DB_PASSWORD=" in (delivery.place("staging") / ".env").read_text()
+
+
+def test_a_deploy(delivery: Delivery) -> None:
+    delivery.prepare("production")
+    for environment in ("staging", "production"):
+        delivery.set(environment, {"ALERT_URLS": delivery.receiver.urls()["webhook"]})
+    done = delivery.run(delivery.hub.push(), "deploy.yml", "good")
+    assert done.result == "success"
+    image = done.job("image").outputs["image"]
+    assert re.fullmatch(rf"{delivery.registry}/me/my-pipeline@sha256:\w{{64}}", image)
+    assert delivery.deployed("staging") == delivery.deployed("production") == image
+    titles = delivery.told()
+    assert "staging has a new version" in titles
+    assert "production has a new version" in titles
+    for _, job in done.walk():
+        said = "".join(step.log for step in job.steps)
+        assert not [secret for secret in delivery.receiver.secrets if secret in said]
+    keep(done, delivery.column)
+
+
+def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
+    before = delivery.deployed("staging")
+    source = delivery.hub.text("main", BROKEN)
+    delivery.hub.commit("main", {BROKEN: f'{source}\nraise RuntimeError("broken")\n'})
+    done = delivery.run(delivery.hub.push(), "deploy.yml", "broken")
+    assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
+    (deploy,) = [s for s in done.job("staging / deploy").steps if s.outcome == "failure"]
+    assert f"is not deployed: {before} is again." in deploy.log
+    assert delivery.deployed("staging") == before
+    place = delivery.place("staging")
+    used = delivery.hub.shell("docker", "compose", "images", cwd=place).stdout
+    assert before.partition("@")[0] in used
+    assert "staging was not deployed" in delivery.told()
+
+
+def test_a_run_by_hand(delivery: Delivery) -> None:
+    asked = delivery.hub.dispatch(period="2013-06", environment="staging")
+    done = delivery.run(asked, "retrain.yml", "retrain")
+    assert done.result == "success"
+    assert "2013-06" in done.job("retrain").summary
+    keep(done, delivery.column)

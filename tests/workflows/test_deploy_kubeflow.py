@@ -1,0 +1,103 @@
+"""The rendered deploy.yml and retrain.yml of Kubeflow, executed against a server with its API."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.receiver import Receiver
+from tests.projects import Project
+from tests.workflows.hub import Event, Hub, Settings
+from tests.workflows.kept import keep
+from tests.workflows.runner import Run, run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.matrix,
+    pytest.mark.xdist_group("kubeflow project"),
+]
+
+# The server of the project's own tests, which takes in only what KFP's schema knows.
+SERVER = """
+import sys
+from tests.kfp_server import serving
+with serving() as state:
+    state.token, state.outcome = "token-of-the-cluster", sys.argv[1]
+    print(state.host, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
+    """Give the settings of an environment whose cluster ends runs in a certain way."""
+    python = project.folder / ".venv/bin/python"
+    with subprocess.Popen(
+        [python, "-c", SERVER, outcome],
+        cwd=project.folder,
+        env=project.shell.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        host = server.stdout.readline().strip()
+        yield Settings({"KFP_TOKEN": "token-of-the-cluster"}, {"KFP_HOST": host})
+        server.stdin.close()
+    assert server.returncode == 0, "something came that KFP does not know"
+
+
+def start(hub: Hub, event: Event, workflow: str, folder: Path, registry: str) -> Run:
+    done = run(hub, event, workflow, folder, replaced={"ghcr.io": registry})
+    print(done)
+    return done
+
+
+def told(receiver: Receiver) -> list[str]:
+    return [alert.payload["title"] for alert in receiver.arrived]
+
+
+def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) -> None:
+    with Receiver() as receiver, cluster(kubeflow) as staging, cluster(kubeflow) as production:
+        hub = Hub.of(
+            kubeflow.shell,
+            kubeflow.folder,
+            tmp_path / "hub",
+            settings=Settings({"ALERT_URLS": receiver.urls()["webhook"]}, {"DEPLOY": "true"}),
+            environments={"staging": staging, "production": production},
+        )
+        done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", registry)
+        assert done.result == "success"
+        assert told(receiver) == ["staging has a new version", "production has a new version"]
+        keep(done, "Kubeflow")
+
+        by_hand = hub.dispatch(period="2013-06", environment="staging")
+        done = start(hub, by_hand, "retrain.yml", tmp_path / "retrain", registry)
+        assert done.result == "success"
+        keep(done, "Kubeflow")
+
+
+def test_a_deploy_that_fails(kubeflow: Project, tmp_path: Path, registry: str) -> None:
+    with Receiver() as receiver, cluster(kubeflow, "FAILED") as staging:
+        settings = Settings({"ALERT_URLS": receiver.urls()["webhook"]})
+        hub = Hub.of(
+            kubeflow.shell,
+            kubeflow.folder,
+            tmp_path / "hub",
+            settings=settings,
+            environments={"staging": staging},
+        )
+        done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
+        assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
+        assert told(receiver) == ["staging was not deployed"]
+
+
+def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, registry: str) -> None:
+    hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
+    done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
+    assert done.results["staging"] == "failure"
+    said = done.job("staging / deploy").step("See that all is set").log
+    assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. On GitHub:" in said
