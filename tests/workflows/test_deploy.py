@@ -131,8 +131,8 @@ def test_a_deploy(delivery: Delivery) -> None:
     assert re.fullmatch(rf"{delivery.registry}/me/my-pipeline@sha256:\w{{64}}", image)
     assert delivery.deployed("staging") == delivery.deployed("production") == image
     titles = delivery.told()
-    assert "staging has a new version" in titles
-    assert "production has a new version" in titles
+    assert "my-pipeline: staging has a new version" in titles
+    assert "my-pipeline: production has a new version" in titles
     for _, job in done.walk():
         said = "".join(step.log for step in job.steps)
         assert not [secret for secret in delivery.receiver.secrets if secret in said]
@@ -151,7 +151,7 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     place = delivery.place("staging")
     used = delivery.hub.shell("docker", "compose", "images", cwd=place).stdout
     assert before.partition("@")[0] in used
-    assert "staging was not deployed" in delivery.told()
+    assert "my-pipeline: staging was not deployed" in delivery.told()
 
 
 def test_a_run_by_hand(delivery: Delivery) -> None:

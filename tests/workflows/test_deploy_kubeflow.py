@@ -71,7 +71,10 @@ def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) ->
         )
         done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", registry)
         assert done.result == "success"
-        assert told(receiver) == ["staging has a new version", "production has a new version"]
+        assert told(receiver) == [
+            "my-pipeline: staging has a new version",
+            "my-pipeline: production has a new version",
+        ]
         keep(done, "Kubeflow")
 
         by_hand = hub.dispatch(period="2013-06", environment="staging")
@@ -92,7 +95,7 @@ def test_a_deploy_that_fails(kubeflow: Project, tmp_path: Path, registry: str) -
         )
         done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
         assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
-        assert told(receiver) == ["staging was not deployed"]
+        assert told(receiver) == ["my-pipeline: staging was not deployed"]
 
 
 def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, registry: str) -> None:
