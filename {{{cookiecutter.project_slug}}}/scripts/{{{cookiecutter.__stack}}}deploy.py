@@ -69,18 +69,18 @@ def deploy(image: Image = "", period: Period = "") -> None:
         run_once(period)
     except (SystemExit, KeyboardInterrupt) as failed:
         typer.echo(str(failed) or "Stopped.", err=True)
-        go_back(former)
-        sys.exit(f"error: {image} is not deployed: {former or 'what was there before'} is again.")
+        sys.exit(f"error: {image} is not deployed: {go_back(former)}.")
     typer.echo(f"{image} is deployed.")
 
 
-def go_back(former: str | None) -> None:
-    """Start the image of before, or, where there was none, stop what was started."""
+def go_back(former: str | None) -> str:
+    """Start the image of before, or, where there was none, stop what was started; say which."""
     use(former)
     if former or docker("image", "ls", "--quiet", stack.config()["name"]).stdout:
         stack.start()
-    else:
-        docker("compose", "--profile", "*", "down")
+        return f"{former or 'the one that was built here'} is again"
+    docker("compose", "--profile", "*", "down")
+    return "nothing is, as before"
 
 
 def use(image: str | None) -> None:
