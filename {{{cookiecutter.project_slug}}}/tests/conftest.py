@@ -46,6 +46,8 @@ from .orchestrator import adapter, server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2014, 1, 2, tzinfo=UTC)
+# Tests stay in their folder, also where the project's own runs read and write elsewhere.
+HERE = {"source": "data/source", "runs": "runs", "predictions": "predictions"}
 THINNED = 8  # every so many flights are kept, all the weather
 
 # What an orchestrator calls its tasks.
@@ -157,9 +159,7 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
-    # Tests work here, also where runs of the project read and write at other addresses.
-    here = {"source": "data/source", "runs": "runs", "predictions": "predictions"}
-    Project(folder).tune(**here, train__max_iter=30)
+    Project(folder).tune(**HERE, train__max_iter=30)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         tracking.client()

@@ -9,7 +9,7 @@ import pytest
 from {{{ cookiecutter.package_name }}} import doctor, snapshots
 from {{{ cookiecutter.package_name }}}.doctor import examine
 
-from .conftest import ROOT, Project, enter
+from .conftest import HERE, ROOT, Project, enter
 
 
 def ill(project: Project) -> dict[str, str]:
@@ -43,6 +43,7 @@ def test_it_leaves_nothing_behind(
     (tmp_path / "data").mkdir()
     (tmp_path / "data/source").symlink_to(source)
     project = enter(tmp_path, monkeypatch)
+    project.tune(**HERE)
     assert ill(project) == {}
     left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
     assert left == {"params.yaml"}
