@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import Project, clone, need_docker, until
+from tests.projects import PATIENCE, Project, clone, need_docker, until
 from tests.stack.compose import IMAGE, WORKERS, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -239,13 +239,16 @@ def test_down_and_up_loses_nothing(stack: Stack) -> None:
 def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     """While a run was at work, and where there is no image any more either."""
     before = kept(stack)
+    run = None
     if stack.orchestrator == "airflow":
         stack.trigger("2013-11")
     else:
-        stack.run("2013-11")
+        run = stack.run("2013-11")
     until(lambda: stack.files("2013-11-*/.locks/train"))
     said = stack.project.make("backup")
     stack.ends("2013-11")
+    if run:
+        run.wait(PATIENCE)  # its container holds the volumes until it is gone
     (folder,) = stack.project.folder.glob("backups/*")
     assert f"backups/{folder.name}" in said
     assert folder.stat().st_mode & 0o077 == 0

@@ -9,18 +9,19 @@ from tests.workflows.hub import Hub
 from tests.workflows.kept import keep
 from tests.workflows.runner import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+# Most of it is `make test`, which tests/run has its projects do.
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
 ORCHESTRATORS = {
-    "Prefect": ("project", []),
-    "Airflow": ("airflow", [pytest.mark.matrix]),
-    "Kubeflow": ("kubeflow", [pytest.mark.matrix]),
+    "Prefect": "project",
+    "Airflow": "airflow",
+    "Kubeflow": "kubeflow",
 }
 
 
 @pytest.mark.parametrize(
     ("name", "fixture"),
-    [pytest.param(name, where, marks=marks) for name, (where, marks) in ORCHESTRATORS.items()],
+    ORCHESTRATORS.items(),
 )
 def test_a_pull_request(
     name: str, fixture: str, request: pytest.FixtureRequest, tmp_path: Path

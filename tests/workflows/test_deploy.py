@@ -18,11 +18,11 @@ from tests.workflows.kept import keep
 from tests.workflows.registry import docker
 from tests.workflows.runner import Run, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
 ORCHESTRATORS = {
-    "Prefect": ("project", []),
-    "Airflow": ("airflow", [pytest.mark.matrix]),
+    "Prefect": "project",
+    "Airflow": "airflow",
 }
 BROKEN = "src/my_pipeline/steps/evaluate.py"
 
@@ -80,15 +80,12 @@ class Delivery:
         return titles
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=marks) for name, (_, marks) in ORCHESTRATORS.items()],
-)
+@pytest.fixture(scope="module", params=ORCHESTRATORS)
 def delivery(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, registry: str
 ) -> Iterator[Delivery]:
     """Give a repository whose variable DEPLOY is set, and no machine that is prepared."""
-    project: Project = request.getfixturevalue(ORCHESTRATORS[request.param][0])
+    project: Project = request.getfixturevalue(ORCHESTRATORS[request.param])
     folder = tmp_path_factory.mktemp("delivery")
     settings = Settings(vars={"DEPLOY": "true"})
     hub = Hub.of(project.shell, project.folder, folder / "hub", settings=settings)
