@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.update.releases import change
+from tests.update.releases import change, limit_checks
 
 STEP = '''"""Look at the scores before anything is released."""
 
@@ -66,9 +66,7 @@ def edit(project: Path) -> None:
     )
     workflow = project / ".github/workflows/ci.yml"
     change(workflow, "branches: [main]", "branches: [main, trunk]")
-    change(
-        workflow, "      - run: make test\n", "      - run: make test\n      - run: make audit\n"
-    )
+    change(workflow, "  run: make test\n", "  run: make test\n      - run: make audit\n")
     change(
         project / "Makefile",
         "format: setup ##",
@@ -92,9 +90,7 @@ def edit(project: Path) -> None:
 
 def edit_same_lines(project: Path) -> None:
     """Change lines that every release of ours changes, too, and one that stays."""
-    workflow = (project / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    (minutes,) = (line for line in workflow.splitlines() if "timeout-minutes" in line)
-    change(project / ".github/workflows/ci.yml", minutes, "    timeout-minutes: 90")
+    limit_checks(project, 90)
     text = (project / "pyproject.toml").read_text(encoding="utf-8")
     (polars,) = (line for line in text.splitlines() if line.startswith('  "polars'))
     change(project / "pyproject.toml", polars, polars.replace(",<2", ",<1.99"))

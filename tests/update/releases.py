@@ -35,6 +35,17 @@ def cut(file: Path, first: str, following: str) -> None:
     file.write_text("".join(lines[:begin] + lines[end:]), encoding="utf-8")
 
 
+def limit_checks(folder: Path, minutes: int) -> None:
+    """Change the time limit of the first job of ci.yml."""
+    file = folder / ".github/workflows/ci.yml"
+    text = file.read_text(encoding="utf-8")
+    limited, count = re.subn(
+        r"(name: Lint, types, tests\n.*\n    timeout-minutes: )\d+", rf"\g<1>{minutes}", text
+    )
+    assert count == 1
+    file.write_text(limited, encoding="utf-8")
+
+
 def make_older(template: Path) -> None:
     """Undo monitoring and its question, a target of make, a module's name, dates and defaults."""
     tree = template / TREE
@@ -64,7 +75,7 @@ def make_older(template: Path) -> None:
     text = pyproject.read_text(encoding="utf-8")
     pyproject.write_text(re.sub(r'exclude-newer = ".*"', older_date, text), encoding="utf-8")
     change(tree / "params.yaml", "min_samples_leaf: 50", "min_samples_leaf: 40")
-    change(tree / ".github/workflows/ci.yml", "timeout-minutes: 30", "timeout-minutes: 20")
+    limit_checks(tree, 20)
 
 
 def make_newer(template: Path) -> None:
@@ -75,7 +86,7 @@ def make_newer(template: Path) -> None:
     change(pyproject, '"polars>=1.44,<2"', '"polars>=1.44.1,<2"')
     joblib = '  "joblib>=1.5",              # writes models\n'
     change(pyproject, '  "matplotlib>=3.10", ', joblib + '  "matplotlib>=3.10", ')
-    change(tree / ".github/workflows/ci.yml", "timeout-minutes: 30", "timeout-minutes: 45")
+    limit_checks(tree, 45)
     change(tree / "params.yaml", "min_samples_leaf: 50", "min_samples_leaf: 60")
     change(
         template / PACKAGE / "steps/train.py", "fitted on %d rows", "fitted the model on %d rows"
