@@ -27,12 +27,11 @@ format: setup ## bring the code into the format that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Three at a time on two cores: much of them is waiting for servers.
 test: setup ## run the tests; ARGS go to pytest, as in ARGS='tests/render -x'
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not matrix" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not matrix" $(ARGS)
 
 matrix: setup ## run every test, those that take minutes too, with many more hostile answers
-	$(BIN)/pytest -n 3 --dist loadgroup --hypothesis-profile matrix $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(ARGS)
 
 demo: setup ## render the default project into ./demo and run its pipeline
 	rm -rf demo

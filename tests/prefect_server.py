@@ -86,7 +86,11 @@ class Servers:
         for process in (self.worker, self.server):
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-                process.wait(PATIENCE)
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:  # it waits for whoever is still connected
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(PATIENCE)
 
     def revive(self) -> None:
         """Start again what was killed."""
