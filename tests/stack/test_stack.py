@@ -290,8 +290,9 @@ def test_what_the_documents_say_to_do(stack: Stack) -> None:
     )
     assert "2013-11" in report
     assert "ERROR" not in stack.tool("alert-test")
-    stack.trigger("2014-01")
-    stack.told("2014-01")
+    if stack.orchestrator != "kubeflow":  # there, a month that is not there is refused at once
+        stack.trigger("2014-01")
+        stack.told("2014-01")
     if stack.orchestrator == "prefect":
         file = stack.project.folder / ".env"
         old = re.findall(r"^PREFECT_PASSWORD=(.*)$", file.read_text(), re.MULTILINE)[0]
