@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tests.render.conftest import Door
+from tests.render.test_orchestrators import ORCHESTRATORS
 
 TOOLS = Path(sys.executable).parent
-ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
 
 @pytest.fixture(scope="module")

@@ -191,11 +191,11 @@ def start() -> None:
     """Start what is not as compose.yaml has it, and wait until all of it works."""
     typer.echo("Starting the stack, and waiting until all of it works.")
     up = ("compose", "--progress", "quiet", "up", "--detach", "--wait", "--remove-orphans")
-    if subprocess.run(["docker", *up], check=False).returncode:  # noqa: S603, S607
-        sys.exit(
-            "error: not all of it came up: `docker compose ps --all` says what did not, "
-            "`docker compose logs <service>` why."
-        )
+    show(
+        *up,
+        otherwise="not all of it came up: `docker compose ps --all` says what did not, "
+        "`docker compose logs <service>` why.",
+    )
 {% if cookiecutter.monitoring == "prometheus" %}
     # They read monitoring/ again.
     docker("compose", "kill", "--signal", "HUP", "prometheus", "alertmanager")
@@ -300,10 +300,16 @@ def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.Completed
     return done
 
 
-def show(*words: str) -> None:
-    """Run a command of Docker's that says by itself how it goes; leave where it fails."""
+def show(*words: str, otherwise: str = "") -> None:
+    """Run a command of Docker's that says by itself how it goes; leave where it fails.
+
+    Args:
+        words: the command.
+        otherwise: what to say then; by default, which command it was.
+    """
+    failed = f"`docker {' '.join(words)}` failed."
     if subprocess.run(["docker", *words], check=False).returncode:  # noqa: S603, S607
-        sys.exit(f"error: `docker {' '.join(words)}` failed.")
+        sys.exit(f"error: {otherwise or failed}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from typing import Annotated
 {% else %}
 import os
 import re
-import subprocess
 import sys
 from typing import Annotated
 {% endif %}
@@ -23,7 +22,7 @@ from typing import Annotated
 import typer
 from dotenv import dotenv_values
 
-from {{{ cookiecutter.package_name }}}.alerts import VARIABLE
+from {{{ cookiecutter.package_name }}}.alerts import VARIABLE, targets
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.months import parse_month
 from {{{ cookiecutter.package_name }}}.params import load_params
@@ -47,7 +46,7 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 def check() -> None:
     """See that the stack can be started here, and that people would be told."""
     stack.check()
-    if load_params().alerts.wanted and not (dotenv_values(stack.ENV) | os.environ).get(VARIABLE):
+    if load_params().alerts.wanted and not targets():
         raise BadInput(
             f"{VARIABLE} is not set: write it into .env on this machine, as .env.example shows, or "
             "say `wanted: false` in params.yaml."
@@ -101,10 +100,9 @@ def retrain(period: Period = "") -> None:
 def run_once(period: str) -> None:
     """Let the worker do a run of the deployment, and wait; leave where it fails."""
     month = ["--param", f"period={parse_month(period)}"] if period else []
-    prefect = ["docker", "compose", "exec", "--no-TTY", "prefect-worker", "prefect"]
+    prefect = ["compose", "exec", "--no-TTY", "prefect-worker", "prefect"]
     command = [*prefect, "deployment", "run", "training/monthly", "--watch", *month]
-    if subprocess.run(command, check=False).returncode:  # noqa: S603
-        sys.exit("error: the run failed, see above.")
+    stack.show(*command, otherwise="the run failed, see above.")
 {% elif cookiecutter.orchestrator == "airflow" %}
 def run_once(period: str) -> None:
     """Let the scheduler do a run of the DAG, and wait; leave where it fails."""

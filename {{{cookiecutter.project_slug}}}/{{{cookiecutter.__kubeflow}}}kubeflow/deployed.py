@@ -4,18 +4,17 @@
 """
 
 import os
-import sys
 from typing import Annotated
 
 import typer
-from dotenv import dotenv_values
 
-from {{{ cookiecutter.package_name }}}.alerts import VARIABLE
+from {{{ cookiecutter.package_name }}}.alerts import VARIABLE, targets
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 from {{{ cookiecutter.package_name }}}.months import parse_month
 from {{{ cookiecutter.package_name }}}.params import load_params
 
-from .server import NAME, DeployError, Server
+from .schedule import schedules
+from .server import Server, leave_in_a_sentence
 from .submit import the_experiment, try_out
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -29,7 +28,7 @@ def check() -> None:
         where = f" On GitHub: Settings, Environments, {environment}."
     if not os.environ.get("KFP_HOST"):
         raise BadInput(f"KFP_HOST, the address of Kubeflow Pipelines, is not set.{where}")
-    if load_params().alerts.wanted and not (dotenv_values(".env") | os.environ).get(VARIABLE):
+    if load_params().alerts.wanted and not targets():
         raise BadInput(
             f"{VARIABLE}, a secret, is not set: see .env.example, or say `wanted: false` in "
             f"params.yaml.{where}"
@@ -49,8 +48,7 @@ def retrain(
     parameters: dict[str, str | int] = {"period": parse_month(period)} if period else {}
     server = Server.of_environment()
     experiment = the_experiment(server)
-    listing = server.recurring_runs.recurring_run_service_list_recurring_runs
-    found = server.find(NAME, "recurring_runs", listing, experiment_id=experiment)
+    found = schedules(server, experiment)
     if not found:
         raise BadInput(f"Nothing is deployed on {server.host}: `make deploy IMAGE=…` does so.")
     deployed = found[0].pipeline_version_reference
@@ -61,11 +59,8 @@ def retrain(
 
 def main() -> None:
     """Do it; say in one sentence what went wrong."""
-    try:
+    with leave_in_a_sentence():
         app()
-    except (BadInput, DeployError) as error:
-        typer.echo(f"error: {str(error).rstrip('.')}.", err=True)
-        sys.exit(2 if isinstance(error, BadInput) else 1)
 
 
 if __name__ == "__main__":

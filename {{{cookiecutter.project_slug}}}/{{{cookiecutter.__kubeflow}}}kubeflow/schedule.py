@@ -94,12 +94,10 @@ def schedule(version: Any, experiment: str, cron: str) -> Any:
     )
 
 
-def schedules(server: Server, wanted: Any) -> list[Any]:
-    """Return the recurring runs that are there under the name of the one wanted."""
+def schedules(server: Server, experiment: str) -> list[Any]:
+    """Return the recurring runs of this pipeline that an experiment has."""
     listing = server.recurring_runs.recurring_run_service_list_recurring_runs
-    return server.find(
-        wanted.display_name, "recurring_runs", listing, experiment_id=wanted.experiment_id
-    )
+    return server.find(NAME, "recurring_runs", listing, experiment_id=experiment)
 
 
 def alike(found: Any, wanted: Any) -> bool:
@@ -127,12 +125,14 @@ def move_schedule(server: Server, wanted: Any) -> None:
     Raises:
         DeployError: it could not be done; what is there is as before.
     """
-    former = schedules(server, wanted)
+    former = schedules(server, wanted.experiment_id)
     if former and all(old.status == "DISABLED" for old in former):
         wanted.mode = kfp.RecurringRunMode.DISABLE  # whoever switched it off had a reason
     try:
         new = server.create(
-            lambda: [found for found in schedules(server, wanted) if alike(found, wanted)],
+            lambda: [
+                found for found in schedules(server, wanted.experiment_id) if alike(found, wanted)
+            ],
             server.recurring_runs.recurring_run_service_create_recurring_run,
             wanted,
         )
@@ -153,7 +153,7 @@ def undo(server: Server, wanted: Any, former: set[str], error: str) -> None:
         DeployError: it could not be done.
     """
     try:
-        for found in schedules(server, wanted):
+        for found in schedules(server, wanted.experiment_id):
             if found.recurring_run_id not in former and alike(found, wanted):
                 delete_schedule(server, found.recurring_run_id)
     except DeployError:

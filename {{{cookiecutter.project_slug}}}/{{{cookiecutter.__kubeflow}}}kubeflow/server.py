@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import kfp_server_api as kfp
+import typer
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
@@ -31,6 +34,16 @@ class DeployError(RuntimeError):
         super().__init__(sentence)
         self.status = status
         self.again = again
+
+
+@contextmanager
+def leave_in_a_sentence() -> Iterator[None]:
+    """End a command that goes wrong with one sentence; by 2 for bad input, by 1 for the rest."""
+    try:
+        yield
+    except (BadInput, DeployError) as error:
+        typer.echo(f"error: {str(error).rstrip('.')}.", err=True)
+        sys.exit(2 if isinstance(error, BadInput) else 1)
 
 
 class Server:

@@ -7,7 +7,6 @@ run is a real one: it may release a model.
 
 import hashlib
 import re
-import sys
 import time
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -32,7 +31,7 @@ from .schedule import (
     schedules,
     server_cron,
 )
-from .server import NAME, DeployError, Server
+from .server import NAME, DeployError, Server, leave_in_a_sentence
 
 PIPELINE_FILE = Path("kubeflow/pipeline.yaml")
 
@@ -132,7 +131,7 @@ def deploy(
     version = upload(server, documents)
     experiment = the_experiment(server)
     wanted = schedule(version, experiment, cron)
-    in_place = [alike(found, wanted) for found in schedules(server, wanted)] == [True]
+    in_place = [alike(found, wanted) for found in schedules(server, experiment)] == [True]
     if parameters or run or (run is None and not in_place):
         try_out(server, version, experiment, parameters, minutes=minutes, poll=poll)
     if in_place:
@@ -274,11 +273,8 @@ def submit(
 
 def main() -> None:
     """Deploy; say in one sentence what went wrong."""
-    try:
+    with leave_in_a_sentence():
         app()
-    except (BadInput, DeployError) as error:
-        typer.echo(f"error: {str(error).rstrip('.')}.", err=True)
-        sys.exit(2 if isinstance(error, BadInput) else 1)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def deploy_alert(
     """Tell people how a deploy ended."""
     from upath import UPath
 
-    from .alerts import VARIABLE, notify, targets
+    from .alerts import notify, warn_without_targets
     from .events import Event
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -228,9 +228,9 @@ def deploy_alert(
         rerun=None if done else "start the workflow again",
         attempt=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
     )
-    if not targets():
-        typer.echo(f"{VARIABLE} is not set: nobody is told.", err=True)
-    notify(event, UPath(load_params().runs))
+    params = load_params()
+    warn_without_targets(params)
+    notify(event, UPath(params.runs))
 
 
 @app.command()
