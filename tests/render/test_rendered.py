@@ -68,10 +68,11 @@ def test_each_file_comes_with_its_choice(projects: list[Rendered]) -> None:
             rendered = name.replace("{{{cookiecutter.package_name}}}", package)
             for flag in re.findall(r"{{{cookiecutter\.(__\w+)}}}", name):
                 rule = re.fullmatch(
-                    r"{{{ '' if cookiecutter\.(\w+) == '([^']+)' .*", QUESTIONS[flag]
+                    r"{{{ '' if cookiecutter\.(\w+) ([!=]=) '([^']+)' .*", QUESTIONS[flag]
                 )
                 assert rule, flag
-                prefix = "" if answers[rule[1]] == rule[2] else ".drop-"
+                kept = (answers[rule[1]] == rule[3]) == (rule[2] == "==")
+                prefix = "" if kept else ".drop-"
                 rendered = rendered.replace(f"{{{{{{cookiecutter.{flag}}}}}}}", prefix)
             if ".drop-" not in rendered:
                 expected.add(rendered)
