@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import copier
 import pytest
 from cookiecutter.main import cookiecutter
+from copier import _template, _vcs
 from jinja2 import Environment
 
 Door = Callable[..., Path]
@@ -32,6 +34,19 @@ def compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Environment, "compile", compile_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cloned_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let Copier clone each template once: to clone and to delete takes longer than to render."""
+
+    @cache
+    def clone(url: str, ref: str) -> str:
+        return _vcs.clone(url, ref, str(tmp_path_factory.mktemp("clone")))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_template, "clone", lambda url, ref, **_: clone(url, ref))
         yield
 
 
