@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.projects import Project, free_port, until
-from tests.shell import ROOT
+from tests.shell import ROOT, Shell
 
 # Where the work of a run is done, and how one is started.
 WORKERS = {"prefect": "prefect-worker", "airflow": "scheduler"}
@@ -22,9 +22,13 @@ PORTS = {
 IMAGE = "my-pipeline"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
-# What is asked of a Prometheus that has no OTLP receiver, as Debian's has none.
+# A Prometheus that has no OTLP receiver, as Debian's has none, and what takes its place.
 WITHOUT_OTLP = """
 services:
+  prometheus:
+    command: [--config.file=/monitoring/prometheus.yml, --storage.tsdb.path=/prometheus]
+"""
+WITH_STAND_IN = """
   otlp:
     image: my-pipeline
     command: [python, /otlp.py, "9090"]
@@ -35,8 +39,6 @@ services:
     security_opt: ["no-new-privileges:true"]
     mem_limit: 256m
     volumes: ["{otlp}:/otlp.py:ro"]
-  prometheus:
-    command: [--config.file=/monitoring/prometheus.yml, --storage.tsdb.path=/prometheus]
   scheduler: &sent
     environment:
       OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: http://otlp:9090/api/v1/otlp/v1/metrics
@@ -49,6 +51,12 @@ SCRAPED = """
     static_configs: [{ targets: ["otlp:9090"] }]
 """
 MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
+
+
+def lacks_otlp(shell: Shell) -> bool:
+    """Tell whether the image of Prometheus is Debian's program under the official name."""
+    look = ("image", "inspect", "--format", '{{ index .Config.Labels "stand-in" }}', PROMETHEUS)
+    return bool(shell("docker", *look, ok=False).stdout.strip())
 
 
 @dataclass(frozen=True)
@@ -69,16 +77,11 @@ class Stack:
         chosen = named | {"ALERT_URLS": f"'{MAIL}'"} | self.ports
         with (self.project.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in chosen.items())
-        if self.orchestrator == "airflow" and self.stands_in(PROMETHEUS):
-            override = WITHOUT_OTLP.format(otlp=ROOT / "tests/stack/otlp.py")
+        if self.orchestrator == "airflow" and lacks_otlp(self.project.shell):
+            override = WITHOUT_OTLP + WITH_STAND_IN.format(otlp=ROOT / "tests/stack/otlp.py")
             (self.project.folder / "compose.override.yaml").write_text(override)
             with (self.project.folder / "monitoring/prometheus.yml").open("a") as file:
                 file.write(SCRAPED)
-
-    def stands_in(self, image: str) -> bool:
-        """Tell whether an image is Debian's program under the official name."""
-        look = ("image", "inspect", "--format", '{{ index .Config.Labels "stand-in" }}', image)
-        return bool(self.project.shell("docker", *look, ok=False).stdout.strip())
 
     def compose(self, *words: str, ok: bool = True) -> str:
         """Give Compose a command; return what it printed."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.alerts.receiver import Receiver
 from tests.projects import Project, free_port
-from tests.stack.compose import PORTS, SHARED_PORTS
+from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp
 from tests.workflows.hub import Event, Hub, Settings
 from tests.workflows.kept import keep
 from tests.workflows.registry import docker
@@ -37,14 +37,16 @@ class Delivery:
     registry: str
     receiver: Receiver
 
-    def run(self, event: Event, workflow: str, name: str) -> Run:
+    def run(
+        self, event: Event, workflow: str, name: str, replaced: dict[str, str] | None = None
+    ) -> Run:
         done = run(
             self.hub,
             event,
             workflow,
             self.folder / name,
             hosts=self.folder / "hosts",
-            replaced={"ghcr.io": self.registry},
+            replaced={"ghcr.io": self.registry} | (replaced or {}),
         )
         print(done)
         return done
@@ -59,9 +61,11 @@ class Delivery:
         names = [*SHARED_PORTS, *PORTS[self.column.lower()]]
         ports = {name: str(free_port()) for name in names}
         name = f"my-pipeline-{environment}-{ports['MLFLOW_PORT']}"
-        self.set(environment, ports | {"COMPOSE_PROJECT_NAME": name})
+        if self.column == "Airflow" and lacks_otlp(self.hub.shell):
+            (self.place(environment) / "compose.override.yaml").write_text(WITHOUT_OTLP)
+        self.write(environment, ports | {"COMPOSE_PROJECT_NAME": name})
 
-    def set(self, environment: str, variables: dict[str, str]) -> None:
+    def write(self, environment: str, variables: dict[str, str]) -> None:
         """Write variables into .env on the machine of an environment."""
         with (self.place(environment) / ".env").open("a") as file:
             file.writelines(f"{name}='{value}'\n" for name, value in variables.items())
@@ -71,6 +75,12 @@ class Delivery:
         found = re.findall(r"^IMAGE=(.*)$", (self.place(environment) / ".env").read_text(), re.M)
         assert len(found) == 1
         return str(found[0])
+
+    def used(self, environment: str) -> set[str]:
+        """Return the images of ours that containers run on."""
+        listed = ("docker", "compose", "ps", "--format", "{{.Image}}")
+        said = self.hub.shell(*listed, cwd=self.place(environment)).stdout
+        return {image for image in said.split() if image.startswith(self.registry)}
 
     def told(self) -> list[str]:
         """Return the titles of the alerts that arrived since this was last asked."""
@@ -87,7 +97,7 @@ def delivery(
     """Give a repository whose variable DEPLOY is set, and no machine that is prepared."""
     project: Project = request.getfixturevalue(ORCHESTRATORS[request.param])
     folder = tmp_path_factory.mktemp("delivery")
-    settings = Settings(vars={"DEPLOY": "true"})
+    settings = Settings(vars={"DEPLOY": "production", "ATTEST": "true"})
     hub = Hub.of(project.shell, project.folder, folder / "hub", settings=settings)
     with Receiver() as receiver:
         given = Delivery(request.param, hub, folder, registry, receiver)
@@ -121,7 +131,7 @@ def test_the_first_deploy_makes_the_passwords_and_says_what_is_missing(delivery:
 def test_a_deploy(delivery: Delivery) -> None:
     delivery.prepare("production")
     for environment in ("staging", "production"):
-        delivery.set(environment, {"ALERT_URLS": delivery.receiver.urls()["webhook"]})
+        delivery.write(environment, {"ALERT_URLS": delivery.receiver.urls()["webhook"]})
     done = delivery.run(delivery.hub.push(), "deploy.yml", "good")
     assert done.result == "success"
     image = done.job("image").outputs["image"]
@@ -145,9 +155,22 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     (deploy,) = [s for s in done.job("staging / deploy").steps if s.outcome == "failure"]
     assert f"is not deployed: {before} is again." in deploy.log
     assert delivery.deployed("staging") == before
-    place = delivery.place("staging")
-    used = delivery.hub.shell("docker", "compose", "images", cwd=place).stdout
-    assert before.partition("@")[0] in used
+    assert delivery.used("staging") == {before}
+    assert "my-pipeline: staging was not deployed" in delivery.told()
+
+
+def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
+    before = delivery.deployed("staging")
+    source = delivery.hub.text("main~", BROKEN)
+    delivery.hub.commit("main", {BROKEN: f"{source}\nimport time\n\ntime.sleep(3600)\n"})
+    short = {"timeout-minutes: 120": "timeout-minutes: 4"}
+    done = delivery.run(delivery.hub.push(), "deploy.yml", "cut-off", short)
+    assert done.results["production"] == "skipped"
+    job = done.job("staging / deploy")
+    assert job.step("Deploy, run once, go back where that fails").outcome == "cancelled"
+    assert f"{before} is again." in "".join(step.log for step in job.steps)
+    assert delivery.deployed("staging") == before
+    assert delivery.used("staging") == {before}
     assert "my-pipeline: staging was not deployed" in delivery.told()
 
 

@@ -33,14 +33,18 @@ def test_what_was_said_of_a_try_is_not_said_again(inbox: Inbox, tmp_path: Path) 
 
 
 def test_how_a_deploy_ended_is_said(inbox: Inbox, project: Project) -> None:
-    del project  # whose parameters say where it is remembered
-    for ended in ("success", "failure"):
-        deploy_alert(ended, "staging", "registry/name@sha256:1", "http://page/1")
+    del project  # whose parameters say that people want to be told
+    for ended in ("success", "cancelled"):
+        with pytest.raises(SystemExit, match="0"):
+            deploy_alert(ended, "staging", "registry/name@sha256:1", "http://page/1")
     assert inbox.kinds == ["deployed", "deploy_failed"]
     titles = [alert["title"] for alert in inbox.alerts]
     assert "staging has a new version" in titles[0]
     assert "staging was not deployed" in titles[1]
     assert "registry/name@sha256:1" in inbox.alerts[1]["reason"]
+    inbox.status = 500
+    with pytest.raises(SystemExit, match="1"):
+        deploy_alert("success", "staging", "registry/name@sha256:1", "http://page/1")
 
 
 def test_what_nobody_got_is_said_again(inbox: Inbox, tmp_path: Path) -> None:

@@ -30,14 +30,16 @@ def test_an_image_without_a_digest_is_refused(env: Path, image: str) -> None:
 def test_the_image_that_is_deployed_stands_in_env(env: Path) -> None:
     before = env.read_text()
     for image in (DIGEST, DIGEST.replace("1", "2")):
-        deploy.use(image)
+        deploy.write(image)
         assert env.read_text() == f"{before}IMAGE={image}\n"
+        assert deploy.deployed() == image
     assert env.stat().st_mode & 0o777 == 0o600
-    deploy.use(None)
-    assert env.read_text() == before
 
 
-def test_a_month_that_is_none_is_refused(env: Path) -> None:
-    assert env.exists()
+def test_a_month_that_is_none_is_refused_before_anything_starts(env: Path) -> None:
+    before = env.read_bytes()
     with pytest.raises(BadInput, match="'June' is not a month"):
-        deploy.run_once("June")
+        deploy.deploy(DIGEST, "June")
+    with pytest.raises(BadInput, match="'June' is not a month"):
+        deploy.retrain("June")
+    assert env.read_bytes() == before

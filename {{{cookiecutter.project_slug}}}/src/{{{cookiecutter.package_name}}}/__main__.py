@@ -212,10 +212,8 @@ def deploy_alert(
     image: Annotated[str, typer.Option(envvar="IMAGE", help="What was to be deployed.")],
     page: Annotated[str, typer.Option(envvar="PAGE", help="Where its log is.")] = "",
 ) -> None:
-    """Tell people how a deploy ended."""
-    from upath import UPath
-
-    from .alerts import notify, warn_without_targets
+    """Tell people how a deploy ended; leave with 1 where somebody was not reached."""
+    from .alerts import send, targets, warn_without_targets
     from .events import Event
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -223,14 +221,13 @@ def deploy_alert(
     event = Event(
         kind="deployed" if done else "deploy_failed",
         title=f"{environment} {'has a new version' if done else 'was not deployed'}",
-        reason=f"{'It is' if done else 'The former version stays. It was to be'} {image}",
+        reason=f"{'It is' if done else 'The log says what is there now. It was to be'} {image}",
         run_url=page or None,
         rerun=None if done else "start the workflow again",
-        attempt=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
     )
-    params = load_params()
-    warn_without_targets(params)
-    notify(event, UPath(params.runs))
+    warn_without_targets(load_params())
+    arrived = send(event, [target for target in targets() if target.wants(event)])
+    sys.exit(0 if all(arrived) else 1)
 
 
 @app.command()
