@@ -45,7 +45,9 @@ def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
         assert server.stdin
         assert server.stdout
         host = server.stdout.readline().strip()
-        yield Settings({"KFP_TOKEN": "token-of-the-cluster"}, {"KFP_HOST": host})
+        yield Settings(
+            {"KFP_TOKEN": "token-of-the-cluster"}, {"KFP_HOST": host, "KFP_CA": "an authority"}
+        )
         server.stdin.close()
     assert server.returncode == 0, "something came that KFP does not know"
 
@@ -66,7 +68,10 @@ def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) ->
             kubeflow.shell,
             kubeflow.folder,
             tmp_path / "hub",
-            settings=Settings({"ALERT_URLS": receiver.urls()["webhook"]}, {"DEPLOY": "true"}),
+            settings=Settings(
+                {"ALERT_URLS": receiver.urls()["webhook"]},
+                {"DEPLOY": "production", "ATTEST": "true"},
+            ),
             environments={"staging": staging, "production": production},
         )
         done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", registry)
