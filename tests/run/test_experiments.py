@@ -1,6 +1,7 @@
 """DVC on a fresh project: stages that repeat a run, experiments, metrics, plots, data versions."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def test_the_stages_give_the_metrics_of_a_run(fresh: Project) -> None:
 
 def test_with_nothing_changed_nothing_is_done(dvc: Dvc) -> None:
     assert dvc("repro").count("didn't change, skipping") == 6
+
+
+def test_a_lock_that_is_behind_or_cannot_be_read_is_no_good_one(fresh: Project) -> None:
+    fresh.make("dvc-check")
+    for file, old, new, said in (
+        ("params.yaml", "max_iter: 150", "max_iter: 100", "dvc.lock is behind: run `make repro`"),
+        ("dvc.yaml", "stages:", "stages: [", "dvc.yaml"),
+    ):
+        path = fresh.folder / file
+        kept = path.read_text()
+        assert old in kept
+        path.write_text(kept.replace(old, new))
+        try:
+            assert said in fresh.make("dvc-check", ok=False)
+        finally:
+            path.write_text(kept)
 
 
 def test_an_experiment_runs_what_its_parameter_touches(fresh: Project, dvc: Dvc) -> None:
@@ -103,3 +120,18 @@ def test_an_unknown_version_is_refused(fresh: Project) -> None:
     said = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
     assert "error: '2013-05-00000000' is neither a run that is kept nor a data version" in said
     assert "Traceback" not in said
+
+
+def test_a_change_is_shown_alone_where_what_it_repairs_fails(fresh: Project) -> None:
+    """`make compare` with a commit that works is what the tests of ci.yml execute."""
+    evaluate = fresh.folder / "src/my_pipeline/steps/evaluate.py"
+    kept = evaluate.read_text()
+    evaluate.write_text(f'raise RuntimeError("broken")\n{kept}')
+    fresh.shell.commit(fresh.folder, "Break it")
+    evaluate.write_text(kept)
+    page = fresh.make("compare", "BASE=HEAD", "BASE_NAME=main", "PERIOD=2013-05")
+    broken = fresh.shell("git", "rev-parse", "HEAD", cwd=fresh.folder).stdout[:12]
+    assert f"**There is no comparison**: on main, the experiment failed on {broken}" in page
+    auc = metrics(fresh)["auc"]
+    assert re.search(rf"\| auc \|  \| {auc:.4f} \|  \|", page)
+    assert page.count("  line [") == 2

@@ -37,7 +37,7 @@ def test_a_pull_request(
     print(done)
     assert done.result == "success"
     summary = done.job("pipeline").summary
-    assert "this change against HEAD^1" in summary
+    assert "this change against main" in summary
     assert "+  max_iter: 100\n" in summary
     assert "| auc | 0.6822 |" in summary
     assert [file.name for file in done.artifacts.rglob("*.*")] == ["report.html"]

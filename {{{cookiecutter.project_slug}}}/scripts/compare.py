@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -35,38 +35,70 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the stages of dvc.yaml made in a clone."""
+    """What the stages of dvc.yaml made of a commit."""
 
-    folder: Path
+    metrics: dict[str, float]
+    slices: dict[str, float]
+    """The AUC of each part of the month that has one."""
+    curves: dict[str, list[float]]
+    """The heights of each curve at `POINTS`, between those that were measured."""
+    data_version: str
 
-    def read(self, name: str) -> Any:
-        """Return one of its JSON files."""
-        return json.loads((self.folder / "experiment" / name).read_bytes())
+    @classmethod
+    def read(cls, folder: Path) -> "Experiment":
+        """Read what the stages left in `experiment/`.
 
-    def slices(self) -> dict[tuple[str, str], float | None]:
-        """Return the AUC of each part of the month."""
-        parts = self.read("evaluation.json")["slices"]
-        return {(part["by"], part["value"]): part["auc"] for part in parts}
+        Raises:
+            BadInput: a file is missing, or is another than this code knows.
+        """
+        experiment = folder / "experiment"
+        try:
+            metrics, version, evaluation = (
+                json.loads((experiment / f"{name}.json").read_bytes())
+                for name in ("metrics", "version", "evaluation")
+            )
+            slices = {
+                f"{part['by']} {part['value']}": part["auc"]
+                for part in evaluation["slices"]
+                if part["auc"] is not None
+            }
+            curves = {name: curve(experiment / f"curves/{name}.csv", name) for name in CURVES}
+            return cls(metrics, slices, curves, version["data_version"])
+        except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
+            raise BadInput(f"what {experiment} holds cannot be compared: {error}.") from error
 
-    def curve(self, name: str) -> list[float]:
-        """Return the heights of a curve at `POINTS`, between those that were measured."""
-        _, x, y = CURVES[name]
-        points = pl.read_csv(self.folder / f"experiment/curves/{name}.csv").sort(x, y)
-        heights = np.interp(POINTS, points[x].to_numpy(), points[y].to_numpy())
-        return [round(float(height), 4) for height in heights]
+
+def curve(file: Path, name: str) -> list[float]:
+    """Return the heights of a curve at `POINTS`."""
+    _, x, y = CURVES[name]
+    points = pl.read_csv(file).sort(x, y)
+    heights = np.interp(POINTS, points[x].to_numpy(), points[y].to_numpy())
+    return [round(float(height), 4) for height in heights]
 
 
 @app.command()
 def compare(
     base: Annotated[str, typer.Option(help="A commit, branch or tag.")],
     period: Annotated[str, typer.Option(help="The month to judge on.")] = "",
+    name: Annotated[
+        str, typer.Option(envvar="BASE_NAME", help="What the page calls it, if not by `base`.")
+    ] = "",
 ) -> None:
-    """Run the experiment on both, and write the comparison to standard output."""
-    period = period or load_params().experiment.period
+    """Run the experiment on both, and write the comparison to standard output.
+
+    Where it fails on the other commit, this one is shown alone: it may be what repairs it.
+    """
+    period, label = period or load_params().experiment.period, name or base
     commits = {"base": commit(base), "here": commit(git("stash", "create") or "HEAD")}
-    before, after = (run(name, of, period) for name, of in commits.items())
-    changed = git("diff", commits["base"], commits["here"], "--", "params.yaml", "dvc.yaml")
-    typer.echo("\n".join(page(base, period, before, after, changed)))
+    after = run("here", commits["here"], period)
+    lines = [f"## {period}: this change against {label}", ""]
+    try:
+        before = run("base", commits["base"], period)
+    except BadInput as error:
+        before = None
+        lines += [f"**There is no comparison**: on {label}, {error}", ""]
+    changed = git("diff", *commits.values(), "--", "params.yaml", "dvc.yaml")
+    typer.echo("\n".join([*lines, *page(label, before, after), *difference(changed)]))
 
 
 def git(*words: str) -> str:
@@ -109,39 +141,35 @@ def run(name: str, of: str, period: str) -> Experiment:
         [*make, f"PERIOD={period}"], env=kept, stdout=sys.stderr, check=False
     )
     if done.returncode:
-        sys.exit(f"error: the experiment failed on {name}, {of[:12]}: see above.")
-    return Experiment(folder)
+        raise BadInput(f"the experiment failed on {of[:12]}, as the log says.")
+    return Experiment.read(folder)
 
 
-def page(base: str, period: str, before: Experiment, after: Experiment, changed: str) -> list[str]:
-    """Return the lines of the comparison."""
-    lines = [f"## {period}: this change against {base}", ""]
-    lines += table("metric", base, before.read("metrics.json"), after.read("metrics.json"))
-    data = [one.read("version.json")["data_version"] for one in (before, after)]
-    if data[0] == data[1]:
-        lines += ["", f"Both are on the same data, `{data[0][:12]}`."]
+def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
+    """Return the lines that compare two experiments, or show one."""
+    lines = table("metric", base, before.metrics if before else {}, after.metrics)
+    data = f"`{after.data_version[:12]}`"
+    if before and before.data_version != after.data_version:
+        lines += ["", f"**The data differ**: {data}, and before, `{before.data_version[:12]}`."]
     else:
-        lines += ["", f"**The data differ**: `{data[0][:12]}` and `{data[1][:12]}`."]
+        lines += ["", f"The data are {data}."]
     for name, (title, x, y) in CURVES.items():
         lines += ["", f"### {title}", ""]
-        lines += chart(x, y, before.curve(name), after.curve(name))
-    lines += ["", f"Grey is {base}, blue is this change."]
-    slices = {
-        f"{by} {value}": (auc, after.slices().get((by, value)))
-        for (by, value), auc in before.slices().items()
-    }
+        lines += chart(x, y, before.curves[name] if before else None, after.curves[name])
+    if before:
+        lines += ["", f"Grey is {base}, blue is this change."]
     lines += ["", "<details><summary>AUC by slice</summary>", ""]
-    lines += table(
-        "slice",
-        base,
-        {name: old for name, (old, _) in slices.items() if old is not None},
-        {name: new for name, (_, new) in slices.items() if new is not None},
-    )
+    lines += table("slice", base, before.slices if before else {}, after.slices)
     lines += ["", "</details>"]
-    if changed:
-        lines += ["", "<details><summary>Changed parameters and stages</summary>", ""]
-        lines += ["```diff", changed, "```", "", "</details>"]
     return lines
+
+
+def difference(changed: str) -> list[str]:
+    """Return the lines that show what changed in the parameters and the stages, if anything did."""
+    if not changed:
+        return []
+    summary = "<summary>Changed parameters and stages</summary>"
+    return ["", f"<details>{summary}", "", "```diff", changed, "```", "", "</details>"]
 
 
 def table(title: str, base: str, old: dict[str, float], new: dict[str, float]) -> list[str]:
@@ -154,17 +182,17 @@ def table(title: str, base: str, old: dict[str, float], new: dict[str, float]) -
     return lines
 
 
-def chart(x: str, y: str, old: list[float], new: list[float]) -> list[str]:
-    """Return two curves as a chart of Mermaid, which GitHub draws in a summary."""
-    colours = json.dumps({"themeVariables": {"xyChart": {"plotColorPalette": f"{GREY}, {BLUE}"}}})
+def chart(x: str, y: str, old: list[float] | None, new: list[float]) -> list[str]:
+    """Return the curves as a chart of Mermaid, which GitHub draws in a summary."""
+    palette = ", ".join([GREY, BLUE] if old else [BLUE])
+    colours = json.dumps({"themeVariables": {"xyChart": {"plotColorPalette": palette}}})
     return [
         "```mermaid",
         f"%%{{init: {colours}}}%%",
         "xychart-beta",
         f'  x-axis "{x.replace("_", " ")}" 0 --> 1',
         f'  y-axis "{y.replace("_", " ")}" 0 --> 1',
-        f"  line {old}",
-        f"  line {new}",
+        *[f"  line {heights}" for heights in (old, new) if heights],
         "```",
     ]
 
