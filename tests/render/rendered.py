@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -22,6 +23,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+@cache  # most files are the same in most projects
 def parse(name: str, text: str) -> None:
     """Fail where the text is not what the name of its file says."""
     match PurePosixPath(name).suffix:
