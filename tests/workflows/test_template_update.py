@@ -1,20 +1,39 @@
 """The rendered template-update.yml, executed: with a newer version and without, with its token."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.projects import Project, install
-from tests.shell import TREE, Shell
+from tests.shell import ROOT, TREE, Shell
 from tests.workflows.hub import Hub, Settings
 from tests.workflows.kept import keep
 from tests.workflows.runner import Run, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("template update")]
 
+UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 OURS, THEIRS = "The licence of a team.\n", "The licence of version 1.1.0.\n"
-RETRAIN = ".github/workflows/retrain.yml"
+CI, RETRAIN = ".github/workflows/ci.yml", ".github/workflows/retrain.yml"
+TOKEN = {"template-update": Settings({"TEMPLATE_UPDATE_TOKEN": "a-token"})}
+PUBLIC = "https://*github.com/me/ml-pipeline-template.git"
+PRIVATE = "https://x-access-token:a-token@github.com/me/ml-pipeline-template.git"
+# What git starts for https, with the address as the second argument.
+GITHUB = """\
+#!/bin/sh
+case "$2" in
+{address}) ;;
+*) echo "fatal: could not read Username for 'https://github.com'" >&2; exit 128 ;;
+esac
+while read -r line; do
+  case "$line" in
+  capabilities) printf 'connect\\n\\n' ;;
+  connect*) echo; exec git-upload-pack {template} ;;
+  esac
+done
+"""
 
 
 @pytest.fixture(
@@ -32,29 +51,44 @@ def column(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def edited(make_shell: Callable[[], Shell], column: str) -> Project:
-    """Give a project whose licence was edited; `release` changes it in the template, too."""
+    """Give a project with edits of two files, which `release` changes in the template, too."""
     project = install(make_shell(), "project", licence="mit", orchestrator=column.lower())
-    licence = project.folder / "LICENSE"
-    licence.write_text("".join([*licence.read_text().splitlines(keepends=True)[:-1], OURS]))
-    project.shell.commit(project.folder, "Edit the licence")
+    edit(project.folder, "LICENSE", OURS, -1)
+    edit(project.folder, CI, "name: Ours\n", 0)
+    project.shell.commit(project.folder, "Edit the licence, and a workflow")
     return project
 
 
+def edit(folder: Path, name: str, text: str, line: int) -> None:
+    lines = (folder / name).read_text().splitlines(keepends=True)
+    lines[line] = text
+    (folder / name).write_text("".join(lines))
+
+
 def release(shell: Shell) -> None:
-    """Give the template a newer version: its licence, a workflow and a page are not the same."""
+    """Give the template a newer version: a licence, workflows, a page and a dependency."""
     tree = shell.home / "template" / TREE
-    licence = tree / "{{{cookiecutter.__mit}}}LICENSE"
-    licence.write_text("".join([*licence.read_text().splitlines(keepends=True)[:-1], THEIRS]))
-    workflow = tree / RETRAIN
-    workflow.write_text("# Newer.\n" + workflow.read_text())
+    edit(tree, "{{{cookiecutter.__mit}}}LICENSE", THEIRS, -1)
+    edit(tree, CI, "name: Theirs\n", 0)
+    edit(tree, RETRAIN, "name: Newer\n", 0)
     (tree / "docs" / "new.md").write_text("New.\n")
+    needed = (tree / "pyproject.toml").read_text()
+    needed = needed.replace("dependencies = [\n", 'dependencies = [\n  "tabulate>=0.9",\n', 1)
+    (tree / "pyproject.toml").write_text(needed)
     shell.commit(tree.parent, "Second version", tag="v1.1.0")
 
 
-def start(hub: Hub, folder: Path) -> Run:
-    done = run(hub, hub.schedule(), "template-update.yml", folder)
+def start(hub: Hub, folder: Path, address: str = PUBLIC) -> Run:
+    """Run the workflow, with a GitHub that has the template at this address only."""
+    programs = folder / "programs"
+    shutil.copytree(hub.shell("git", "--exec-path").stdout.strip(), programs, symlinks=True)
+    (programs / "git-remote-https").unlink()
+    script = GITHUB.format(address=address, template=hub.shell.home / "template")
+    (programs / "git-remote-https").write_text(script)
+    (programs / "git-remote-https").chmod(0o755)
+    environment = {"GIT_EXEC_PATH": str(programs)}
+    done = run(hub, hub.schedule(), "template-update.yml", folder, environment=environment)
     print(done)
-    assert done.result == "success"
     return done
 
 
@@ -64,22 +98,46 @@ def changed(hub: Hub) -> list[str]:
 
 def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    start(hub, tmp_path / "newest")
+    assert start(hub, tmp_path / "newest").result == "success"
     assert hub.pulls == {}
 
     release(edited.shell)
     done = start(hub, tmp_path / "newer")
+    assert done.result == "success"
     asked = hub.pulls["template-update"]
     assert asked["title"] == "Update to v1.1.0 of the template"
-    assert "- `LICENSE`" in asked["body"]
-    assert "+# Newer." in asked["body"]
-    assert changed(hub) == [".copier-answers.yml", "LICENSE", "docs/new.md"]
+    assert asked["body"].count("- `") == 2
+    assert "- `LICENSE`\n" in asked["body"]
+    assert f"- `{CI}`: you changed the same lines" in asked["body"]
+    assert "-name: CI\n+name: Theirs\n" in asked["body"]
+    assert "+name: Newer\n" in asked["body"]
+    assert ("`make compile`" in asked["body"]) == (column == "Kubeflow")
+    files = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
+    assert changed(hub) == files
     licence = hub.text("template-update", "LICENSE")
     assert f"{OURS}=======\n{THEIRS}>>>>>>>" in licence
+    branch = tmp_path / "branch"
+    hub.shell("git", "clone", "-q", "-b", "template-update", hub.folder, branch)
+    hub.shell(UV, "lock", "--check", cwd=branch)
     keep(done, column)
 
-    token = {"template-update": Settings({"TEMPLATE_UPDATE_TOKEN": "a token"})}
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=token)
-    start(hub, tmp_path / "token")
-    assert RETRAIN in changed(hub)
-    assert "+# Newer." not in hub.pulls["template-update"]["body"]
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
+    assert start(hub, tmp_path / "token").result == "success"
+    assert changed(hub) == sorted([*files, CI, RETRAIN])
+    body = hub.pulls["template-update"]["body"]
+    assert f"- `{CI}`\n- `LICENSE`\n" in body
+    assert "+name:" not in body
+
+
+def test_private_template(edited: Project, tmp_path: Path) -> None:
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
+    done = start(hub, tmp_path / "without", PRIVATE)
+    assert done.result == "failure"
+    said = "".join(step.log for _, job in done.walk() for step in job.steps)
+    assert "\nerror: Copier: fatal: could not read Username" in f"\n{said}"
+    assert "Traceback" not in said
+
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
+    release(edited.shell)
+    assert start(hub, tmp_path / "with", PRIVATE).result == "success"
+    assert "template-update" in hub.pulls

@@ -5,6 +5,7 @@ are left out of it where nobody gave a token that may make them, and shown in th
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ import yaml
 from {{{ cookiecutter.package_name }}}.errors import BadInput
 
 ANSWERS = Path(".copier-answers.yml")
-PAGE = Path(".git/template-update.md")
 WORKFLOWS = ".github/workflows"
-COPIER = [os.environ.get("UV") or "uv", "tool", "run", "copier"]
+UV = os.environ.get("UV") or "uv"
+# The version in uv.lock: the process may have a token that changes workflows.
+COPIER = [UV, "run", "--quiet", "--frozen", "--isolated", "--only-group", "template", "copier"]
 
 
 def main() -> None:
@@ -29,23 +31,33 @@ def main() -> None:
         print(f"This is the newest version, {answers()['_commit']}.")
         return
     if checked.returncode != 2:
-        sys.exit(checked.stderr.strip())
+        raise BadInput(reason(checked))
     before = answers()["_commit"]
     updated = copier("update", "--defaults")
     if updated.returncode:
-        sys.exit(updated.stderr.strip())
-    conflicts = git("diff", "--name-only", "--diff-filter=U").split()
+        raise BadInput(reason(updated))
+    unmerged = git("diff", "--name-only", "--diff-filter=U", "--relative", "-z")
+    conflicts = unmerged.split("\0")[:-1]
+    left_out: list[str] = []
+    if os.environ.get("MAY_CHANGE_WORKFLOWS") == "false":
+        in_workflows = [name for name in conflicts if name.startswith(f"{WORKFLOWS}/")]
+        conflicts = [name for name in conflicts if name not in in_workflows]
+        left_out = leave_workflows_out(in_workflows)
     git("reset", "--quiet")  # from now on, a conflict is text in a file
     page = [f"From {before} to {answers()['_commit']} of {source}.", ""]
-    page += [*mend(conflicts), ""] if conflicts else []
-    if os.environ.get("MAY_CHANGE_WORKFLOWS") == "false":
-        page += leave_workflows_out()
+    page += [*marked(conflicts), *left_out]
+    page += [] if "pyproject.toml" in conflicts else lock()
+{% if cookiecutter.orchestrator == "kubeflow" %}
+    page += ['Then `uv lock --upgrade`, `make compile`, and the rest of "Upgrade" in README.md.']
+{% else %}
     page += ['Then `uv lock --upgrade`, and the rest of "Upgrade" in README.md.']
-    PAGE.write_text("\n".join(page) + "\n", encoding="utf-8")
+{% endif %}
     print(*page, sep="\n")
     if outputs := os.environ.get("GITHUB_OUTPUT"):
-        with Path(outputs).open("a", encoding="utf-8") as file:
-            file.write(f"version={answers()['_commit']}\npage={PAGE}\n")
+        file = Path(os.environ["RUNNER_TEMP"]) / "template-update.md"
+        file.write_text("\n".join(page) + "\n", encoding="utf-8")
+        with Path(outputs).open("a", encoding="utf-8") as said:
+            said.write(f"version={answers()['_commit']}\npage={file}\n")
 
 
 def answers() -> dict[str, str]:
@@ -73,22 +85,44 @@ def git(*words: str) -> str:
     return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
 
 
-def mend(conflicts: list[str]) -> list[str]:
+def reason(failed: subprocess.CompletedProcess[str]) -> str:
+    """Return why Copier failed: what git said to it, or the last line of its traceback."""
+    of_git = re.search(r"fatal: .*", failed.stderr)
+    last = of_git[0] if of_git else failed.stderr.strip().rpartition("\n")[2]
+    return f"Copier: {last}"
+
+
+def marked(conflicts: list[str]) -> list[str]:
     """Return what is to be said of files in which both sides changed the same lines."""
+    if not conflicts:
+        return []
     return [
         "Both sides changed the same lines of these files: choose, where `<<<<<<<` stands.",
         "",
         *(f"- `{name}`" for name in conflicts),
+        "",
     ]
 
 
-def leave_workflows_out() -> list[str]:
+def lock() -> list[str]:
+    """Lock what pyproject.toml asks for now, as CI wants it; return what is to be said of it."""
+    done = subprocess.run([UV, "lock", "--quiet"], capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode == 0:
+        return []
+    return ["`uv lock` fails, and CI will:", "", "```", done.stderr.strip(), "```", ""]
+
+
+def leave_workflows_out(conflicts: list[str]) -> list[str]:
     """Undo what the update did to workflows; return what is to be said of it."""
+    # Of a conflict, git's index has the template's old file, 1, and its new one, 3.
+    changes = "".join(git("diff", f":1:{name}", f":3:{name}") for name in conflicts)
+    if conflicts:
+        git("checkout", "HEAD", "--", *conflicts)
     git("add", "--intent-to-add", WORKFLOWS)
-    changes = git("diff", "--", WORKFLOWS)
+    changes += git("diff", "--", WORKFLOWS)
     if not changes:
         return []
-    git("reset", "--quiet")
+    git("reset", "--quiet", "--", WORKFLOWS)
     git("checkout", "HEAD", "--", WORKFLOWS)
     git("clean", "--force", "--quiet", "--", WORKFLOWS)
     return [
@@ -96,6 +130,7 @@ def leave_workflows_out() -> list[str]:
         "out**. Apply them by hand with `git apply`, or set `TEMPLATE_UPDATE_TOKEN` "
         "(docs/delivery.md) and run this again before you merge.",
         "",
+        *(f"- `{name}`: you changed the same lines; use an editor." for name in conflicts),
         "```diff",
         changes.rstrip("\n"),
         "```",
