@@ -11,7 +11,7 @@ PYTHON ?= python3
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup lint format test matrix bench demo exclude-newer release-notes clean
+.PHONY: help setup lint format test matrix bench demo exclude-newer actions release-notes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,17 @@ exclude-newer: ## let nothing younger be installed, here and in projects: DATE=2
 	@date --date "$$DATE" +%F | grep --quiet --line-regexp --fixed-strings -- "$$DATE" || { \
 		echo "error: DATE is '$$DATE': give a day such as 2026-10-01." >&2; exit 2; }
 	@sed --in-place "s/^exclude-newer = .*/exclude-newer = \"$${DATE}T00:00:00Z\"/" pyproject.toml */pyproject.toml
+
+actions: ## pin the tree's actions to their newest releases, none younger than DATE if that is set; needs gh
+	@for action in $$(grep --no-filename --only-matching --perl-regexp 'uses: \K[\w.-]+/[\w.-]+(?=@)' */.github/workflows/*.yml | sort --unique); do \
+		latest=$$(gh api "repos/$$action/releases/latest" --jq '.tag_name + " " + .published_at'); \
+		tag=$${latest% *}; \
+		if [[ -n "$${DATE:-}" && "$${latest#* }" > "$$DATE" ]]; then continue; fi; \
+		[[ "$$tag" =~ ^v[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { \
+			echo "error: the newest release of $$action is '$$tag', no version such as v1.2.3: pin the action by hand." >&2; exit 2; }; \
+		commit=$$(gh api "repos/$$action/commits/$$tag" --jq .sha); \
+		sed --in-place "s|uses: $$action@[0-9a-f]* # v[0-9.]*|uses: $$action@$$commit # $$tag|" */.github/workflows/*.yml; \
+	done
 
 release-notes: ## print what CHANGELOG.md says of the version in pyproject.toml: VERSION=0.1.0
 	@grep --quiet --line-regexp --fixed-strings "version = \"$$VERSION\"" pyproject.toml || { \

@@ -1,5 +1,6 @@
 """The template's own workflows, executed; in the place of all tests, each runs something short."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,18 +8,48 @@ import pytest
 
 from tests.projects import interpreter
 from tests.shell import TREE, Shell
+from tests.workflows.actions import Action, Call, give
 from tests.workflows.hub import Event, Hub
-from tests.workflows.machine import variables_of
+from tests.workflows.machine import StepError, variables_of
 from tests.workflows.runner import Run, run
 
-pytestmark = pytest.mark.skipif(not interpreter("3.12"), reason="Python 3.12 is not installed")
+pytestmark = pytest.mark.skipif(
+    not all(map(interpreter, ("3.11", "3.12", "3.13"))),
+    reason="not all of Python 3.11, 3.12 and 3.13 are installed",
+)
 
 # `gh` is on every machine of GitHub's. This one has an open issue or none, and notes its words.
+# The newest release of every action is an old one, but that of one action, which is of today.
 GH = """#!/bin/sh
+case "$*" in
+  "api repos/{young}/releases/latest"*) date --utc '+v99.0.0 %FT23:59:59Z'; exit ;;
+  "api repos/"*"/releases/latest"*) echo '{tag} 2020-01-01T00:00:00Z'; exit ;;
+  "api repos/"*"/commits/{tag}"*) echo {commit}; exit ;;
+esac
 printf '%s\\n' "$*" >> {asked}
 case "$*" in "issue list"*) cat {open} ;; esac
 """
+YOUNG = "actions/checkout"
+COMMIT = "0123456789" * 4
+PIN = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\S+ # \S+)")
+ONE_FOLDER = {"[alerts, faults, render, run, stack, update, workflows]": "[render]"}
 EACH_TEST = 'make matrix ARGS="tests/$TESTS"'
+
+
+def setup_python(call: Call) -> dict[str, str]:
+    """Give the Pythons of some versions, one a line; the last one is the default."""
+    versions = call.inputs["python-version"].split()
+    found: dict[str, Path] = {}
+    for version in versions:
+        python = interpreter(version)
+        if not python:
+            raise StepError(f"no Python {version} is here")
+        found |= dict.fromkeys(("python", "python3", f"python{version}"), python)
+    give(call, "python", found)
+    return {"python-version": versions[-1], "python-path": str(found["python"])}
+
+
+SETUP_PYTHON = Action("Pythons of this machine", "python-version", setup_python)
 
 
 class GitHub:
@@ -29,13 +60,30 @@ class GitHub:
         self.folder = folder
         self.asked, self.open = folder / "asked", folder / "open"
         self.open.write_text("")
-        gh = folder / "bin" / "gh"
-        gh.parent.mkdir()
-        gh.write_text(GH.format(asked=self.asked, open=self.open))
-        gh.chmod(0o755)
-        self.path = f"{gh.parent}:{variables_of(shell)['PATH']}"
+        self.gh = folder / "bin" / "gh"
+        self.gh.parent.mkdir()
+        self.newest("v99.0.0")
+        self.gh.chmod(0o755)
+        self.path = f"{self.gh.parent}:{variables_of(shell)['PATH']}"
 
-    def run(self, event: Event, workflow: str, tests: str = "true") -> Run:
+    def newest(self, tag: str) -> None:
+        """Say what the newest release of every action is."""
+        answers = {"young": YOUNG, "tag": tag, "commit": COMMIT}
+        self.gh.write_text(GH.format(asked=self.asked, open=self.open, **answers))
+
+    def workflows(self, branch: str) -> list[str]:
+        """Return the text of each workflow of the tree."""
+        folder = f"{TREE}/.github/workflows"
+        listed = self.hub.git("ls-tree", "-r", "--name-only", branch, folder).splitlines()
+        return [self.hub.text(branch, file) for file in listed]
+
+    def run(
+        self,
+        event: Event,
+        workflow: str,
+        tests: str = "true",
+        replaced: dict[str, str] | None = None,
+    ) -> Run:
         """Run a workflow, in which something else is run for each folder of tests."""
         number = len(list(self.folder.glob("run-*")))
         done = run(
@@ -43,7 +91,8 @@ class GitHub:
             event,
             workflow,
             self.folder / f"run-{number}",
-            replaced={EACH_TEST: tests, 'make test ARGS="tests/$TESTS"': tests},
+            replaced={EACH_TEST: tests, 'make test ARGS="tests/$TESTS"': tests} | (replaced or {}),
+            actions={"actions/setup-python": SETUP_PYTHON},
             environment={"PATH": self.path},
         )
         print(done)
@@ -63,11 +112,26 @@ def test_a_nightly_matrix_that_fails_opens_an_issue(github: GitHub) -> None:
     assert listed.startswith("issue list --state open")
     assert created.startswith("issue create --title Today's versions of the packages break")
     today = f"{datetime.now(UTC):%F}"
-    assert f"`exclude-newer` of {today}, the matrix failed: https://github.com/" in created
+    assert f"`exclude-newer` of {today}, the result of the matrix is failure: https:" in created
 
     github.open.write_text("7\n")
     github.run(github.hub.schedule(), "nightly.yml", one_fails)
     assert github.asked.read_text().splitlines()[-1].startswith("issue comment 7 --body")
+
+
+def test_a_nightly_matrix_that_hangs_opens_an_issue(github: GitHub) -> None:
+    hangs = {"timeout-minutes: 180": "timeout-minutes: 0.1"}
+    one_hangs = 'test "$TESTS" != stack || sleep 60'
+    done = github.run(github.hub.schedule(), "nightly.yml", one_hangs, hangs)
+    assert done.results == {"today": "success", "matrix": "cancelled", "tell": "success"}
+    assert "the result of the matrix is cancelled: https:" in github.asked.read_text()
+
+
+def test_a_nightly_matrix_that_never_starts_opens_an_issue(github: GitHub) -> None:
+    broken = {"date --utc +%F)": 'date --utc +%F)"; false "'}
+    done = github.run(github.hub.schedule(), "nightly.yml", replaced=broken)
+    assert done.results == {"today": "failure", "matrix": "skipped", "tell": "success"}
+    assert "the result of the matrix is skipped: https:" in github.asked.read_text()
 
 
 def test_a_nightly_matrix_that_passes_says_nothing(github: GitHub) -> None:
@@ -87,10 +151,31 @@ def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) ->
     assert done.result == "success"
     date = f"{datetime.now(UTC) - timedelta(days=7):%F}"
     assert github.hub.pulls["new-versions"]["title"] == f"Take the versions of {date}"
+    listed = github.hub.git("ls-tree", "-r", "--name-only", "main", f"{TREE}/.github/workflows")
+    workflows, dated = listed.splitlines(), ["pyproject.toml", f"{TREE}/pyproject.toml"]
     changed = github.hub.git("diff", "--name-only", "main", "new-versions").splitlines()
-    assert changed == ["pyproject.toml", f"{TREE}/pyproject.toml"]
+    assert sorted(changed) == sorted(workflows + dated)
     line = f'exclude-newer = "{date}T00:00:00Z"'
-    assert all(line in github.hub.text("new-versions", file) for file in changed)
+    assert all(line in github.hub.text("new-versions", file) for file in dated)
+
+
+def test_the_trees_actions_move_to_releases_that_are_old_enough(github: GitHub) -> None:
+    github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_FOLDER)
+    before, after = (
+        [pin for file in workflows for pin in PIN.findall(file)]
+        for workflows in (github.workflows("main"), github.workflows("new-versions"))
+    )
+    assert len(before) > 10
+    assert after == [
+        (action, pin if action == YOUNG else f"{COMMIT} # v99.0.0") for action, pin in before
+    ]
+
+
+def test_a_release_that_is_no_version_is_not_pinned(github: GitHub) -> None:
+    github.newest("nightly")
+    done = github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_FOLDER)
+    assert done.results["propose"] == "skipped"
+    assert "is 'nightly', no version such as v1.2.3: pin the action by hand." in str(done)
 
 
 def test_a_tag_becomes_a_release(github: GitHub) -> None:
