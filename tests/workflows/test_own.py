@@ -178,21 +178,36 @@ def test_a_release_that_is_no_version_is_not_pinned(github: GitHub) -> None:
     assert "is 'nightly', no version such as v1.2.3: pin the action by hand." in str(done)
 
 
-def test_a_tag_becomes_a_release(github: GitHub) -> None:
-    github.hub.git("tag", "v0.1.0", "main")
-    done = github.run(github.hub.tag("v0.1.0"), "release.yml")
+def test_a_version_is_tagged_and_released_once_every_test_has_passed(github: GitHub) -> None:
+    done = github.run(github.hub.dispatch(version="0.1.0"), "release.yml", "false")
+    assert done.results == {"check": "success", "test": "failure", "release": "skipped"}
+    assert not github.asked.exists()
+
+    done = github.run(github.hub.dispatch(version="0.1.0"), "release.yml")
     assert done.result == "success"
-    asked = github.asked.read_text()
-    assert asked.startswith("release create v0.1.0 --verify-tag --title v0.1.0 --notes-file /")
-    notes = Path(asked.split()[-1]).read_text()
+    words, _, notes_file = github.asked.read_text().strip().partition(" --notes-file ")
+    target = github.hub.git("rev-parse", "main")
+    assert words == (f"release create v0.1.0 --target {target} --prerelease=false --title v0.1.0")
+    notes = Path(notes_file).read_text()
     assert notes.strip().startswith("The first release.")
     assert "## " not in notes.replace("### ", "")
 
 
-def test_a_tag_of_another_version_is_no_release(github: GitHub) -> None:
-    github.hub.git("tag", "v9.9.9", "main")
-    done = github.run(github.hub.tag("v9.9.9"), "release.yml")
-    assert done.result == "failure"
+@pytest.mark.parametrize("version", ["0.2.0a1", "0.2.0b2", "0.2.0rc1", "0.2.0.dev1"])
+def test_a_prerelease(github: GitHub, version: str) -> None:
+    files = {
+        "pyproject.toml": f'version = "{version}"\n',
+        "CHANGELOG.md": f"## {version} - 2026-12-01\n\nTo try.\n",
+    }
+    github.hub.commit("main", files)
+    done = github.run(github.hub.dispatch(version=version), "release.yml", replaced=ONE_FOLDER)
+    assert done.result == "success"
+    assert f" --prerelease=true --title v{version} " in github.asked.read_text()
+
+
+def test_another_version_is_not_released(github: GitHub) -> None:
+    done = github.run(github.hub.dispatch(version="9.9.9"), "release.yml")
+    assert done.results == {"check": "failure", "test": "skipped", "release": "skipped"}
     assert "pyproject.toml has another version than 9.9.9" in str(done)
     assert not github.asked.exists()
 
