@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import tables
 from tests.projects import airflow, fresh, kubeflow, project  # noqa: F401 - fixtures
 from tests.shell import Shell, copy_template
 
@@ -39,3 +40,24 @@ def shell(make_shell: Callable[[], Shell]) -> Shell:
 def template(shell: Shell) -> Path:
     """Give the folder of the shared template."""
     return shell.home / "template"
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Give what a test saw of the tables in docs/ to its report, which comes from its worker."""
+    item.user_properties += tables.SEEN
+    tables.SEEN.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the cells of the tables in docs/ that this run saw."""
+    ended = [report for reports in terminalreporter.stats.values() for report in reports]
+    seen = [
+        cell
+        for report in ended
+        if getattr(report, "when", "") == "teardown"
+        for cell in report.user_properties
+    ]
+    for page in sorted({page for page, _ in seen}):
+        terminalreporter.section(f"seen, and kept in {page}")
+        for cell in (cell for where, cell in seen if where == page):
+            terminalreporter.write_line(f"| {cell} |")

@@ -11,6 +11,8 @@ from filelock import FileLock
 from tests.shell import ROOT
 
 EMPTY = "not run"
+SEEN: list[tuple[str, str]] = []
+"""The page and the cells that the test which runs now has seen; tests/conftest.py prints all."""
 
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
@@ -41,6 +43,7 @@ def record(page: Path, row: str, column: str, seen: str) -> None:
 
     A page may have its rows already, each where people look for it; others come last.
     """
+    SEEN.append((page.relative_to(ROOT).as_posix(), f"{row} | {column} | {seen}"))
     if "WRITE_TABLES" not in os.environ:
         said = read(page).get(row, {}).get(column)
         assert seen == said, f"{page.name} says of {row!r} under {column}: {said!r}"
