@@ -168,10 +168,12 @@ def run_once(month: str) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         listed = docker(*airflow, "list-runs", DAG_ID, "--output", "json").stdout
-        states = {run["run_id"]: run["state"] for run in json.loads(listed)}
-        if states[name] == "success":
+        start = listed.find("[{")  # Airflow writes lines of its log there, too
+        runs = json.JSONDecoder().raw_decode(listed, start)[0] if start >= 0 else []
+        states = {run["run_id"]: run["state"] for run in runs}
+        if states.get(name) == "success":
             return
-        if states[name] == "failed":
+        if states.get(name) == "failed":
             sys.exit(f"error: the run {name} failed: see its page.")
         time.sleep(POLL)
     sys.exit(f"error: the run {name} has not ended after {PATIENCE / 60:.0f} minutes.")
