@@ -41,7 +41,7 @@ DAG_ID = "{{{ cookiecutter.project_slug }}}"
 POLL = 10
 """Seconds between two looks at a run."""
 {% endif %}
-OWNERS = ["{{{ {'prefect': 'prefect', 'airflow': 'apache-airflow'}[cookiecutter.orchestrator] }}}", "mlflow"]
+OWNERS = ["{{{ 'prefect' if cookiecutter.orchestrator == 'prefect' else 'apache-airflow' }}}", "mlflow"]
 """What changes its database when a newer version of it starts."""
 PATIENCE = 90 * 60
 """Seconds that a run may take: less than the job of deploy-to.yml, so that it can go back."""
