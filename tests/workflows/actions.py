@@ -124,13 +124,16 @@ def setup_uv(call: Call) -> dict[str, str]:
 
 @stands_in_for("actions/setup-python", "a Python of this machine", "python-version")
 def setup_python(call: Call) -> dict[str, str]:
-    """Give the Python of a version."""
-    version = call.inputs["python-version"]
-    python = interpreter(version)
-    if not python:
-        raise StepError(f"no Python {version} is here")
-    give(call, "python", dict.fromkeys(("python", "python3", f"python{version}"), python))
-    return {"python-version": version, "python-path": str(python)}
+    """Give the Pythons of some versions, one a line; the last one is the default."""
+    versions = call.inputs["python-version"].split()
+    found: dict[str, Path] = {}
+    for version in versions:
+        python = interpreter(version)
+        if not python:
+            raise StepError(f"no Python {version} is here")
+        found |= dict.fromkeys(("python", "python3", f"python{version}"), python)
+    give(call, "python", found)
+    return {"python-version": versions[-1], "python-path": str(found["python"])}
 
 
 @stands_in_for("actions/cache", "nothing: no cache is there", "path key restore-keys")

@@ -70,9 +70,6 @@ class Hub:
         """Return the event of the newest commit of a branch."""
         return Event("push", self.git("rev-parse", branch), f"refs/heads/{branch}")
 
-    def tag(self, name: str) -> Event:
-        return Event("push", self.git("rev-parse", f"{name}^{{commit}}"), f"refs/tags/{name}")
-
     def schedule(self) -> Event:
         return Event("schedule", self.git("rev-parse", "main"), "refs/heads/main")
 

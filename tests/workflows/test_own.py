@@ -8,9 +8,8 @@ import pytest
 
 from tests.projects import interpreter
 from tests.shell import TREE, Shell
-from tests.workflows.actions import Action, Call, give
 from tests.workflows.hub import Event, Hub
-from tests.workflows.machine import StepError, variables_of
+from tests.workflows.machine import variables_of
 from tests.workflows.runner import Run, run
 
 pytestmark = pytest.mark.skipif(
@@ -34,22 +33,6 @@ COMMIT = "0123456789" * 4
 PIN = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\S+ # \S+)")
 ONE_FOLDER = {"[alerts, faults, render, run, stack, update, workflows]": "[render]"}
 EACH_TEST = 'make matrix ARGS="tests/$TESTS"'
-
-
-def setup_python(call: Call) -> dict[str, str]:
-    """Give the Pythons of some versions, one a line; the last one is the default."""
-    versions = call.inputs["python-version"].split()
-    found: dict[str, Path] = {}
-    for version in versions:
-        python = interpreter(version)
-        if not python:
-            raise StepError(f"no Python {version} is here")
-        found |= dict.fromkeys(("python", "python3", f"python{version}"), python)
-    give(call, "python", found)
-    return {"python-version": versions[-1], "python-path": str(found["python"])}
-
-
-SETUP_PYTHON = Action("Pythons of this machine", "python-version", setup_python)
 
 
 class GitHub:
@@ -92,7 +75,6 @@ class GitHub:
             workflow,
             self.folder / f"run-{number}",
             replaced={EACH_TEST: tests, 'make test ARGS="tests/$TESTS"': tests} | (replaced or {}),
-            actions={"actions/setup-python": SETUP_PYTHON},
             environment={"PATH": self.path},
         )
         print(done)
