@@ -16,8 +16,12 @@ def keep(done: Run, column: str) -> None:
         for step in about.steps:
             row = f"{file}: {job}: {step.name}"
             assert row not in seen, f"two steps of one name: {row}"
-            end = "" if step.how.startswith("not run") else f": {step.conclusion}"
-            seen[row] = step.how + end
+            if step.how.startswith("not run"):
+                seen[row] = step.how
+            elif step.conclusion == "skipped":
+                seen[row] = "skipped, by its condition"
+            else:
+                seen[row] = f"{step.how}: {step.conclusion}"
     for row in read(WORKFLOWS):
         if row.startswith(f"{file}: "):
             seen.setdefault(row, NO_SUCH_STEP)
