@@ -47,11 +47,7 @@ def main() -> None:
     page = [f"From {before} to {answers()['_commit']} of {source}.", ""]
     page += [*marked(conflicts), *left_out]
     page += [] if "pyproject.toml" in conflicts else lock()
-{% if cookiecutter.orchestrator == "kubeflow" %}
-    page += ['Then `uv lock --upgrade`, `make compile`, and the rest of "Upgrade" in README.md.']
-{% else %}
-    page += ['Then `uv lock --upgrade`, and the rest of "Upgrade" in README.md.']
-{% endif %}
+    page += ['Then do what "Upgrade" in README.md says, from `uv lock --upgrade` on.']
     print(*page, sep="\n")
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         file = Path(os.environ["RUNNER_TEMP"]) / "template-update.md"
