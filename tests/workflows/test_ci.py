@@ -33,7 +33,9 @@ def test_a_pull_request(
     changed = params.replace("max_iter: 150", "max_iter: 100")
     assert changed != params
     hub.commit("change", {"params.yaml": changed})
-    done = run(hub, hub.pull_request("change"), "ci.yml", tmp_path / "run")
+    patient = {"timeout-minutes: 30": "timeout-minutes: 120"}  # this machine may be a busy one
+    change = hub.pull_request("change")
+    done = run(hub, change, "ci.yml", tmp_path / "run", replaced=patient)
     print(done)
     assert done.result == "success"
     summary = done.job("pipeline").summary
