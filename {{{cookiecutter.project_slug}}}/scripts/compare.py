@@ -99,6 +99,7 @@ def compare(
         lines += [f"**There is no comparison**: on {label}, {error}", ""]
     changed = git("diff", *commits.values(), "--", "params.yaml", "dvc.yaml")
     typer.echo("\n".join([*lines, *page(label, before, after), *difference(changed)]))
+    shutil.rmtree(CLONES)  # each has an environment
 
 
 def git(*words: str) -> str:

@@ -43,13 +43,14 @@ def main() -> None:
         in_workflows = [name for name in conflicts if name.startswith(f"{WORKFLOWS}/")]
         conflicts = [name for name in conflicts if name not in in_workflows]
         left_out = leave_workflows_out(in_workflows)
-    git("reset", "--quiet")  # from now on, a conflict is text in a file
+    if outputs := os.environ.get("GITHUB_OUTPUT"):
+        git("reset", "--quiet")  # the action that commits takes text, and no conflicts
     page = [f"From {before} to {answers()['_commit']} of {source}.", ""]
     page += [*marked(conflicts), *left_out]
     page += [] if "pyproject.toml" in conflicts else lock()
-    page += ['Then do what "Upgrade" in README.md says, from `uv lock --upgrade` on.']
+    page += ['Then do what "Upgrade" in README.md says after `copier update`.']
     print(*page, sep="\n")
-    if outputs := os.environ.get("GITHUB_OUTPUT"):
+    if outputs:
         file = Path(os.environ["RUNNER_TEMP"]) / "template-update.md"
         file.write_text("\n".join(page) + "\n", encoding="utf-8")
         with Path(outputs).open("a", encoding="utf-8") as said:

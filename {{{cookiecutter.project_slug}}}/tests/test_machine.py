@@ -88,7 +88,8 @@ def test_nobody_is_named_to_git(repository: Project, tmp_path: Path) -> None:
     install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
     assert found(repository)["git"] == (
         True,
-        'git version 2.39; before you commit: git config --global user.name "…"',
+        'git version 2.39; before you commit: git config --global user.name "…"'
+        ' && git config --global user.email "…"',
     )
     install("git", NAMED, tmp_path)
     assert "user.email" in found(repository)["git"][1]

@@ -63,11 +63,13 @@ def _git() -> str:
     version = answer("git", "--version")
     if version is None:
         raise BadInput("git is not installed, or does not start.")
-    for name in ("name", "email"):
-        variable = f"GIT_AUTHOR_{name.upper()}"
-        if not (os.environ.get(variable) or answer("git", "config", f"user.{name}")):
-            return f'{version}; before you commit: git config --global user.{name} "…"'
-    return version
+    variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
+    lacking = [
+        f'git config --global user.{name} "…"'
+        for name, variable in variables.items()
+        if not (os.environ.get(variable) or answer("git", "config", f"user.{name}"))
+    ]
+    return f"{version}; before you commit: {' && '.join(lacking)}" if lacking else version
 
 
 def _make() -> str:
