@@ -44,5 +44,4 @@ def steps(folder: Path, file: str, caller: str = "") -> Iterator[str]:
         if "uses" in job:
             yield from steps(folder, Path(job["uses"]).name, f"{caller}{name} / ")
         for step in job.get("steps", []):
-            said = step.get("name") or step.get("uses", "").partition("@")[0]
-            yield f"{caller}{name}: {said or step['run'].partition(chr(10))[0]}"
+            yield f"{caller}{name}: {syntax.title(step)}"

@@ -23,6 +23,7 @@ from tests.workflows.syntax import (
     listed,
     read,
     starts,
+    title,
     triggers,
 )
 
@@ -419,9 +420,7 @@ class Execution:
     def run_step(self, tree: dict[str, Any]) -> Step:
         own = texts(fill(tree.get("env", {}), self.scope("step")))
         scope = self.scope("step", own)
-        first = text(tree.get("run", "")).strip().partition("\n")[0]
-        name = tree.get("name") or tree.get("uses", "").partition("@")[0] or first
-        step = Step(text(fill(name, scope)))
+        step = Step(text(fill(title(tree), scope)))
         if "uses" in tree:
             step.how = self.how(tree["uses"])
         if not holds(tree.get("if", True), self.scope("step if", own)):

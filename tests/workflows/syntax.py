@@ -81,6 +81,12 @@ def known(tree: Any, keys: str, where: str) -> dict[str, Any]:
     return tree
 
 
+def title(step: dict[str, Any]) -> str:
+    """Return the name of a step; if it has none, its action or the first line of its script."""
+    first = str(step.get("run", "")).strip().partition("\n")[0]
+    return step.get("name") or step.get("uses", "").partition("@")[0] or first
+
+
 def listed(given: Any) -> list[Any]:
     """Return what may be one thing or a list of them."""
     return given if isinstance(given, list) else [] if given is None else [given]

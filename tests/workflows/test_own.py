@@ -54,11 +54,11 @@ class GitHub:
         answers = {"young": YOUNG, "tag": tag, "commit": COMMIT}
         self.gh.write_text(GH.format(asked=self.asked, open=self.open, **answers))
 
-    def workflows(self, branch: str) -> list[str]:
-        """Return the text of each workflow of the tree."""
+    def workflows(self, branch: str) -> dict[str, str]:
+        """Return the text of each workflow of the tree, by its name."""
         folder = f"{TREE}/.github/workflows"
         listed = self.hub.git("ls-tree", "-r", "--name-only", branch, folder).splitlines()
-        return [self.hub.text(branch, file) for file in listed]
+        return {file: self.hub.text(branch, file) for file in listed}
 
     def run(
         self,
@@ -133,10 +133,9 @@ def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) ->
     assert done.result == "success"
     date = f"{datetime.now(UTC) - timedelta(days=7):%F}"
     assert github.hub.pulls["new-versions"]["title"] == f"Take the versions of {date}"
-    listed = github.hub.git("ls-tree", "-r", "--name-only", "main", f"{TREE}/.github/workflows")
-    workflows, dated = listed.splitlines(), ["pyproject.toml", f"{TREE}/pyproject.toml"]
+    workflows, dated = github.workflows("main"), ["pyproject.toml", f"{TREE}/pyproject.toml"]
     changed = github.hub.git("diff", "--name-only", "main", "new-versions").splitlines()
-    assert sorted(changed) == sorted(workflows + dated)
+    assert sorted(changed) == sorted([*workflows, *dated])
     line = f'exclude-newer = "{date}T00:00:00Z"'
     assert all(line in github.hub.text("new-versions", file) for file in dated)
 
@@ -144,7 +143,7 @@ def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) ->
 def test_the_trees_actions_move_to_releases_that_are_old_enough(github: GitHub) -> None:
     github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_FOLDER)
     before, after = (
-        [pin for file in workflows for pin in PIN.findall(file)]
+        [pin for text in workflows.values() for pin in PIN.findall(text)]
         for workflows in (github.workflows("main"), github.workflows("new-versions"))
     )
     assert len(before) > 10
