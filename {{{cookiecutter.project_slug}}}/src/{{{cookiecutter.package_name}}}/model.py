@@ -1,7 +1,7 @@
-"""The model: from the joined table to the probability of being late.
+"""The model: from the rows of `features.join` to the probability of being late.
 
-Its first stages derive and encode the features, so a model takes the joined table as it is, and
-last month's champion can still be scored after the features below have changed.
+Its first stages derive and encode columns. So a model takes the rows as they are, and an earlier
+champion still scores them after this file has changed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from .params import TrainParams
+from .tables import MEASUREMENTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+PREDICTION = "probability"
+"""What a prediction is called."""
+
+PREDICT_METHOD = "predict_proba"
+"""The method of the estimator that a model server calls."""
 
 CATEGORICAL = ("carrier", "origin", "dest")
 NUMERIC = (
@@ -31,24 +38,16 @@ NUMERIC = (
     "seats",
     "dest_lat",
     "dest_lon",
-    "temp",
-    "dewp",
-    "humid",
-    "wind_dir",
-    "wind_speed",
-    "wind_gust",
-    "precip",
-    "pressure",
-    "visib",
+    *MEASUREMENTS,
 )
 
 
-def derive(table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
-    """Return the features of each row, one column each, none fitted to data."""
+def derive(rows: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
+    """Return one column for each feature; none is fitted to data."""
     day = pl.date(*(pl.col(part).cast(pl.Int32) for part in ("year", "month", "day")))
     clock = {"departure_minute": "sched_dep_time", "arrival_minute": "sched_arr_time"}
     return (
-        pl.DataFrame(table)
+        pl.DataFrame(rows)
         .with_columns(
             day.dt.weekday().alias("weekday"),
             (pl.col("year") - pl.col("plane_year")).alias("plane_age"),
@@ -83,7 +82,7 @@ def build_model(params: TrainParams, seed: int) -> Pipeline:
     )
 
 
-def probability(model: Any, table: pl.DataFrame) -> Scores:
-    """Return, for each row of the joined table, the probability of being late, from 0 to 1."""
-    positive: Scores = model.predict_proba(table)[:, 1]
+def predict(model: Any, rows: pl.DataFrame) -> Scores:
+    """Return the probability of being late, from 0 to 1, of each row of `features.join`."""
+    positive: Scores = model.predict_proba(rows)[:, 1]
     return positive

@@ -1,0 +1,321 @@
+"""The command line: `python -m {{{ cookiecutter.package_name }}} --help`.
+
+Exit codes: 0 released, kept or nothing new; 3 quarantined; 2 refused input; 1 failed.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, NoReturn
+
+import typer
+
+from .errors import BadInput
+from .results import Result
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+Period = Annotated[str | None, typer.Option(help="Such as 2013-06; by default the newest.")]
+
+
+@app.command()
+def run(period: Period = None) -> None:
+    """Train on the periods before a period, evaluate on the period, release what is better."""
+    from .config import load_params
+    from .notify.targets import warn_without_targets
+    from .run.plan import choose_periods
+
+    params = load_params()  # input errors are reported before a server starts
+    choose_periods(params, period, at=datetime.now(UTC))
+    warn_without_targets(params)
+    from {{{ cookiecutter.__adapter }}} import training
+
+    exit_with(lambda: [training(period)])
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option(help="The first period.")],
+    last: Annotated[str, typer.Option(help="The last period.")],
+) -> None:
+    """Run the pipeline for each period of a range, in order."""
+    from .config import load_params
+    from .notify.targets import warn_without_targets
+    from .run.plan import plan_backfill
+
+    params = load_params()
+    plan_backfill(params, first, last)
+    warn_without_targets(params)
+    from {{{ cookiecutter.__adapter }}} import backfill
+
+    exit_with(lambda: backfill(first, last))
+
+
+@app.command()
+def step(name: Annotated[str, typer.Argument(help="One of the steps up to evaluate.")]) -> None:
+    """Run one step of an experiment; the stages of dvc.yaml call this."""
+    from .config import load_params
+    from .steps.experiment import run_step
+
+    log_to_screen()
+    run_step(load_params(), name)
+
+
+@app.command()
+def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
+    """Draw the report of a finished run again."""
+    from upath import UPath
+
+    from .config import load_params
+    from .run import Run
+    from .run.outcome import completed_result
+    from .steps.report import draw
+
+    folder = UPath(load_params().runs) / run
+    found = Run(run_id=run, period="", folder=str(folder.absolute()))
+    result = completed_result(found) if run else None
+    if result is None:
+        raise BadInput(f"{run!r} is not a finished run: `make status` lists the runs.")
+    draw(found, result)
+    typer.echo(f"{folder}/report.html")
+
+
+@app.command()
+def restore(version: Annotated[str, typer.Argument(help="A run, or a data version.")]) -> None:
+    """Restore the data that a run was trained on."""
+    from .config import load_params
+    from .registry.retention import restore
+
+    folder = restore(load_params(), version)
+    typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them.")
+
+
+@app.command()
+def prune(
+    alone: Annotated[bool, typer.Option("--alone", help="Nobody else stores data there.")] = False,
+) -> None:
+    """Remove the snapshots of all runs without a directory or a registered version."""
+    from .config import load_params
+    from .registry.retention import prune
+
+    params = load_params()
+    kept = prune(params, alone=alone)
+    typer.echo(f"Kept the data of {counted(len(kept), 'run')} and removed all others.")
+
+
+@app.command()
+def predict(period: Annotated[str, typer.Option(help="The period to score.")]) -> None:
+    """Score a period with the champion and write Parquet."""
+    from .config import load_params
+    from .steps.predict import predict
+
+    log_to_screen()
+    typer.echo(f"Wrote {predict(load_params(), period)}")
+
+
+@app.command()
+def rollback() -> None:
+    """Make the previous version the champion again, and send an alert."""
+    from upath import UPath
+
+    from .config import load_params
+    from .notify.alerts import notify
+    from .notify.events import Event
+    from .steps.release import rollback
+
+    params = load_params()
+    before, after = rollback(params.model_name, UPath(params.runs))
+    versions = (after, before)
+    event = Event(
+        kind="champion_changed",
+        title=f"the champion is version {after.version} again",
+        reason=f"Version {before.version} was rolled back by hand",
+        facts=[f"version {v.version}, of {v.period}: {listed(v.metrics)}" for v in versions],
+        period=after.period,
+        run_id=after.run_id,
+        rerun="make rollback",
+        attempt=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
+    )
+    notify(event, UPath(params.runs))
+    typer.echo(f"The champion is version {after.version} again; it was version {before.version}.")
+
+
+@app.command()
+def status() -> None:
+    """Show the champion and the last runs."""
+    from .config import load_params
+    from .status import show
+
+    show(load_params())
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this machine and its services have all that a run needs."""
+    from .config import load_params
+    from .monitor.doctor import examine
+
+    failed = False
+    for name, passed, message in examine(load_params()):
+        colour = None if passed else "red"
+        typer.secho(f"{'ok   ' if passed else 'ERROR'} {name}: {message}", fg=colour)
+        failed |= not passed
+    sys.exit(1 if failed else 0)
+
+
+@app.command()
+def check_room() -> None:
+    """Check that the team's modules have all that the runtime calls."""
+    from .room import check_room
+
+    check_room()
+
+
+@app.command()
+def alert_test() -> None:
+    """Send a test alert to every target, regardless of its severity filter."""
+    from .notify.alerts import send
+    from .notify.events import Event
+    from .notify.targets import VARIABLE, targets
+
+    log_to_screen(logging.WARNING)
+    found = targets()
+    if not found:
+        raise BadInput(f"{VARIABLE} is not set: add it to .env, as .env.example shows.")
+    event = Event(
+        kind="test",
+        title="a test",
+        reason="Somebody ran `make alert-test` to check that alerts arrive here.",
+        rerun="make alert-test",
+    )
+    arrived = send(event, found)
+    for target, came in zip(found, arrived, strict=True):
+        typer.echo(f"{'sent to' if came else 'NOT sent to'} {target}")
+    sys.exit(0 if all(arrived) else 1)
+
+
+@app.command()
+def deploy_alert(
+    outcome: Annotated[str, typer.Option(envvar="OUTCOME", help="success, or failure.")],
+    environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="Where to.")],
+    image: Annotated[str, typer.Option(envvar="IMAGE", help="The image to deploy.")],
+    page: Annotated[str, typer.Option(envvar="PAGE", help="Where its log is.")] = "",
+) -> None:
+    """Send the alert of a deploy; exit with 1 where a target was not reached."""
+    from .config import load_params
+    from .notify.alerts import send
+    from .notify.events import Event
+    from .notify.targets import targets, warn_without_targets
+
+    log_to_screen(logging.WARNING)
+    done = outcome == "success"
+    failed = f"The deploy of {image} failed. Its log says what is deployed now"
+    event = Event(
+        kind="deployed" if done else "deploy_failed",
+        title=f"{environment} {'has a new version' if done else 'was not deployed'}",
+        reason=f"{image} is deployed" if done else failed,
+        run_url=page or None,
+        rerun=None if done else "start the workflow again",
+    )
+    warn_without_targets(load_params())
+    arrived = send(event, [target for target in targets() if target.wants(event)])
+    sys.exit(0 if all(arrived) else 1)
+
+
+@app.command()
+def deadlines(
+    run_minutes: Annotated[
+        float | None, typer.Option(help="How long a run may take, where nothing else checks.")
+    ] = None,
+    rerun: Annotated[
+        str, typer.Option(help="The command that runs {period}, for the alert.")
+    ] = "make run PERIOD={period}",
+) -> None:
+    """Check that the last period's model was released on time; send an alert if not."""
+    from .config import load_params
+    from .notify.deadlines import check, check_jobs
+
+    log_to_screen()
+    params, now = load_params(), datetime.now(UTC)
+    overdue = check_jobs(params, run_minutes, now) if run_minutes else []
+    sys.exit(1 if check(params, now, rerun) or overdue else 0)
+
+
+{% if cookiecutter.monitoring == "prometheus" %}
+@app.command()
+def monitor(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0: a free one.")] = 9101,
+) -> None:
+    """Serve the pipeline's metrics, and send the alerts of Prometheus."""
+    from .config import load_params
+    from .monitor.exporter import serve
+
+    log_to_screen()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: os._exit(0))  # nothing has to be finished
+    serve(load_params(), host, port)
+
+
+{% endif %}
+def log_to_screen(level: int = logging.INFO) -> None:
+    """Print the pipeline's log, without times."""
+    logging.basicConfig(level=level, format="%(message)s")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, such as `1 run` or `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(metrics: dict[str, float]) -> str:
+    """Return metrics in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+
+
+def interrupted(*_: object) -> NoReturn:
+    """Exit at Ctrl-C, with all processes started from here.
+
+    An orderly shutdown would report to a server that the same Ctrl-C is ending, and wait minutes.
+    """
+    import psutil
+
+    typer.echo("\ninterrupted: the same command resumes this run where it stopped.", err=True)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(130)
+
+
+def exit_with(work: Callable[[], list[Result]]) -> NoReturn:
+    """Do the work, print its results, and exit with the code of the worst run."""
+    from .config import load_params
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        results = work()
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - the orchestrator has logged the traceback
+        typer.echo(
+            f"\nfailed: {error}\nThe same command resumes this run where it stopped.", err=True
+        )
+        sys.exit(1)
+    typer.echo()
+    for result in results:
+        typer.secho(f"{result.period} {result.status}: {result.reason}", bold=True)
+        if result.metrics:
+            typer.echo(f"  {listed(result.metrics)}")
+        typer.echo(f"  {load_params().runs}/{result.run_id}/report.html")
+    sys.exit(3 if any(result.status == "quarantined" for result in results) else 0)
+
+
+def main() -> None:
+    """Run a command; print input errors as one sentence."""
+    try:
+        app()
+    except BadInput as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,76 @@
+"""`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from ..params import EvaluateParams, FeatureParams, TrainParams
+from .errors import BadInput
+from .settings import Settings
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class AlertParams(Settings):
+    """`alerts`: who receives them is secret, and stands in `ALERT_URLS`."""
+
+    wanted: bool = True
+    quality_drop: float | None = Field(default=None, gt=0)
+    """How far the headline metric may fall below its average before the monitoring alerts."""
+
+
+class DeadlineParams(Settings):
+    """`deadlines`: by when what must have happened."""
+
+    champion_days: int | None = Field(default=None, gt=0)
+    """Days after a period's end within which a model must be released or kept for it."""
+
+
+class ExperimentParams(Settings):
+    """`experiment`: what `dvc repro` and `dvc exp run` work on."""
+
+    period: str = ""
+
+
+class Params(Settings):
+    """All of `params.yaml`."""
+
+    source: str = Field(default="data/source", min_length=1)
+    source_timeout: float = Field(default=120, gt=0)
+    runs: str = Field(default="runs", min_length=1)
+    predictions: str = Field(default="predictions", min_length=1)
+    model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = 0
+    window: int = Field(default=3, ge=2)
+    alerts: AlertParams = AlertParams()
+    deadlines: DeadlineParams = DeadlineParams()
+    experiment: ExperimentParams = ExperimentParams()
+    features: FeatureParams
+    train: TrainParams
+    evaluate: EvaluateParams
+
+
+def load_params(file: Path = PARAMS_FILE) -> Params:
+    """Return the parameters.
+
+    Raises:
+        BadInput: the file is missing or no YAML, a key is unknown or missing, or a value is wrong.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{file} is not here: run this from the project's folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is both unknown and missing: report that it is unknown.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        what = {
+            "extra_forbidden": "no such parameter exists; remove it or correct its name",
+            "missing": "it is missing; add it",
+        }.get(first["type"], f"{first['msg']}, not {first['input']!r}")
+        raise BadInput(f"{file}: {where}: {what}.") from None

@@ -1,0 +1,27 @@
+"""Errors that a retry does not cure, and how an error is written in one line without secrets."""
+
+import re
+
+
+class BadInput(ValueError):
+    """An input is wrong: a parameter, a period, an address. It is never retried.
+
+    The message is one sentence that says what is wrong and what to do.
+    """
+
+
+def one_line(error: BaseException) -> str:
+    """Return the error's type and first line.
+
+    The sentence alone for `BadInput` and `RuntimeError`: it is written for people.
+    """
+    name = type(error).__name__
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if first and isinstance(error, BadInput | RuntimeError):
+        return first
+    return f"{name}: {first}" if first else name
+
+
+def redact(text: str) -> str:
+    """Return `text` without the user and password of each address."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

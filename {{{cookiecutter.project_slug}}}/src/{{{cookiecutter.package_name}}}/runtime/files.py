@@ -1,0 +1,95 @@
+"""Files that are there whole or not at all, and locks.
+
+A killed process leaves no half-written file, on a disk or in an object store.
+"""
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+from upath import UPath
+
+if TYPE_CHECKING:
+    import polars as pl
+
+log = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def is_local(path: UPath) -> bool:
+    """Return whether `path` is on a disk of this machine, where files can be renamed and locked."""
+    return path.protocol in ("", "file", "local")
+
+
+@contextmanager
+def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
+    """Hold the lock `file`, which the operating system frees when its holder dies.
+
+    In an object store there is no lock: there the orchestrator keeps apart what must not overlap.
+
+    Args:
+        file: created if missing.
+        waiting: what to log while another process holds it.
+        patience: seconds to wait for it.
+
+    Raises:
+        filelock.Timeout: it was held for longer.
+    """
+    if not is_local(file):
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.warning(waiting)
+        lock.acquire(timeout=patience)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write(file: UPath, content: bytes) -> None:
+    """Write `file` whole or not at all, with the folders above it."""
+    if not is_local(file):
+        file.write_bytes(content)  # an object store shows an object only once it is complete
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{uuid4().hex[:8]}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(file: UPath, content: BaseModel) -> None:
+    """Write `content` as indented JSON."""
+    write(file, content.model_dump_json(indent=2).encode() + b"\n")
+
+
+def read_json(file: UPath, model: type[Model]) -> Model:
+    """Return what `write_json` wrote."""
+    return model.model_validate_json(file.read_bytes())
+
+
+def write_parquet(file: UPath, table: "pl.DataFrame") -> None:
+    """Write `table` as Parquet; Snappy is quick to write and known everywhere."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="snappy")
+    write(file, buffer.getvalue())
+
+
+def read_parquet(file: UPath) -> "pl.DataFrame":
+    """Return a Parquet file."""
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(file.read_bytes()))

@@ -1,0 +1,79 @@
+"""Check that everything a run needs is there: `make doctor`."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from uuid import uuid4
+
+from upath import UPath
+
+from ..config import Params
+from ..errors import BadInput, one_line, redact
+from ..files import is_local
+from ..notify import targets
+from ..registry import client, registry
+from ..room import check_room
+from ..source import snapshots
+from ..source.reader import Source
+from . import machine
+
+PATIENCE = 10.0
+"""Seconds to wait for a run that is storing data."""
+
+
+def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
+    """Yield the name of each check, whether it passed, and a sentence about it."""
+    checks: dict[str, Callable[[], str]] = machine.checks() | {
+        "modules": _modules,
+        "source": partial(_source, params),
+        "runs": partial(_runs, params),
+        "data versions": _snapshots,
+        "tracker": partial(_tracker, params),
+        "alerts": partial(_alerts, params),
+    }
+    for name, check in checks.items():
+        try:
+            yield name, True, redact(check())
+        except Exception as error:  # noqa: BLE001 - any error is a finding
+            yield name, False, redact(one_line(error))
+
+
+def _modules() -> str:
+    check_room()
+    return "the team's modules have all that the runtime calls"
+
+
+def _source(params: Params) -> str:
+    periods = Source(params.source, params.source_timeout).periods()
+    return f"{params.source} has {periods[0]} to {periods[-1]}"
+
+
+def _runs(params: Params) -> str:
+    runs = UPath(params.runs)
+    if not runs.exists() and is_local(runs):
+        return f"{params.runs} is created by the first run"
+    probe = runs / f".doctor-{uuid4().hex[:8]}"
+    probe.write_bytes(b"")
+    probe.unlink()
+    return f"{params.runs} is writable"
+
+
+def _snapshots() -> str:
+    with snapshots.one_at_a_time(PATIENCE):
+        return f"{snapshots.probe()} is writable"
+
+
+def _tracker(params: Params) -> str:
+    if not client.exists():
+        return f"{client.address()} is created by the first run"
+    champion = registry.champion(params.model_name)
+    what = f"version {champion.version} is the champion" if champion else "no champion yet"
+    return f"{client.address()} answers, {what}"
+
+
+def _alerts(params: Params) -> str:
+    found = targets.targets()
+    if found:
+        return f"{', '.join(map(str, found))}; `make alert-test` sends a test"
+    if params.alerts.wanted:
+        raise BadInput(f"{targets.VARIABLE} is not set: see .env.example")
+    return "none are wanted"

@@ -1,0 +1,109 @@
+"""The machine, as `make doctor` checks it in the project's repository."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from platform import python_version
+
+from ..errors import BadInput
+
+PATIENCE = 10.0
+"""Seconds within which a program must print its version."""
+
+FREE = 1.0
+"""GiB on the disk that a run, its data and its model need."""
+
+
+def checks() -> dict[str, Callable[[], str]]:
+    """Return the checks by name; none in an image, which has no repository."""
+    if not Path("pyproject.toml").exists():
+        return {}
+    found = {
+        "python": _python,
+        "git": _git,
+        "make": _make,
+        "uv": _uv,
+        "disk": _disk,
+        "docker": _docker,
+    }
+    if Path("ops/kubernetes").exists():
+        found["kubectl"] = _kubectl
+    return found
+
+
+def answer(*command: str) -> str | None:
+    """Return the first line that a program prints, None where it is missing or fails."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(done.stdout.splitlines()), "").strip() or None
+
+
+def _python() -> str:
+    ours = python_version()
+    needed = re.search(
+        r'^requires-python = ">=(\d+)\.(\d+)', Path("pyproject.toml").read_text(), re.MULTILINE
+    )
+    if needed and tuple(map(int, ours.split(".")[:2])) < (int(needed[1]), int(needed[2])):
+        raise BadInput(f"This is Python {ours}; {needed[1]}.{needed[2]} or newer is needed.")
+    dockerfile = Path("ops/Dockerfile")
+    image = re.search(r"^FROM python:([\d.]+)", dockerfile.read_text(), re.MULTILINE)
+    if image is None or ours.startswith(f"{image[1]}."):
+        return f"{ours}, as in the image"
+    return f"{ours}; the image has {image[1]}, and neither loads models of the other"
+
+
+def _git() -> str:
+    version = answer("git", "--version")
+    if version is None:
+        raise BadInput("git is not installed, or does not start: install it.")
+    variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
+    lacking = [
+        f'git config --global user.{name} "…"'
+        for name, variable in variables.items()
+        if not (os.environ.get(variable) or answer("git", "config", f"user.{name}"))
+    ]
+    return f"{version}; before you commit: {' && '.join(lacking)}" if lacking else version
+
+
+def _make() -> str:
+    version = answer("make", "--version")
+    if version is None:
+        raise BadInput("make is not installed, or does not start: install it.")
+    return version
+
+
+def _uv() -> str:
+    version = answer("uv", "--version") or answer(".uv/bin/uv", "--version")
+    return version or "not installed; `make setup` fetches it when needed"
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(".").free / 2**30
+    if free < FREE:
+        raise BadInput(f"{free:.1f} GiB are free and a run needs {FREE:.0f}: try `make prune`.")
+    return f"{free:.0f} GiB are free"
+
+
+def _docker() -> str:
+    only = "only `make up` and images need it"
+    if answer("docker", "--version") is None:
+        return f"not installed; {only}"
+    compose = answer("docker", "compose", "version", "--short")
+    if compose is None:
+        return f"installed without Compose; {only}"
+    engine = answer("docker", "version", "--format", "{{{ '{{.Server.Version}}' }}}")
+    if engine is None:
+        return f"installed, but its engine does not answer; {only}"
+    return f"Docker {engine} with Compose {compose}"
+
+
+def _kubectl() -> str:
+    version = answer("kubectl", "version", "--client")
+    return version or "not installed; only the cluster's services, ops/kubernetes, need it"

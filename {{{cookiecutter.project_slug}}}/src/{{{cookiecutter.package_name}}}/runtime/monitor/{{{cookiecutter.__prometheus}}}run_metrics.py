@@ -1,0 +1,344 @@
+"""The pipeline's metrics for Prometheus, from the run directories and the registry.
+
+All are gauges: runs take minutes in a period, and their processes have ended when Prometheus asks.
+Directories and registry may be slow, so threads read them, and a scrape that cannot wait gets the
+last answer. Nothing is written.
+
+`HEALTH_URL` in the environment may name the orchestrator's health page, which is read, too.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from time import monotonic
+from typing import Generic, TypeVar, get_args
+from urllib.request import urlopen
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+from pydantic import BaseModel, TypeAdapter
+from upath import UPath
+
+from .. import room
+from ..config import Params
+from ..errors import one_line, redact
+from ..periods import bounds, is_period
+from ..results import Champion, Status
+from .run_folders import RunFolders, Runs
+
+log = logging.getLogger(__name__)
+
+KEPT = 15.0
+"""Seconds for which an answer is fresh."""
+PATIENCE = 2.5
+"""Seconds that a scrape waits for a fresh answer of each of three: Prometheus allows ten in all."""
+
+Answer = TypeVar("Answer")
+Samples = Iterable[tuple[dict[str, str], float]]
+
+
+class CachedProbe(Generic[Answer]):
+    """A slow question, asked in a thread, and its last answer."""
+
+    def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
+        """Ask for the first time.
+
+        Args:
+            name: whom, for the log.
+            ask: asks.
+        """
+        self._name, self._ask = name, ask
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._asked = self._ask_now()
+        self._last: Answer | None = None
+
+    def answer(self) -> tuple[Answer | None, bool]:
+        """Return the last answer, None where there never was one, and whether it is fresh."""
+        if self._asked.done() and monotonic() - self._at > KEPT:
+            self._asked = self._ask_now()
+        try:
+            self._last = self._asked.result(PATIENCE)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the other metrics are served
+            log.warning("%s: no answer: %s", self._name, redact(one_line(error)))
+            return self._last, False
+        return self._last, True
+
+    def _ask_now(self) -> Future[Answer]:
+        self._at = monotonic()
+        return self._thread.submit(self._ask)
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The champion, and when it was registered."""
+
+    champion: Champion
+    registered: datetime
+
+
+def in_use(model_name: str) -> InUse | None:
+    """Return the champion, None before the first release."""
+    from ..registry import client, registry
+
+    champion = registry.champion(model_name) if client.exists() else None
+    if champion is None:
+        return None
+    return InUse(champion, registry.registered_at(model_name, champion.version))
+
+
+class _Component(BaseModel):
+    status: str | None
+
+
+def health(url: str) -> dict[str, bool]:
+    """Return which components work, by a health page of Airflow's form.
+
+    Args:
+        url: the page; it has `null` for a component that never ran.
+
+    Raises:
+        OSError: it does not answer, or answers with an error.
+        ValueError: it has another form.
+    """
+    with urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - the address is the operator's
+        components = TypeAdapter(dict[str, _Component]).validate_json(answer.read())
+    return {name.replace("_", "-"): part.status == "healthy" for name, part in components.items()}
+
+
+class PipelineMetrics(Collector):
+    """The metrics; `docs/operate.md` says which alerts are made of them."""
+
+    def __init__(self, params: Params) -> None:
+        """Start to read runs and registry, as the parameters name them."""
+        self._params = params
+        self._runs = CachedProbe("runs", RunFolders(UPath(params.runs)).read)
+        self._champion = CachedProbe("tracker", partial(in_use, params.model_name))
+        url = os.environ.get("HEALTH_URL")
+        self._health = CachedProbe("orchestrator", partial(health, url)) if url else None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        runs, runs_up = self._runs.answer()
+        champion, tracker_up = self._champion.answer()
+        yield gauge("pipeline_runs_up", "Whether the folder of runs can be read.", runs_up)
+        yield gauge("pipeline_tracker_up", "Whether the tracker answers.", tracker_up)
+        yield gauge(
+            "pipeline_orchestrator_up",
+            "Whether a component of the orchestrator works, where it has a health page.",
+            [({"component": name}, works) for name, works in self._components().items()],
+        )
+        yield from of_settings(self._params)
+        yield from of_runs(runs or Runs())
+        yield from of_periods(runs or Runs())
+        yield from of_scores(runs or Runs(), self._params.evaluate.floor)
+        yield from of_champion(champion)
+
+    def _components(self) -> dict[str, bool]:
+        """Return which components work; without its API server, nothing is known of the others."""
+        if self._health is None:
+            return {}
+        others, answers = self._health.answer()
+        return {"api-server": answers} | (others if others and answers else {})
+
+
+def gauge(name: str, what: str, samples: Samples | float) -> Metric:
+    """Return a gauge with a value, or with one for each set of labels."""
+    metric = Metric(name, what, "gauge")
+    for labels, value in [({}, samples)] if isinstance(samples, int | float) else samples:
+        metric.add_sample(name, labels, value)
+    return metric
+
+
+def of_settings(params: Params) -> Iterator[Metric]:
+    """Yield what rules and dashboards need to know of the parameters and the headline metric."""
+    ours = room.evaluation()
+    better = "higher" if ours.HIGHER_IS_BETTER else "lower"
+    labels = {"metric": ours.HEADLINE, "label": ours.HEADLINE_LABEL, "better": better}
+    days, drop = params.deadlines.champion_days, params.alerts.quality_drop
+    yield gauge("pipeline_headline_info", "The metric that decides about releases.", [(labels, 1)])
+    yield gauge(
+        "pipeline_headline_floor", "What a challenger must reach.", float(params.evaluate.floor)
+    )
+    yield gauge(
+        "pipeline_headline_quality_drop",
+        "How far the headline metric may fall below its average, if that is set.",
+        [({}, drop)] if drop else [],
+    )
+    yield gauge(
+        "pipeline_deadline_days",
+        "Days after its end within which a period must have a champion, if that is set.",
+        [({}, days)] if days else [],
+    )
+
+
+def of_runs(runs: Runs) -> Iterator[Metric]:
+    """Yield the metrics of runs as such."""
+    counted = Counter(run.result.status for run in runs.ended)
+    statuses: dict[str, int] = {s: counted[s] for s in get_args(Status) if s != "nothing_new"}
+    statuses["unfinished"] = len(runs.unfinished)
+    good = [run for run in runs.ended if run.result.status in ("released", "kept_champion")]
+    failed = [run for run in runs.ended if run.result.status == "failed"]
+    begun = [({"run_id": run.run_id, "period": run.period}, run) for run in runs.unfinished]
+    yield gauge(
+        "pipeline_runs",
+        "Runs whose folders are kept, by status.",
+        [({"status": status}, count) for status, count in statuses.items()],
+    )
+    yield gauge("pipeline_unreadable_runs", "Runs with a broken file.", runs.unreadable)
+    yield gauge(
+        "pipeline_last_run_info",
+        "The run that ended last.",
+        [(run.labels("run_id", "period", "status"), 1) for run in runs.ended[-1:]],
+    )
+    yield gauge(
+        "pipeline_last_run_end_timestamp_seconds",
+        "When the last run ended.",
+        [({}, run.at) for run in runs.ended[-1:]],
+    )
+    yield gauge(
+        "pipeline_last_success_timestamp_seconds",
+        "When the last run ended that released a model, or kept the champion.",
+        [({}, run.at) for run in good[-1:]],
+    )
+    yield gauge(
+        "pipeline_last_failure_timestamp_seconds",
+        "When the last run ended that failed and was not resumed.",
+        [(run.labels("run_id", "period", "step"), run.at) for run in failed[-1:]],
+    )
+    yield gauge(
+        "pipeline_unfinished_run_begin_timestamp_seconds",
+        "When a run without a result was first planned.",
+        [(labels, run.begun) for labels, run in begun],
+    )
+    yield gauge(
+        "pipeline_unfinished_run_active_timestamp_seconds",
+        "When a run without a result last started a step.",
+        [(labels, run.active) for labels, run in begun],
+    )
+
+
+def of_periods(runs: Runs) -> Iterator[Metric]:
+    """Yield the metrics of the newest run for each period."""
+    newest = {run.result.period: run for run in runs.ended if is_period(run.result.period)}
+    steps = [
+        (run.result, step, {"period": period, "step": step})
+        for period, run in newest.items()
+        for step in {**run.result.seconds, **run.result.retries}
+        if step != "all"
+    ]
+    yield gauge(
+        "pipeline_period_start_timestamp_seconds",
+        "When a period began.",
+        [({"period": p}, bounds(p, "UTC")[0].timestamp()) for p in newest],
+    )
+    yield gauge(
+        "pipeline_run_info",
+        "The newest run for a period that ended, and the step that it failed at.",
+        [(run.labels("run_id", "period", "status", "step"), 1) for run in newest.values()],
+    )
+    yield gauge(
+        "pipeline_run_end_timestamp_seconds",
+        "When it ended.",
+        [({"period": period}, run.at) for period, run in newest.items()],
+    )
+    yield gauge(
+        "pipeline_run_seconds",
+        "How long it took, from its first plan to its end.",
+        [
+            ({"period": period}, run.result.seconds["all"])
+            for period, run in newest.items()
+            if "all" in run.result.seconds
+        ],
+    )
+    yield gauge(
+        "pipeline_step_seconds",
+        "How long a step of it took, its periods added up.",
+        [(labels, result.seconds.get(step, 0)) for result, step, labels in steps],
+    )
+    yield gauge(
+        "pipeline_step_retries",
+        "How often a step of it was retried.",
+        [(labels, result.retries.get(step, 0)) for result, step, labels in steps],
+    )
+    yield gauge(
+        "pipeline_rows",
+        "Rows that it ingested, found unlabelled, trained on and scored.",
+        [
+            ({"period": period, "kind": kind}, count)
+            for period, run in newest.items()
+            for kind, count in run.result.rows.items()
+        ],
+    )
+    yield gauge(
+        "pipeline_data_findings",
+        "Findings in the data of a period.",
+        [
+            ({"period": period, "table": table}, count)
+            for period, run in newest.items()
+            for table, count in run.findings.items()
+        ],
+    )
+
+
+def of_scores(runs: Runs, floor: float) -> Iterator[Metric]:
+    """Yield the metrics of models on each period, of its challenger and of the champion then."""
+    ours = room.evaluation()
+    evaluated = {run.result.period: run for run in runs.ended if run.result.metrics}
+    scores = [
+        ({"period": period, "model": model}, metrics)
+        for period, run in evaluated.items()
+        for model, metrics in (
+            ("challenger", run.result.metrics),
+            ("champion", run.champion_metrics),
+        )
+    ]
+    yield gauge(
+        "pipeline_model_score",
+        "Metrics on a period, of its challenger and of the champion of the time.",
+        [
+            (labels | {"metric": metric}, value)
+            for labels, metrics in scores
+            for metric, value in metrics.items()
+        ],
+    )
+    headline = [
+        (labels, found[ours.HEADLINE]) for labels, found in scores if ours.HEADLINE in found
+    ]
+    better = 1 if ours.HIGHER_IS_BETTER else -1
+    yield gauge("pipeline_headline_score", "The headline metric on a period.", headline)
+    yield gauge(
+        "pipeline_headline_margin",
+        "How much better than the floor the headline metric is: higher is better for any metric.",
+        [(labels, better * (value - floor)) for labels, value in headline],
+    )
+
+
+def of_champion(now: InUse | None) -> Iterator[Metric]:
+    """Yield the metrics of the champion."""
+    champions = [now.champion] if now else []
+    yield gauge(
+        "pipeline_champion_info",
+        "The version in use, and the period that it was evaluated on.",
+        [({"version": c.version, "period": c.period, "run_id": c.run_id}, 1) for c in champions],
+    )
+    yield gauge(
+        "pipeline_champion_score",
+        "Its metrics on that period, before its release.",
+        [({"metric": metric}, value) for c in champions for metric, value in c.metrics.items()],
+    )
+    headline = room.evaluation().HEADLINE
+    yield gauge(
+        "pipeline_champion_headline",
+        "Its headline metric on that period.",
+        [({}, c.metrics[headline]) for c in champions if headline in c.metrics],
+    )
+    yield gauge(
+        "pipeline_champion_registered_timestamp_seconds",
+        "When it was registered, to be released.",
+        [({}, now.registered.timestamp())] if now else [],
+    )

@@ -1,0 +1,199 @@
+"""Events: what people are alerted of, with what they need at three in the morning."""
+
+import platform
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from ..errors import redact
+from ..files import read_json
+from ..results import Evaluation, Quarantine, Result
+from ..run import Run, RunDir
+
+Kind = Literal[
+    "run_failed",
+    "run_crashed",
+    "quarantined",
+    "challenger_rejected",
+    "champion_changed",
+    "deadline_missed",
+    "deployed",
+    "deploy_failed",
+    "drift",
+    "monitoring",
+    "test",
+]
+Severity = Literal["info", "warning", "critical"]
+
+# How urgent each kind is by default; alerts of the monitoring bring their own.
+SEVERITY: dict[Kind, Severity] = {
+    "run_failed": "critical",
+    "run_crashed": "critical",
+    "quarantined": "warning",
+    "challenger_rejected": "info",
+    "champion_changed": "info",
+    "deadline_missed": "critical",
+    "deployed": "info",
+    "deploy_failed": "critical",
+    "drift": "warning",
+    "monitoring": "warning",
+    "test": "info",
+}
+
+FINDINGS_SHOWN = 3
+LONGEST = 300
+"""Characters of a line; messengers refuse or cut longer ones."""
+
+Line = Annotated[str, AfterValidator(lambda line: shorten(redact(line)))]
+
+
+class Event(BaseModel, frozen=True):
+    """Something that people are alerted of."""
+
+    kind: Kind
+    severity: Severity = Field(default_factory=lambda given: SEVERITY[given["kind"]])
+    """How urgent it is; by default as its kind is."""
+    title: Line
+    """What happened, in a few words, such as `2013-06 failed at train`."""
+    reason: Line
+    """Why, in a line."""
+    facts: list[Line] = []
+    """What else matters: findings, metrics."""
+    period: str = ""
+    run_id: str = ""
+    step: str | None = None
+    """The step that failed for good."""
+    run_url: str | None = None
+    """The run in the orchestrator's pages."""
+    tracker_url: str | None = None
+    """The run in the tracker's pages."""
+    rerun: str | None = None
+    """The command that starts the work again, which resumes where it stopped."""
+    attempt: str = ""
+    """The orchestrator's own id of this try: a later try that fails sends its own alert."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Return what is known of the run, by the names that people read."""
+        named = {
+            "run": self.run_id,
+            "period": self.period,
+            "step": self.step,
+            "severity": self.severity,
+            "page of the run": self.run_url,
+            "tracker": self.tracker_url,
+            "to resume": self.rerun,
+            "where": f"{platform.node()}:{Path.cwd()}",
+        }
+        return {name: value for name, value in named.items() if value}
+
+    @property
+    def all_facts(self) -> list[str]:
+        """Return all but title and reason, a line each."""
+        return self.facts + [f"{name}: {value}" for name, value in self.named.items()]
+
+
+def shorten(line: str) -> str:
+    """Return text as one line of at most `LONGEST` characters."""
+    one = " ".join(line.split())
+    return one if len(one) <= LONGEST else f"{one[:LONGEST]}…"
+
+
+def run_event(
+    run: Run,
+    result: Result,
+    *,
+    attempt: str,
+    run_url: str | None,
+    rerun: str | None,
+) -> Event | None:
+    """Return the event of a run that ended, None where nobody needs to know.
+
+    Args:
+        run: the run.
+        result: how it ended.
+        attempt: the orchestrator's own id of this try.
+        run_url: the run in the orchestrator's pages.
+        rerun: the command that starts the work again.
+    """
+    common = {
+        "reason": result.reason,
+        "period": run.period,
+        "run_id": run.run_id,
+        "tracker_url": result.tracker_url,
+        "run_url": run_url,
+    }
+    match result.status:
+        case "failed":
+            where = f" at {result.step}" if result.step else ""
+            return Event(
+                kind="run_failed",
+                title=f"{run.period or 'a run'} failed{where}",
+                step=result.step,
+                attempt=attempt,
+                rerun=rerun,
+                **common,
+            )
+        case "quarantined":
+            return Event(
+                kind="quarantined",
+                title=f"{run.period} is in quarantine",
+                facts=[*_worst_findings(run), *_staying(result)],
+                rerun=rerun,
+                **common,
+            )
+        case "kept_champion":
+            return Event(
+                kind="challenger_rejected",
+                title=f"{run.period}: the challenger was rejected",
+                facts=_metrics(run, "the champion's"),
+                **common,
+            )
+        case "released":
+            now = f"version {result.champion_after.version}" if result.champion_after else "new"
+            return Event(
+                kind="champion_changed",
+                title=f"{run.period}: the champion is {now}",
+                facts=_metrics(run, "the former champion's"),
+                **common,
+            )
+    return None
+
+
+def _staying(result: Result) -> list[str]:
+    if result.champion_after is None:
+        return []
+    return [f"the champion stays: version {result.champion_after.version}"]
+
+
+def _worst_findings(run: Run) -> list[str]:
+    """Return the worst findings: first the run's own period, and there the largest share."""
+    file = RunDir(run).quarantine
+    periods = read_json(file, Quarantine).periods if file.exists() else {}
+    found = [(period, finding) for period, bad in periods.items() for finding in bad.findings]
+    found.sort(key=lambda one: (one[0] != run.period, -_share(one[1]), one[0]))
+    worst = [f"{period}: {finding}" for period, finding in found[:FINDINGS_SHOWN]]
+    more = len(found) - FINDINGS_SHOWN
+    return [*worst, f"and {more} more"] if more > 0 else worst
+
+
+def _share(finding: str) -> float:
+    """Return the percentage that a finding names, 100 where it names none."""
+    share = re.search(r"([\d.]+)% ", finding)
+    return float(share[1]) if share else 100.0
+
+
+def _metrics(run: Run, whose: str) -> list[str]:
+    """Return the metrics of challenger and champion on the run's period, side by side."""
+    file = RunDir(run).evaluation
+    if not file.exists():
+        return []
+    evaluation = read_json(file, Evaluation)
+    old = evaluation.champion_metrics or {}
+    return [
+        f"{name.replace('_', ' ')} {value:.4f}"
+        + (f", {whose} {old[name]:.4f}" if name in old else "")
+        for name, value in evaluation.metrics.items()
+    ]

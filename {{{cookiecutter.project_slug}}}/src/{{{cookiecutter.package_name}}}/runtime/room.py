@@ -1,0 +1,217 @@
+"""All that the runtime takes from the team's modules, one folder up.
+
+Each protocol lists the names and functions of one module. `make lint` and each run hold the modules
+against them, so that a name that a newer runtime needs is asked for before anything starts.
+"""
+
+import ast
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandera.polars as pa
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from ..params import EvaluateParams, FeatureParams, TrainParams
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Tables(Protocol):
+    """`tables.py`: what the source delivers."""
+
+    TABLES: "dict[str, pa.DataFrameSchema]"
+    """The schema of each table, by name."""
+    DATED: dict[str, str]
+    """Tables delivered period by period, with their column of time; the others are whole."""
+    MAIN: str
+    """The dated table with one row for each thing to predict; its schema has a unique key."""
+    OUTCOME: str
+    """The column of `MAIN` that the label is made of, null where there is no outcome."""
+    KNOWN_AFTERWARDS: tuple[str, ...]
+    """Columns of `MAIN` that do not exist yet when a prediction is made."""
+    TIME_ZONE: str
+    """The zone by whose clocks a period begins and ends."""
+
+
+class Features(Protocol):
+    """`features.py`: from tables to rows."""
+
+    LABEL: str
+    """The column of the label."""
+
+    def join(self, tables: "Mapping[str, pl.DataFrame]") -> "pl.DataFrame":
+        """Return one row for each row of `MAIN`, in their order."""
+
+    def label(self, params: "FeatureParams") -> "pl.Expr":
+        """Return the label as an expression over `MAIN`, null where there is no outcome."""
+
+    def check_labels(self, labels: "pl.Series", params: "FeatureParams") -> str | None:
+        """Return what is wrong with the labels of a period, None where nothing is."""
+
+
+class Model(Protocol):
+    """`model.py`: the estimator."""
+
+    PREDICTION: str
+    """What a prediction is called."""
+    PREDICT_METHOD: str
+    """The method of the estimator that a model server calls."""
+
+    def build_model(self, params: "TrainParams", seed: int) -> Any:
+        """Return the estimator, unfitted."""
+
+    def predict(self, model: Any, rows: "pl.DataFrame") -> "Array":
+        """Return a prediction for each row of `features.join`."""
+
+
+class Evaluation(Protocol):
+    """`evaluation.py`: what counts as better."""
+
+    HEADLINE: str
+    """The metric that decides about releases."""
+    HEADLINE_LABEL: str
+    """How people write it."""
+    HIGHER_IS_BETTER: bool
+    """The direction of the headline metric."""
+    SLICES: tuple[str, ...]
+    """Columns of the rows, whose larger values are evaluated on their own."""
+
+    def measure(self, labels: "Array", predictions: "Array") -> dict[str, float]:
+        """Return the metrics; without the headline where it is not defined."""
+
+    def curves(self, labels: "Array", predictions: "Array") -> "dict[str, pl.DataFrame]":
+        """Return curves by name; the first column is x, the second y."""
+
+    def decide(
+        self,
+        limits: "EvaluateParams",
+        challenger: dict[str, float],
+        champion: dict[str, float] | None,
+    ) -> tuple[bool, str]:
+        """Return whether the challenger may be released, and why, in one clause."""
+
+
+class Plots(Protocol):
+    """`plots.py`: the figures of the report."""
+
+    def figures(
+        self,
+        model: Any,
+        rows: "pl.DataFrame",
+        predictions: "Array",
+        slices: Mapping[str, Mapping[str, float]],
+        seed: int,
+    ) -> "dict[str, Figure]":
+        """Return the figures of an evaluation by title."""
+
+
+class ParameterClasses(Protocol):
+    """`params.py`: sections of `params.yaml`."""
+
+    FeatureParams: type
+    TrainParams: type
+    EvaluateParams: type
+
+
+ROOM: dict[str, type] = {
+    "tables": Tables,
+    "features": Features,
+    "model": Model,
+    "evaluation": Evaluation,
+    "plots": Plots,
+    "params": ParameterClasses,
+}
+
+
+def tables() -> Tables:
+    """Return the module `tables.py`."""
+    from .. import tables
+
+    return tables
+
+
+def features() -> Features:
+    """Return the module `features.py`."""
+    from .. import features
+
+    return features
+
+
+def model() -> Model:
+    """Return the module `model.py`."""
+    from .. import model
+
+    return model
+
+
+def evaluation() -> Evaluation:
+    """Return the module `evaluation.py`."""
+    from .. import evaluation
+
+    return evaluation
+
+
+def plots() -> Plots:
+    """Return the module `plots.py`."""
+    from .. import plots
+
+    return plots
+
+
+def check_room(folder: Path = Path(__file__).parents[1]) -> None:
+    """Check that the team's modules have all that the runtime calls. They are read, not imported.
+
+    Args:
+        folder: the package.
+
+    Raises:
+        BadInput: a module, a name or a function is missing, or a function takes other arguments.
+    """
+    for name, protocol in ROOM.items():
+        file = folder / f"{name}.py"
+        if not file.exists():
+            raise BadInput(f"{file.name} is missing in {folder}: {_HELP}")
+        defined = _defined(ast.parse(file.read_bytes(), str(file)))
+        for wanted in protocol.__annotations__:
+            if wanted not in defined:
+                raise BadInput(f"{file.name} lacks the name `{wanted}`: {_HELP}")
+        for function, value in vars(protocol).items():
+            if not inspect.isfunction(value) or function.startswith("_"):
+                continue
+            arguments = list(inspect.signature(value).parameters)[1:]
+            if function not in defined:
+                raise BadInput(f"{file.name} lacks `{function}({', '.join(arguments)})`: {_HELP}")
+            if defined[function] not in (None, arguments):
+                raise BadInput(
+                    f"{file.name} has `{function}({', '.join(defined[function] or [])})`, and the "
+                    f"runtime calls `{function}({', '.join(arguments)})`: {_HELP}"
+                )
+
+
+_HELP = "runtime/room.py says what it is for, docs/make-it-yours.md how to write it."
+
+
+def _defined(module: ast.Module) -> dict[str, list[str] | None]:
+    """Return the names at the top of a module; of each function, its arguments."""
+    names: dict[str, list[str] | None] = {}
+    for node in module.body:
+        match node:
+            case ast.FunctionDef():
+                names[node.name] = [a.arg for a in node.args.posonlyargs + node.args.args]
+            case ast.ClassDef():
+                names[node.name] = None
+            case ast.Import() | ast.ImportFrom():
+                names |= {(alias.asname or alias.name): None for alias in node.names}
+            case ast.Assign():
+                targets = [name for target in node.targets for name in ast.walk(target)]
+                names |= {name.id: None for name in targets if isinstance(name, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names[name] = None
+    return names

@@ -1,0 +1,99 @@
+"""Checkpoints: each step of a run is done once, whoever asks for it and however often."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, get_type_hints
+
+from pydantic import BaseModel
+
+from ..files import locked, read_json, write, write_json
+from .run_dir import Run, RunDir
+
+log = logging.getLogger(__name__)
+
+Given = TypeVarTuple("Given")
+Returned = TypeVar("Returned", bound=BaseModel)
+
+
+class Checkpoint(BaseModel):
+    """A step that is done; its result lies in a file of its own."""
+
+    step: str
+    started: float
+    """In seconds since 1970."""
+    seconds: float
+
+
+def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> Returned:
+    """Run a step and return its result; if the step is done already, return the stored result.
+
+    So a run is resumed where it stopped, under any orchestrator. Of two processes at the same step
+    of a run, one waits for the other and then finds it done.
+
+    Args:
+        step: a function of `steps/`; its annotations name the pydantic model that it returns, and
+            it writes that to the run directory.
+        run: the run.
+        given: what else the step takes, such as a period.
+
+    Raises:
+        TypeError: the step names no model that it returns.
+    """
+    model: type[Returned] | None = get_type_hints(step).get("return")
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        raise TypeError(f"step {step.__name__}: annotate the pydantic model that it returns")
+    name = "-".join([step.__name__, *map(str, given)])
+    run_dir = RunDir(run)
+    with locked(run_dir.lock(name), f"{name}: waiting for another process that runs it"):
+        file = run_dir.checkpoint(name)
+        if file.exists():
+            log.info("%s: done before; to run it again, remove %s", name, run_dir.folder)
+            return read_json(run_dir.step_result(step.__name__, *map(str, given)), model)
+        _count_try(run_dir, name)
+        started, begun = time.time(), time.perf_counter()
+        returned = step(run, *given)
+        took = round(time.perf_counter() - begun, 3)
+        write_json(file, Checkpoint(step=step.__name__, started=started, seconds=took))
+        return returned
+
+
+def _count_try(run_dir: RunDir, name: str) -> None:
+    """Count a try before it starts: a process that is killed can no longer report it."""
+    file = run_dir.tries / f"{name}.txt"
+    before = int(file.read_bytes()) if file.exists() else 0
+    write(file, str(before + 1).encode())
+
+
+def unfinished(run: Run) -> list[str]:
+    """Return the steps of a run that were started and are not done, in their order.
+
+    Their locks show it, so there is no answer where the run directory is in an object store.
+    """
+    run_dir = RunDir(run)
+    locks = sorted(run_dir.locks.glob("*"), key=lambda file: file.stat().st_mtime)
+    begun = [file.name for file in locks if file.name != "plan"]
+    undone = [name for name in begun if not run_dir.checkpoint(name).exists()]
+    return [name.partition("-")[0] for name in undone]  # `ingest` of `ingest-2013-05`
+
+
+def seconds(run: Run) -> dict[str, float]:
+    """Return how long each step took, in their order; the periods of a step are added up."""
+    total: dict[str, float] = {}
+    done = [read_json(file, Checkpoint) for file in RunDir(run).checkpoints.glob("*.json")]
+    for step in sorted(done, key=lambda step: step.started):
+        total[step.step] = round(total.get(step.step, 0.0) + step.seconds, 3)
+    return total
+
+
+def retries(run: Run) -> dict[str, int]:
+    """Return how often each step was retried; steps that never were are left out.
+
+    Tries that were killed count, and those of earlier starts of the run. The periods of a step are
+    added up.
+    """
+    total: dict[str, int] = {}
+    for file in sorted(RunDir(run).tries.glob("*.txt")):
+        step = file.stem.partition("-")[0]  # `ingest` of `ingest-2013-05`
+        total[step] = total.get(step, 0) + int(file.read_bytes()) - 1
+    return {step: again for step, again in total.items() if again}

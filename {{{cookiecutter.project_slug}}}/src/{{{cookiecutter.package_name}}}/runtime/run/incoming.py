@@ -1,0 +1,89 @@
+"""Files of the source on their way into a run directory, each downloaded once.
+
+The id of a run depends on the content of its files, so they are read before its directory is known.
+Files of a remote source are kept in `<runs>/.incoming` until then. Of a file that did not change
+since an earlier plan (by its ETag, say) the checksum is remembered; `ingest` downloads it.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from uuid import uuid4
+
+from pydantic import BaseModel
+from upath import UPath
+
+from ..files import is_local, read_json, write, write_json
+from ..source.reader import Source, sha256
+
+FILES_AT_ONCE = 4
+
+
+class Remembered(BaseModel):
+    """Checksums of an earlier plan, by address and version of the file."""
+
+    sha256: dict[str, str]
+
+
+class Incoming:
+    """The downloads of one plan; those that no run directory took are removed at the end."""
+
+    def __init__(self, source: Source, runs: UPath) -> None:
+        """Take the source and the folder of runs; nothing is read yet."""
+        self._source = source
+        self._folder = runs / ".incoming"
+        self._downloads: dict[str, UPath] = {}
+        self._remembered: dict[str, str] = {}
+
+    def __enter__(self) -> "Incoming":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove downloads that were not moved."""
+        for file in self._downloads.values():
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+    def checksums(self, periods: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of each file, by period and name."""
+        files = {period: self._source.files(period) for period in periods}
+        distinct = {name: file for named in files.values() for name, file in named.items()}
+        memory = self._folder / "checksums.json"
+        before = read_json(memory, Remembered).sha256 if memory.exists() else {}
+        self._remembered = dict(before)
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            found = pool.map(self._checksum, distinct, distinct.values())
+            checksum = dict(zip(distinct, found, strict=True))
+        if self._remembered != before:
+            write_json(memory, Remembered(sha256=self._remembered))
+        return {period: {name: checksum[name] for name in named} for period, named in files.items()}
+
+    def _checksum(self, name: str, file: UPath) -> str:
+        """Return the checksum of a file; one of a remote source is kept, where it must be read."""
+        if is_local(file):
+            return sha256(self._source.read(file))
+        version = self._source.version(file)
+        if version in self._remembered:
+            return self._remembered[version]
+        content = self._source.read(file)
+        checksum = sha256(content)
+        self._downloads[name] = self._folder / uuid4().hex
+        write(self._downloads[name], content)
+        if version is not None:
+            self._remembered[version] = checksum
+        return checksum
+
+    def move_to(self, raw: UPath) -> None:
+        """Move the downloads into the folder of a run's raw files, unless they are there."""
+        for name, file in list(self._downloads.items()):
+            if not (raw / name).exists():
+                (raw / name).parent.mkdir(parents=True, exist_ok=True)
+                file.rename(raw / name)
+                del self._downloads[name]

@@ -1,0 +1,126 @@
+"""How runs ended: their results read, written, and listed."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from upath import UPath
+
+from ..config import Params
+from ..errors import one_line, redact
+from ..files import read_json, write_json
+from ..results import Planned, Result
+from .checkpoint import retries, seconds, unfinished
+from .run_dir import Run, RunDir
+
+log = logging.getLogger(__name__)
+
+
+def load_result(run: Run) -> Result | None:
+    """Return the result of a run, also of one that failed; None where it has none (yet)."""
+    file = RunDir(run).result
+    return read_json(file, Result) if file.exists() else None
+
+
+def completed_result(run: Run) -> Result | None:
+    """Return the result of a run that is done; None of one that failed, which can be resumed."""
+    result = load_result(run)
+    return None if result is None or result.status == "failed" else result
+
+
+def require_result(run: Run) -> Result:
+    """Return the result of a run that ended.
+
+    Raises:
+        RuntimeError: it failed, or left no result.
+    """
+    result = load_result(run)
+    if result is None:
+        raise RuntimeError(f"run {run.run_id} ended without a result")
+    if result.status == "failed":
+        raise RuntimeError(result.reason)
+    return result
+
+
+def clear_failure(run: Run) -> None:
+    """Remove the result of an earlier try that failed: another one starts."""
+    if completed_result(run) is None:
+        RunDir(run).result.unlink(missing_ok=True)
+
+
+def nothing_new(done: Result) -> Result:
+    """Return the outcome of a scheduled run that finds its period done already."""
+    reason = f"{done.period} is done: run {done.run_id} ended as {done.status}"
+    return done.model_copy(update={"status": "nothing_new", "reason": reason})
+
+
+def refused_run(params: Params, asked: str | None, at: datetime) -> Run:
+    """Return the run that stands for one that was refused before it had a plan.
+
+    Args:
+        params: the parameters.
+        asked: the period, if one was asked for.
+        at: the time the run was due.
+    """
+    run_id = f"refused-{at:%Y%m%dT%H%M%S}"
+    folder = str((UPath(params.runs) / run_id).absolute())
+    return Run(run_id=run_id, period=asked or "", folder=folder)
+
+
+def write_failed(
+    run: Run, orchestrator: str, error: BaseException, step: str | None = None
+) -> Result:
+    """Return the result of a run that failed with `error`; write it where that is still possible.
+
+    A run that completed keeps its result, whatever failed afterwards.
+
+    Args:
+        run: the run.
+        orchestrator: the name of what ran it.
+        error: why it failed.
+        step: where; by default the first step that was started and is not done.
+    """
+    if done := completed_result(run):
+        return done
+    result = Result(
+        run_id=run.run_id,
+        period=run.period,
+        status="failed",
+        reason=redact(one_line(error)),
+        step=step or next(iter(unfinished(run)), None),
+        orchestrator=orchestrator,
+        seconds=seconds(run),
+        retries=retries(run),
+    )
+    try:
+        write_json(RunDir(run).result, result)
+    except OSError as unwritten:  # the disk may be full: what failed first is what matters
+        log.warning("run %s: its result cannot be written: %s", run.run_id, unwritten)
+    return result
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that was planned."""
+
+    run_id: str
+    period: str
+    begun: datetime
+    result: Result | None
+    """None where it has none (yet)."""
+
+
+def history(runs: str) -> list[PastRun]:
+    """Return all runs below the folder `runs`, in the order in which they were last planned."""
+    plans = sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
+    return [_past_run(plan) for plan in plans]
+
+
+def _past_run(plan_file: UPath) -> PastRun:
+    plan, result = read_json(plan_file, Planned), plan_file.with_name("result.json")
+    return PastRun(
+        run_id=plan_file.parent.name,
+        period=plan.period,
+        begun=plan.begun,
+        result=read_json(result, Result) if result.exists() else None,
+    )

@@ -1,0 +1,236 @@
+"""Which run this is: for which period, on which data, under which id."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from upath import UPath
+
+from .. import room
+from ..config import Params
+from ..errors import BadInput
+from ..files import locked, read_json, write_json
+from ..periods import has_ended, parse_period, periods_between, shift
+from ..results import Manifest, Plan, Planned
+from ..source.reader import Source, table_of
+from .identity import code_version
+from .incoming import Incoming
+from .run_dir import Run, RunDir
+
+log = logging.getLogger(__name__)
+
+FEWEST_PERIODS = 2
+"""Periods that a model is trained on, at least."""
+
+EXPERIMENT = "experiment"
+"""The run directory of the stages of `dvc.yaml`."""
+
+# When a run is done, where its files lie and who is alerted do not change what the work is.
+_PLACES = {
+    *("source", "source_timeout", "runs", "predictions"),
+    *("alerts", "deadlines", "experiment"),
+}
+
+Checksums = dict[str, dict[str, str]]
+
+
+def require(period: str, periods: list[str]) -> str:
+    """Return `period` if it is one of `periods`.
+
+    Raises:
+        BadInput: it is malformed, or not among them.
+    """
+    if parse_period(period) not in periods:
+        raise BadInput(
+            f"The source has no {period}: it holds {periods[0]} to {periods[-1]}; "
+            "ask for one of these, or deliver that one."
+        )
+    return period
+
+
+def newest_ended(periods: list[str], at: datetime) -> str:
+    """Return the newest of `periods` that had ended at the time `at`.
+
+    Raises:
+        BadInput: none has.
+    """
+    ended = [period for period in periods if has_ended(period, at)]
+    if not ended:
+        raise BadInput(
+            f"No period of the source had ended at {at:%Y-%m-%d}: the first is {periods[0]}."
+        )
+    return ended[-1]
+
+
+def plan_backfill(params: Params, first: str, last: str) -> list[str]:
+    """Return the periods from `first` to `last`, in order.
+
+    Raises:
+        BadInput: a period is malformed, the last comes before the first, or there can be no run
+            for one.
+    """
+    periods = periods_between(first, last)
+    for period in periods:
+        choose_periods(params, period, at=datetime.now(UTC))
+    return periods
+
+
+def choose_periods(
+    params: Params, asked: str | None, at: datetime
+) -> tuple[str, list[str], list[str]]:
+    """Return the period, the periods before it to train on, and those that were not delivered.
+
+    Args:
+        params: the parameters.
+        asked: the period, or None for the newest that had ended at the time `at`.
+        at: the time the run was scheduled for, with a time zone.
+
+    Raises:
+        BadInput: the source is missing or lacks the period, the period has not ended, or too few
+            periods come before it.
+        OSError: the source does not answer.
+    """
+    periods = Source(params.source, params.source_timeout).periods()
+    period = newest_ended(periods, at) if asked is None else require(asked, periods)
+    if not has_ended(period, at):
+        raise BadInput(
+            f"{period} has not ended yet, and a run evaluates on a whole period: ask for an "
+            "earlier one."
+        )
+    before = [shift(period, -back) for back in range(params.window, 0, -1)]
+    window = [earlier for earlier in before if earlier in periods]
+    if len(window) < FEWEST_PERIODS:
+        raise BadInput(
+            f"Too few periods come before {period} to train on: the source has {len(window)} of "
+            f"the {params.window} before it, and {FEWEST_PERIODS} are needed; ask for a later one."
+        )
+    return period, window, [earlier for earlier in before if earlier not in periods]
+
+
+def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
+    """Settle what a run works on, and write it to the run directory.
+
+    The id is a hash of the source's checksums, the parameters and the code. So the same work finds
+    its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
+    """
+    source = Source(params.source, params.source_timeout)
+    incoming = Incoming(source, UPath(params.runs))
+    with incoming:
+        plan = draft(params, asked, at, incoming.checksums)
+        run = identify(plan, UPath(params.runs))
+        plan = _record(plan, RunDir(run))
+        incoming.move_to(RunDir(run).raw)
+    for note in plan.notes:
+        log.warning("run %s: %s", run.run_id, note)
+    log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, ", ".join(plan.window))
+    return run
+
+
+def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
+    """Settle what a stage of `dvc.yaml` works on, and write it to the folder `experiment`.
+
+    Args:
+        params: the parameters.
+        at: now.
+        ingested: whether the stage `ingest` is done; then its manifests have the checksums.
+    """
+    raw = RunDir(Run(run_id="", period="", folder=EXPERIMENT))
+
+    def of_manifests(periods: list[str]) -> Checksums:
+        manifests = {period: read_json(raw.manifest(period), Manifest) for period in periods}
+        return {
+            period: {name: file.sha256 for name, file in manifest.files.items()}
+            for period, manifest in manifests.items()
+        }
+
+    with Incoming(Source(params.source, params.source_timeout), UPath(EXPERIMENT)) as incoming:
+        checksums = of_manifests if ingested else incoming.checksums
+        plan = draft(params, params.experiment.period or None, at, checksums)
+        run = identify(plan, None)
+        write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
+        incoming.move_to(RunDir(run).raw)
+    return run
+
+
+def draft(
+    params: Params,
+    asked: str | None,
+    at: datetime,
+    checksums: Callable[[list[str]], Checksums],
+) -> Plan:
+    """Return the plan of a run that starts now; `checksums` returns those of periods."""
+    room.check_room()
+    period, window, absent = choose_periods(params, asked, at)
+    return Plan(
+        begun=datetime.now(UTC),
+        period=period,
+        window=window,
+        absent=absent,
+        checksums=checksums([*window, period]),
+        params=params,
+        code_version=code_version(),
+    )
+
+
+def identify(plan: Plan, runs: UPath | None) -> Run:
+    """Return the run of a plan.
+
+    Args:
+        plan: the plan.
+        runs: the folder of runs; None for an experiment, which is not the run of the same work.
+    """
+    what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": _PLACES})
+    if runs is None:
+        what["folder"] = EXPERIMENT
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    run_id = f"{plan.period}-{digest[:8]}"
+    folder = UPath(EXPERIMENT) if runs is None else runs / run_id
+    return Run(run_id=run_id, period=plan.period, folder=str(folder.absolute()))
+
+
+def _record(plan: Plan, run_dir: RunDir) -> Plan:
+    """Write a plan to its run directory, unless it is there already; return it as it is there."""
+    file = run_dir.plan
+    with locked(run_dir.lock("plan"), "plan: waiting for another process"):
+        for part in file.parent.glob(f".{file.name}.*.part"):  # of a process that was killed
+            part.unlink()
+        before = read_json(file, Plan) if file.exists() else None
+        if before is not None:  # resumed: all is as it was, but the data may have moved
+            plan = plan.model_copy(update={"begun": before.begun})
+        plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
+        if plan != before:
+            write_json(file, plan)
+    return plan
+
+
+def find_delivered_anew(plan: Plan) -> dict[str, str]:
+    """Return the periods of which the newest run before had other files, with that run's id.
+
+    The runs for these periods are looked at: one of them evaluated on a period when it was new.
+    Tables without a date are delivered anew as a matter of course, and do not count.
+    """
+    runs = UPath(plan.params.runs)
+    files = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
+    earlier = [(file.parent.name, read_json(file, Planned)) for file in files]
+    newest: dict[str, tuple[str, dict[str, str]]] = {}
+    for run_id, planned in sorted(earlier, key=lambda run: run[1].begun):
+        if planned.begun < plan.begun:
+            newest |= {period: (run_id, files) for period, files in planned.checksums.items()}
+    return {
+        period: newest[period][0]
+        for period in plan.periods
+        if period in newest and _dated(newest[period][1]) != _dated(plan.checksums[period])
+    }
+
+
+def _dated(checksums: dict[str, str]) -> dict[str, str]:
+    """Return the checksums of the files of dated tables."""
+    dated = room.tables().DATED
+    return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
+
+
+def read_plan(run: Run) -> Plan:
+    """Return what was settled for a run."""
+    return read_json(RunDir(run).plan, Plan)

@@ -1,0 +1,92 @@
+"""The run, and the names of the files in its directory.
+
+A `Run` is the one value that tasks hand to each other. All else lies in the run directory.
+"""
+
+from pydantic import BaseModel
+from upath import UPath
+
+from ..files import is_local
+
+# Steps with one result each, and the file of that result.
+_RESULTS = {
+    "validate": "quality.json",
+    "quarantine": "quarantine.json",
+    "snapshot": "snapshot.json",
+    "train": "training.json",
+    "evaluate": "evaluation.json",
+    "release": "release.json",
+    "report": "result.json",
+}
+# Steps that run once for each period, and the folder of their results.
+_RESULTS_BY_PERIOD = {"ingest": "manifests", "features": "features"}
+
+
+class Run(BaseModel, frozen=True):
+    """One piece of work: training for a period on exactly these data, parameters and code."""
+
+    run_id: str
+    """`<period>-<8 hex>`: the same work has the same id."""
+    period: str
+    """The period that the model is evaluated on."""
+    folder: str
+    """The run directory, a folder or URI: `<runs>/<run_id>`."""
+
+
+class RunDir:
+    """The directory of a run. Nothing is created by naming its files."""
+
+    def __init__(self, run: Run) -> None:
+        """Name the files of `run`."""
+        self.folder = UPath(run.folder)
+        self.plan = self.folder / "plan.json"
+        self.raw = self.folder / "raw"
+        """The files of all periods as delivered, laid out like the source."""
+        self.quality = self.folder / "quality.json"
+        self.quarantine = self.folder / "quarantine.json"
+        self.snapshot = self.folder / "snapshot.json"
+        self.model = self.folder / "model.pkl"
+        self.training = self.folder / "training.json"
+        self.scores = self.folder / "scores.parquet"
+        self.evaluation = self.folder / "evaluation.json"
+        self.release = self.folder / "release.json"
+        self.report = self.folder / "report.html"
+        self.result = self.folder / "result.json"
+        self.checkpoints = self.folder / "steps"
+        """When each step was done, and how long it took."""
+        self.tries = self.folder / "tries"
+        """How often each step was started."""
+        self.locks = self.folder / ".locks"
+
+    def manifest(self, period: str) -> UPath:
+        """Return the file that lists what was ingested of a period."""
+        return self.folder / "manifests" / f"{period}.json"
+
+    def features(self, period: str) -> UPath:
+        """Return the table of a period's rows."""
+        return self.folder / "features" / f"{period}.parquet"
+
+    def curve(self, name: str) -> UPath:
+        """Return the points of a curve, as CSV."""
+        return self.folder / "curves" / f"{name}.csv"
+
+    def step_result(self, step: str, period: str | None = None) -> UPath:
+        """Return the file with what a step returned; steps of a period have one for each."""
+        if step in _RESULTS:
+            return self.folder / _RESULTS[step]
+        return self.folder / _RESULTS_BY_PERIOD[step] / f"{period}.json"
+
+    def checkpoint(self, name: str) -> UPath:
+        """Return the file that says that a step is done."""
+        return self.checkpoints / f"{name}.json"
+
+    def lock(self, name: str) -> UPath:
+        """Return the lock of a step: one process at a time works on it."""
+        return self.locks / name
+
+    def sweep(self) -> None:
+        """Remove files that killed processes left half-written; those of the plan are `plan`'s."""
+        if is_local(self.folder):
+            for part in self.folder.rglob(".*.part"):
+                if not part.name.startswith(f".{self.plan.name}."):
+                    part.unlink(missing_ok=True)

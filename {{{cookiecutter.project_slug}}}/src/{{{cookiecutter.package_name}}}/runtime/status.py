@@ -1,0 +1,67 @@
+"""The champion and the last runs, as `make status` prints them."""
+
+from datetime import UTC, datetime
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from . import room
+from .config import Params
+from .registry import registry
+from .run.outcome import PastRun, history
+
+RUNS_SHOWN = 10
+COLOURS = {"released": "green", "failed": "red", "quarantined": "red"}
+
+
+def show(params: Params) -> None:
+    """Print the champion and the last runs."""
+    champion = registry.champion(params.model_name)
+    if champion is None:
+        typer.echo("No version is released yet: `make run` trains the first.")
+    else:
+        registered = registry.registered_at(params.model_name, champion.version)
+        typer.echo(
+            f"Champion: version {champion.version} of {params.model_name}, "
+            f"evaluated on {champion.period}, registered {age(registered)} ago"
+        )
+        metrics = (f"{name.replace('_', ' ')} {v:.4f}" for name, v in champion.metrics.items())
+        typer.echo(f"  {', '.join(metrics)}")
+    runs = history(params.runs)[-RUNS_SHOWN:]
+    Console().print(table(runs))
+    for run in runs:
+        if run.result is not None:
+            typer.echo(f"{run.run_id}: {run.result.reason}")
+
+
+def table(runs: list[PastRun]) -> Table:
+    """Return the table of runs, with their headline metric."""
+    ours = room.evaluation()
+    run_column = Column("run", no_wrap=True, min_width=16)  # its id is copied from here
+    columns = ("status", ours.HEADLINE_LABEL, "champion then", "seconds", "data")
+    table = Table(run_column, *columns, title="Last runs")
+    for run in runs:
+        result = run.result
+        if result is None:
+            table.add_row(run.run_id, "unfinished")
+            continue
+        headline = result.metrics.get(ours.HEADLINE)
+        table.add_row(
+            run.run_id,
+            f"[{COLOURS.get(result.status, 'yellow')}]{result.status}",
+            "" if headline is None else f"{headline:.4f}",
+            f"version {result.champion_after.version}" if result.champion_after else "",
+            f"{result.seconds.get('all', 0):.1f}",
+            (result.data_version or "")[:8],
+        )
+    return table
+
+
+def age(since: datetime) -> str:
+    """Return how long ago `since` was, in the largest unit that fits."""
+    seconds = (datetime.now(UTC) - since).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if (count := int(seconds // length)) > 0:
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return "less than a minute"

@@ -1,0 +1,133 @@
+"""Evaluate the challenger on the period, against the floor and against the champion."""
+
+import logging
+
+import polars as pl
+
+from .. import room
+from ..files import read_json, read_parquet, write, write_json, write_parquet
+from ..registry import pickling, registry, tracker
+from ..results import Champion, Evaluation, Plan, Slice, Training
+from ..run import Run, RunDir, read_plan
+
+log = logging.getLogger(__name__)
+
+FEWEST_ROWS_IN_SLICE = 100
+
+
+def evaluate(run: Run) -> Evaluation:
+    """Score challenger and champion on the period, and decide whether to release.
+
+    Writes `scores.parquet`, `curves/*.csv` and `evaluation.json`; logs the metrics to the tracker.
+    """
+    run_dir, plan = RunDir(run), read_plan(run)
+    rows = read_parquet(run_dir.features(plan.period))
+    training = read_json(run_dir.training, Training)
+    scored = _score(run, training, rows)
+    metrics = _measure(scored)
+    champion, champion_metrics = _champion(run, plan, rows)
+    release, reason = decide(run, plan, metrics, champion, champion_metrics)
+    evaluation = Evaluation(
+        release=release,
+        reason=reason,
+        metrics=metrics,
+        champion=champion,
+        champion_metrics=champion_metrics,
+        rows=rows.height,
+        slices=[part for by in room.evaluation().SLICES for part in slices(scored, by)],
+    )
+    with tracker.tracked(run, plan.params.model_name, training.tracker_id):
+        tracker.log_metrics(metrics)
+        tracker.log_metrics(champion_metrics or {}, prefix="champion_")
+    _write_scores(run_dir, scored)
+    write_json(run_dir.evaluation, evaluation)
+    log.info("evaluate: %d rows of %s; %s", rows.height, plan.period, reason)
+    return evaluation
+
+
+def _score(run: Run, training: Training, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the challenger's predictions beside them."""
+    run_dir = RunDir(run)
+    made_by = f"The model of run {run.run_id}"
+    pickling.check_python(training.python, made_by, f"remove {run_dir.folder} and train it anew")
+    model = pickling.load_model(run_dir.model.read_bytes())
+    predictions = room.model().predict(model, rows.drop(room.features().LABEL))
+    return rows.with_columns(pl.Series(room.model().PREDICTION, predictions))
+
+
+def _champion(
+    run: Run, plan: Plan, rows: pl.DataFrame
+) -> tuple[Champion | None, dict[str, float] | None]:
+    """Return the champion, and its metrics on the period where it can be compared.
+
+    One of a later period has seen this one in training, and is not compared.
+    """
+    name, prediction = plan.params.model_name, room.model().PREDICTION
+    champion = registry.champion(name)
+    if champion is None or champion.run_id == run.run_id or champion.period > plan.period:
+        return champion, None
+    inputs = rows.drop(room.features().LABEL)
+    scores = registry.score(name, champion.version, room.model().predict, inputs)
+    return champion, _measure(rows.with_columns(pl.Series(prediction, scores)))
+
+
+def decide(
+    run: Run,
+    plan: Plan,
+    metrics: dict[str, float],
+    champion: Champion | None,
+    champion_metrics: dict[str, float] | None,
+) -> tuple[bool, str]:
+    """Return whether the challenger is released, and why: the team's rule, and that of time.
+
+    Args:
+        run: the challenger's run.
+        plan: its plan.
+        metrics: the challenger's.
+        champion: the version in use, if any.
+        champion_metrics: its metrics on the same period, unless it has seen that in training.
+    """
+    if champion is not None and champion.run_id == run.run_id:
+        return True, "the champion is of this very run"
+    release, reason = room.evaluation().decide(plan.params.evaluate, metrics, champion_metrics)
+    if champion is None:
+        return release, f"{reason}, and there is no champion yet" if release else reason
+    if champion_metrics is not None:
+        return release, f"{reason} of version {champion.version}"
+    if not release:
+        return False, reason
+    return False, (
+        f"the champion, version {champion.version}, is of a later period, {champion.period}, "
+        f"and {plan.period} never replaces it"
+    )
+
+
+def slices(scored: pl.DataFrame, by: str) -> list[Slice]:
+    """Return the metrics of each value of the column `by` that has enough rows, largest first.
+
+    Args:
+        scored: rows with label and prediction.
+        by: the column.
+    """
+    parts = [
+        Slice(by=by, value=str(value), rows=rows.height, metrics=_measure(rows))
+        for (value,), rows in scored.group_by(by)
+        if rows.height >= FEWEST_ROWS_IN_SLICE
+    ]
+    return sorted(parts, key=lambda part: (-part.rows, part.value))
+
+
+def _measure(scored: pl.DataFrame) -> dict[str, float]:
+    """Return the metrics of rows with label and prediction."""
+    labels, predictions = scored[room.features().LABEL], scored[room.model().PREDICTION]
+    return room.evaluation().measure(labels.to_numpy(), predictions.to_numpy())
+
+
+def _write_scores(run_dir: RunDir, scored: pl.DataFrame) -> None:
+    """Write the predictions beside key and label, and the curves that they give."""
+    tables, label, prediction = room.tables(), room.features().LABEL, room.model().PREDICTION
+    key = tables.TABLES[tables.MAIN].unique or []
+    write_parquet(run_dir.scores, scored.select(*key, label, prediction))
+    labels, predictions = scored[label].to_numpy(), scored[prediction].to_numpy()
+    for name, points in room.evaluation().curves(labels, predictions).items():
+        write(run_dir.curve(name), points.write_csv().encode())

@@ -1,0 +1,48 @@
+"""The steps up to evaluate over fixed paths, as the stages of `dvc.yaml` call them.
+
+An experiment has no release: the registry is only read.
+"""
+
+import json
+from datetime import UTC, datetime
+from importlib import import_module
+
+from ..config import Params
+from ..errors import BadInput
+from ..files import write
+from ..results import Evaluation
+from ..run import Run, RunDir, read_plan
+from ..run.plan import plan_experiment
+from .validate import good_periods
+
+STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
+
+
+def run_step(params: Params, name: str) -> None:
+    """Run one of `STEPS` for the period of the experiment, for all its periods.
+
+    Raises:
+        BadInput: there is no such step, the period cannot be had, or the data are bad.
+    """
+    if name not in STEPS:
+        raise BadInput(f"There is no step {name}: it is one of {', '.join(STEPS)}.")
+    run = plan_experiment(params, datetime.now(UTC), ingested=name != "ingest")
+    step = getattr(import_module(f".{name}", __package__), name)
+    if name == "ingest":
+        for period in read_plan(run).periods:
+            step(run, period)
+    elif name == "features":
+        for period in good_periods(run):
+            step(run, period)
+    else:
+        done = step(run)
+        if name == "validate" and not done.good:
+            raise BadInput(f"{done.reason}.")
+        if name == "evaluate":
+            write_metrics(run, done)
+
+
+def write_metrics(run: Run, evaluation: Evaluation) -> None:
+    """Write `metrics.json`, flat, as DVC shows and compares it."""
+    file = RunDir(run).folder / "metrics.json"
+    write(file, json.dumps(evaluation.metrics, indent=2).encode() + b"\n")

@@ -1,0 +1,30 @@
+"""Set a run aside whose data are bad."""
+
+import logging
+
+from ..files import read_json, write_json
+from ..results import Quality, Quarantine, QuarantinedPeriod
+from ..run.plan import read_plan
+from ..run.run_dir import Run, RunDir
+
+log = logging.getLogger(__name__)
+
+
+def quarantine(run: Run) -> Quarantine:
+    """Write down what was delivered and what is wrong with it; the champion is not touched.
+
+    Writes `quarantine.json`.
+    """
+    run_dir, plan = RunDir(run), read_plan(run)
+    quality = read_json(run_dir.quality, Quality)
+    bad = {
+        period: QuarantinedPeriod(
+            findings=[str(finding) for finding in found.findings], sha256=plan.checksums[period]
+        )
+        for period, found in quality.periods.items()
+        if found.findings
+    }
+    quarantined = Quarantine(periods=bad)
+    write_json(run_dir.quarantine, quarantined)
+    log.error("quarantine: %s", quality.reason)
+    return quarantined

@@ -1,0 +1,105 @@
+"""Release the challenger, if the evaluation says so: it becomes the champion."""
+
+import logging
+from contextlib import AbstractContextManager
+
+import numpy as np
+from upath import UPath
+
+from .. import room
+from ..files import locked, read_json, read_parquet, write_json
+from ..registry import registry
+from ..results import Champion, Evaluation, Release, Snapshot, Training
+from ..run import Run, RunDir, read_plan
+from .evaluate import evaluate
+
+log = logging.getLogger(__name__)
+
+SAMPLE_ROWS = 1000
+LOCK_SECONDS = 600
+
+
+def release(run: Run) -> Release:
+    """Register the challenger and make it the champion, or leave the champion where it is.
+
+    One release at a time: under a lock, the champion must still be the one that the challenger was
+    compared with; else both are evaluated again. The registered version is loaded back through the
+    registry, and released only if it scores as it did before.
+
+    Writes `release.json`. Running it again changes nothing.
+
+    Raises:
+        RuntimeError: the version loaded back scores differently.
+        filelock.Timeout: another release holds the lock for too long.
+    """
+    run_dir = RunDir(run)
+    if run_dir.release.exists():
+        return read_json(run_dir.release, Release)
+    with one_at_a_time(run_dir.folder.parent):
+        done = _release(run)
+        write_json(run_dir.release, done)
+    version = f"version {done.champion.version}" if done.champion is not None else "none"
+    log.info("release: the champion is %s %s", "now" if done.released else "still", version)
+    return done
+
+
+def rollback(model_name: str, runs: UPath) -> tuple[Champion, Champion]:
+    """Make the previous version the champion again; return the champion before and after.
+
+    Args:
+        model_name: the name of the model.
+        runs: the folder of runs.
+
+    Raises:
+        BadInput: there is no previous version.
+        filelock.Timeout: a release holds the lock for too long.
+    """
+    with one_at_a_time(runs):
+        return registry.rollback(model_name)
+
+
+def one_at_a_time(runs: UPath) -> AbstractContextManager[None]:
+    """Hold the lock of releases, a file in the folder of runs."""
+    return locked(runs / ".release.lock", "release: waiting for another release", LOCK_SECONDS)
+
+
+def _release(run: Run) -> Release:
+    run_dir, plan = RunDir(run), read_plan(run)
+    name = plan.params.model_name
+    evaluation = read_json(run_dir.evaluation, Evaluation)
+    current = registry.champion(name)
+    if current is not None and current.run_id == run.run_id:
+        # An earlier try was killed after it set the alias.
+        return Release(released=True, reason=evaluation.reason, champion=current)
+    if current != evaluation.champion:
+        log.warning("release: the champion changed since the evaluation; evaluating again")
+        evaluation = evaluate(run)
+    if not evaluation.release:
+        return Release(released=False, reason=evaluation.reason, champion=current)
+    tags = {
+        "run_id": run.run_id,
+        "period": run.period,
+        "data_version": read_json(run_dir.snapshot, Snapshot).data_version,
+        "code_version": plan.code_version,
+        **{f"metric.{metric}": repr(value) for metric, value in evaluation.metrics.items()},
+    }
+    challenger = registry.register(read_json(run_dir.training, Training).model_uri, name, tags)
+    if registry.was_rolled_back(name, challenger.version):
+        reason = f"version {challenger.version}, of this run, was rolled back"
+        return Release(released=False, reason=reason, champion=current)
+    _check_loaded(run_dir, plan.period, name, challenger.version)
+    registry.promote(name, challenger.version)
+    return Release(released=True, reason=evaluation.reason, champion=challenger)
+
+
+def _check_loaded(run_dir: RunDir, period: str, name: str, version: str) -> None:
+    """Score a sample with the version as the registry returns it, and compare."""
+    sample = read_parquet(run_dir.features(period)).head(SAMPLE_ROWS)
+    inputs, model = sample.drop(room.features().LABEL), room.model()
+    now = registry.score(name, version, model.predict, inputs)
+    before = read_parquet(run_dir.scores)[model.PREDICTION].head(SAMPLE_ROWS).to_numpy()
+    if not np.allclose(now, before, rtol=0, atol=1e-12):
+        raise RuntimeError(
+            f"Version {version} of {name} scores differently when loaded from the registry "
+            f"(by up to {np.abs(now - before).max():.2g}): it is not released."
+        )

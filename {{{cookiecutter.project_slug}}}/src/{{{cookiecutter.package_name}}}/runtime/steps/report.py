@@ -1,0 +1,140 @@
+"""Where both branches meet: `result.json` for machines, a page with figures for people."""
+
+import io
+import logging
+import time
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from .. import room
+from ..files import read_json, read_parquet, write, write_json
+from ..registry import pickling, registry, tracker
+from ..results import Evaluation, Plan, Quality, Release, Result, Snapshot, Training
+from ..run import Run, RunDir, checkpoint, read_plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+
+def report(run: Run, orchestrator: str) -> Result:
+    """Write `report.html` and `result.json`, and return the result.
+
+    Args:
+        run: a run that was released, kept from release, or quarantined.
+        orchestrator: the name of what ran it.
+    """
+    started = time.perf_counter()
+    run_dir, plan = RunDir(run), read_plan(run)
+    quality = read_json(run_dir.quality, Quality)
+    result = (_evaluated if quality.good else _quarantined)(run, plan, quality, orchestrator)
+    html = draw(run, result)
+    if quality.good:
+        training = read_json(run_dir.training, Training)
+        with tracker.tracked(run, plan.params.model_name, training.tracker_id):
+            tracker.log_report(result.status, html)
+    seconds = checkpoint.seconds(run) | {
+        "report": round(time.perf_counter() - started, 3),
+        "all": round((datetime.now(UTC) - plan.begun).total_seconds(), 3),
+    }
+    result = result.model_copy(update={"seconds": seconds, "retries": checkpoint.retries(run)})
+    run_dir.sweep()
+    # Last: with this file, the run is complete.
+    write_json(run_dir.result, result)
+    log.info("report: %s %s: %s", result.period, result.status, result.reason)
+    return result
+
+
+def draw(run: Run, result: Result) -> str:
+    """Write `report.html` of a run, and return it."""
+    from jinja2 import Environment
+
+    run_dir, plan = RunDir(run), read_plan(run)
+    quality = read_json(run_dir.quality, Quality)
+    evaluation = read_json(run_dir.evaluation, Evaluation) if quality.good else None
+    page = Environment(autoescape=True).from_string(
+        files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    )
+    html = page.render(
+        result=result,
+        seconds=checkpoint.seconds(run),
+        plan=plan,
+        quality=quality,
+        evaluation=evaluation,
+        rows=room.tables().MAIN,
+        plots=_plots(run_dir, plan, evaluation) if evaluation else {},
+    )
+    write(run_dir.report, html.encode())
+    return html
+
+
+def _counts(quality: Quality) -> dict[str, int]:
+    return {
+        "ingested": sum(period.rows for period in quality.periods.values()),
+        "unlabelled": sum(period.unlabelled for period in quality.periods.values()),
+    }
+
+
+def _evaluated(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
+    """Return the result of a run that reached the release step."""
+    run_dir = RunDir(run)
+    evaluation = read_json(run_dir.evaluation, Evaluation)
+    release = read_json(run_dir.release, Release)
+    training = read_json(run_dir.training, Training)
+    return Result(
+        run_id=run.run_id,
+        period=run.period,
+        status="released" if release.released else "kept_champion",
+        reason="; ".join([release.reason, *quality.notes]),
+        orchestrator=orchestrator,
+        rows=_counts(quality) | {"trained": training.rows, "scored": evaluation.rows},
+        metrics=evaluation.metrics,
+        champion_before=evaluation.champion,
+        champion_after=release.champion,
+        data_version=read_json(run_dir.snapshot, Snapshot).data_version,
+        code_version=plan.code_version,
+        tracker_url=tracker.page_of(training.tracker_id),
+    )
+
+
+def _quarantined(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
+    """Return the result of a run whose data are bad."""
+    champion = registry.champion(plan.params.model_name)
+    return Result(
+        run_id=run.run_id,
+        period=run.period,
+        status="quarantined",
+        reason=quality.reason,
+        orchestrator=orchestrator,
+        rows=_counts(quality),
+        champion_before=champion,
+        champion_after=champion,
+        code_version=plan.code_version,
+    )
+
+
+def _plots(run_dir: RunDir, plan: Plan, evaluation: Evaluation) -> dict[str, str]:
+    """Return the team's figures by title, as SVG."""
+    log.info("report: drawing the figures")
+    headline = room.evaluation().HEADLINE
+    slices: dict[str, dict[str, float]] = {by: {} for by in room.evaluation().SLICES}
+    for part in evaluation.slices:
+        if headline in part.metrics:
+            slices[part.by][f"{part.value}  ({part.rows:,})"] = part.metrics[headline]
+    drawn = room.plots().figures(
+        pickling.load_model(run_dir.model.read_bytes()),
+        read_parquet(run_dir.features(plan.period)),
+        read_parquet(run_dir.scores)[room.model().PREDICTION].to_numpy(),
+        slices,
+        plan.params.seed,
+    )
+    return {title: _svg(figure) for title, figure in drawn.items()}
+
+
+def _svg(figure: "Figure") -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    drawing = buffer.getvalue()
+    return drawing[drawing.index("<svg") :]

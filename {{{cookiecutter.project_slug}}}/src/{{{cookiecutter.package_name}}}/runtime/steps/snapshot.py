@@ -1,0 +1,25 @@
+"""Keep the exact data of the run as a version."""
+
+import logging
+
+from ..files import write_json
+from ..results import Snapshot
+from ..run.plan import read_plan
+from ..run.run_dir import Run, RunDir
+from ..source import snapshots
+
+log = logging.getLogger(__name__)
+
+
+def snapshot(run: Run) -> Snapshot:
+    """Store the raw files in DVC's storage; `make data VERSION=...` restores them.
+
+    Writes `snapshot.json`.
+    """
+    run_dir, plan = RunDir(run), read_plan(run)
+    names = {name for period in plan.periods for name in plan.checksums[period]}
+    with snapshots.one_at_a_time():
+        snapshot = Snapshot(data_version=snapshots.save(run_dir.raw, names))
+        write_json(run_dir.snapshot, snapshot)
+    log.info("snapshot: the data are version %s", snapshot.data_version)
+    return snapshot

