@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
-from my_pipeline.params import load_params
-from my_pipeline.plan import plan_run, read_plan
-from my_pipeline.source import Source
-from my_pipeline.steps.features import features
-from my_pipeline.steps.ingest import ingest
-from my_pipeline.steps.validate import validate
-from my_pipeline.workspace import Run
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.run import Run, read_plan
+from my_pipeline.runtime.run.plan import plan_run
+from my_pipeline.runtime.source.reader import Source
+from my_pipeline.runtime.steps.features import features
+from my_pipeline.runtime.steps.ingest import ingest
+from my_pipeline.runtime.steps.validate import validate
 
 AT_ONCE = 4  # the workers of the flow's task runner
 END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)  # the repeated years lie ahead, and must have ended
@@ -28,7 +28,7 @@ END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)  # the repeated years lie ahead, 
 
 def main(source: str, runs: str) -> None:
     """Do the work on all months of a source: the last is the period, all others the window."""
-    months = Source(source).months()
+    months = Source(source).periods()
     where = {"source": source, "runs": runs, "window": len(months) - 1}
     run = plan_run(load_params().model_copy(update=where), months[-1], END_OF_TIME)
 
@@ -38,7 +38,7 @@ def main(source: str, runs: str) -> None:
         nonlocal at
         took[step], at = time.perf_counter() - at, time.perf_counter()
 
-    by_month(ingest, run, read_plan(run).months)
+    by_month(ingest, run, read_plan(run).periods)
     ended("ingest")
     quality = validate(run)
     if not quality.good or len(quality.window) != len(months) - 1:

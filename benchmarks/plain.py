@@ -78,11 +78,11 @@ def main(period: str) -> None:
         early_stopping=False,
         random_state=params["seed"],
     )
-    model.fit(inputs(train), (train["arr_delay"] > params["late_minutes"]).to_numpy())
+    model.fit(inputs(train), (train["arr_delay"] > params["features"]["late_minutes"]).to_numpy())
     trained_at = time.perf_counter()
 
     scores = model.predict_proba(inputs(test))[:, 1]
-    late = (test["arr_delay"] > params["late_minutes"]).to_numpy()
+    late = (test["arr_delay"] > params["features"]["late_minutes"]).to_numpy()
     auc, *_ = (
         metric(late, scores)
         for metric in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)

@@ -2,7 +2,7 @@
 
 Run with the environment of a rendered project: `python plain_pandas.py SOURCE TARGET`. It
 copies the files with their checksums, reads all months into one table, holds each month against
-the rules of `contract.py`, joins, and writes Parquet by month. Prints the seconds by step and the
+the rules of `tables.py`, joins, and writes Parquet by month. Prints the seconds by step and the
 peak of memory in MB, as JSON.
 """
 

@@ -146,8 +146,8 @@ def imports(project: Path, before: Mapping[str, str]) -> dict[str, float]:
         project: a rendered project.
         before: by name, the modules that come before those of the steps.
     """
-    steps = ("ingest", "validate", "version", "features", "train", "evaluate", "release", "report")
-    modules = dict(before) | {step: f"my_pipeline.steps.{step}" for step in steps}
+    steps = ("ingest", "validate", "snapshot", "features", "train", "evaluate", "release", "report")
+    modules = dict(before) | {step: f"my_pipeline.runtime.steps.{step}" for step in steps}
     printed = output([project / ".venv/bin/python", "-c", IMPORTS, json.dumps(modules)], project)
     return dict(json.loads(printed.splitlines()[-1]))  # a package may have printed a warning
 

@@ -163,14 +163,14 @@ def interrupt_and_go_on(project: Project, period: str) -> None:
     """Press Ctrl-C in the middle of a run: nothing stays, and the same command goes on there."""
     log = project.folder.parent / "interrupted.log"
     process = project.start(log, "run", f"PERIOD={period}")
-    until(lambda: "version: the data are" in log.read_text(), process)
+    until(lambda: "snapshot: the data are" in log.read_text(), process)
     os.killpg(process.pid, signal.SIGINT)
     process.wait(PATIENCE)
     until(lambda: not project.processes())
-    assert "interrupted: the same command goes on where this run stopped." in log.read_text()
+    assert "interrupted: the same command resumes this run where it stopped." in log.read_text()
     assert period not in project.results()
     said = project.make("run", f"PERIOD={period}")
-    assert said.count(": done before") >= 6  # four months, validate, version
+    assert said.count(": done before") >= 6  # four periods, validate, snapshot
     assert project.results()[period]["status"] in ("released", "kept_champion")
 
 

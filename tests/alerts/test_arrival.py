@@ -98,8 +98,8 @@ def test_bad_data_are_told(runs: Told) -> None:
 def test_a_failure_is_told_with_its_step(runs: Told) -> None:
     """A file where a folder should be: trying again does not help, and is not told."""
     planning = (
-        "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
-        "from my_pipeline.plan import plan_run;"
+        "from datetime import UTC, datetime; from my_pipeline.runtime.config import load_params;"
+        "from my_pipeline.runtime.run.plan import plan_run;"
         "print(plan_run(load_params(), '2013-06', datetime.now(UTC)).folder)"
     )
     runs.tune("max_iter: 150", "max_iter: 140")
@@ -114,10 +114,10 @@ def test_a_failure_is_told_with_its_step(runs: Told) -> None:
 def test_a_deadline_is_told_once(runs: Told) -> None:
     runs.tune("champion_days: null", "champion_days: 3")
     for _ in range(2):
-        assert "no run began" in runs.run("deadlines", ends=1)
+        assert "no run started" in runs.run("deadlines", ends=1)
     due = (datetime.now(UTC) - timedelta(days=3)).replace(day=1) - timedelta(days=1)
     title = f"{due:%Y-%m} has no champion in time"
-    runs.expect("deadline_missed", title, "within 3 days of its end: no run began")
+    runs.expect("deadline_missed", title, "within 3 days of its end: no run started")
 
 
 def test_nothing_was_said_twice(runs: Told) -> None:

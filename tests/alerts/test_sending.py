@@ -20,8 +20,9 @@ NASTY = "Error: <b>&amp; *x* `y` _z_ at http://ada:hunter2@db.example.com/ " + "
 SEND = """
 import json, logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-from my_pipeline.alerts import send, targets
-from my_pipeline.events import Event
+from my_pipeline.runtime.notify.alerts import send
+from my_pipeline.runtime.notify.events import Event
+from my_pipeline.runtime.notify.targets import targets
 event = Event.model_validate_json(sys.argv[1])
 arrived = send(event, [target for target in targets() if target.wants(event)])
 print(json.dumps(arrived))

@@ -27,7 +27,7 @@ PLACES = {
     "plan": "/plan.json",
     "ingest": "/raw/flights",
     "validate": "/quality.json",
-    "version": "/version.json",
+    "snapshot": "/snapshot.json",
     "features": "/features/",
     "train": "/model.pkl",
     "evaluate": "/evaluation.json",

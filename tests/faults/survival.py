@@ -11,7 +11,7 @@ from tests.tables import FAULTS, record
 
 # The rows of the table. Of months side by side, the first that gets there is meant.
 STEPS = (
-    *("plan", "ingest", "validate", "version", "features"),
+    *("plan", "ingest", "validate", "snapshot", "features"),
     *("train", "evaluate", "release", "report"),
 )
 ROWS = (
@@ -37,12 +37,12 @@ PERIOD = "2013-05"
 SAME = ("run_id", "status", "reason", "rows", "metrics", "champion_after", "data_version")
 
 LOOK = """
-from my_pipeline import tracking
-from my_pipeline.params import load_params
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.registry import registry
 name = load_params().model_name
-champion = tracking.champion(name)
-tracking.load_model(name, champion.version)
-print(champion.run_id, *tracking.data_versions())
+champion = registry.champion(name)
+registry.load_model(name, champion.version)
+print(champion.run_id, *registry.data_versions())
 """
 
 

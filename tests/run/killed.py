@@ -15,7 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
 from dvc.repo import Repo
 from flows.training import training
-from my_pipeline import tracking
+from my_pipeline.runtime.registry import registry
 
 PERIOD, PLACE = sys.argv[1:]
 rename = PosixPath.replace
@@ -42,7 +42,7 @@ def push_and_die(*given: Any, **named: Any) -> None:
 
 match PLACE:
     case "promote":
-        tracking.promote = die
+        registry.promote = die
     case "push" | "pushed":
         push = Repo.push
         Repo.push = die if PLACE == "push" else push_and_die

@@ -81,7 +81,7 @@ def test_its_plots_are_drawn(fresh: Project, dvc: Dvc) -> None:
     drawn = page.read_text()
     for plot in ("ROC", "Precision_and_recall", "Calibration"):
         assert f"vegaEmbed('#{plot}'" in drawn
-    for axis in ("true_positive_rate", "precision", "came_true"):
+    for axis in ("true_positive_rate", "precision", "observed"):
         assert f'"title": "{axis}"' in drawn
 
 
@@ -110,7 +110,7 @@ def test_the_data_of_a_run_come_back(fresh: Project) -> None:
     back = fresh.folder / said.partition("source: ")[2].partition("`")[0]
     copies = fresh.folder / "runs" / run_id / "raw"
     fresh.shell("diff", "-r", copies, back)
-    assert "Kept the data of 1 run, " in fresh.make("prune")
+    assert "Kept the data of 1 run and removed " in fresh.make("prune")
     fresh.shell("rm", "-rf", back)
     fresh.make("data", f"VERSION={fresh.results()['2013-05']['data_version']}")
     fresh.shell("diff", "-r", copies, back)
@@ -124,7 +124,7 @@ def test_an_unknown_version_is_refused(fresh: Project) -> None:
 
 def test_a_change_is_shown_alone_where_what_it_repairs_fails(fresh: Project) -> None:
     """`make compare` with a commit that works is what the tests of ci.yml execute."""
-    evaluate = fresh.folder / "src/my_pipeline/steps/evaluate.py"
+    evaluate = fresh.folder / "src/my_pipeline/runtime/steps/evaluate.py"
     kept = evaluate.read_text()
     evaluate.write_text(f'raise RuntimeError("broken")\n{kept}')
     fresh.shell.commit(fresh.folder, "Break it")

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 KILLED = Path(__file__).with_name("killed.py")
 
 # Where each step is killed, in order: between writing and renaming a file; and when its work is
-# done (its record is written last) and the orchestrator does not know yet. Of months that go side
-# by side, the first that gets there is meant.
+# done (its record is written last) and the orchestrator does not know yet. Of periods that run in
+# parallel, the first that gets there is meant.
 PLACES = [
     "plan.json",
     "raw/flights",
@@ -28,15 +28,14 @@ PLACES = [
     "steps/validate",
     "push",
     "pushed",
-    "version.json",
-    "steps/version",
+    "snapshot.json",
+    "steps/snapshot",
     "features/",
     "steps/features",
     "mlflow.db",
     "model.pkl",
     "training.json",
     "steps/train",
-    "metrics.json",
     "evaluation.json",
     "steps/evaluate",
     "promote",
@@ -78,7 +77,7 @@ def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def versions(project: Project) -> list[str]:
     """Return the runs of the registered versions."""
-    listing = "from my_pipeline import tracking; print(*tracking.data_versions(), sep='\\n')"
+    listing = "from my_pipeline.runtime.registry import registry; print(*registry.data_versions(), sep='\\n')"
     python = project.folder / ".venv/bin/python"
     return project.shell(python, "-c", listing, cwd=project.folder).stdout.split()
 

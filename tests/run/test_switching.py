@@ -14,14 +14,14 @@ def test_from_prefect_to_airflow(
 ) -> None:
     shell, folder = project.shell, tmp_path_factory.mktemp("switching") / "my-pipeline"
     shell("git", "clone", "-q", project.folder, folder)
-    (folder / "src/my_pipeline/steps/mine.py").write_text(OWN_STEP)
-    train = folder / "src/my_pipeline/steps/train.py"
+    (folder / "src/my_pipeline/mine.py").write_text(OWN_STEP)
+    train = folder / "src/my_pipeline/runtime/steps/train.py"
     train.write_text(train.read_text() + "\n\n# our own line\n")
     shell.commit(folder, "Our own step")
     shell("copier", "update", "--defaults", "-d", "orchestrator=airflow", cwd=folder)
     assert (folder / "dags/training.py").exists()
     assert not (folder / "flows").exists()
-    assert (folder / "src/my_pipeline/steps/mine.py").read_text() == OWN_STEP
+    assert (folder / "src/my_pipeline/mine.py").read_text() == OWN_STEP
     assert train.read_text().endswith("# our own line\n")
     switched = Project(folder, shell)
     switched.make("setup")
