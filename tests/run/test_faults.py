@@ -77,7 +77,10 @@ def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def versions(project: Project) -> list[str]:
     """Return the runs of the registered versions."""
-    listing = "from my_pipeline.runtime.registry import registry; print(*registry.data_versions(), sep='\\n')"
+    listing = (
+        "from my_pipeline.runtime.registry import registry;"
+        "print(*registry.data_versions(), sep='\\n')"
+    )
     python = project.folder / ".venv/bin/python"
     return project.shell(python, "-c", listing, cwd=project.folder).stdout.split()
 

@@ -39,7 +39,7 @@ def table(runs: list[PastRun]) -> Table:
     """Return the table of runs, with their headline metric."""
     ours = room.evaluation()
     run_column = Column("run", no_wrap=True, min_width=16)  # its id is copied from here
-    columns = ("status", ours.HEADLINE_LABEL, "champion then", "seconds", "data")
+    columns = ("status", ours.HEADLINE_LABEL, "champion", "seconds", "data")
     table = Table(run_column, *columns, title="Last runs")
     for run in runs:
         result = run.result

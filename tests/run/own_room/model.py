@@ -1,0 +1,35 @@
+"""A ridge regression on hour of day, temperature and docks."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from .params import TrainParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTION = "predicted"
+PREDICT_METHOD = "predict"
+
+Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def derive(rows: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
+    """Return the numeric features of each row."""
+    table = pl.DataFrame(rows)
+    return table.select(pl.col("temperature").fill_null(0), pl.col("docks").fill_null(0))
+
+
+def build_model(params: TrainParams, seed: int) -> Any:
+    """Return the model, unfitted."""
+    return make_pipeline(FunctionTransformer(derive), Ridge(alpha=params.alpha, random_state=seed))
+
+
+def predict(model: Any, rows: pl.DataFrame) -> Scores:
+    """Return the bikes expected in each row."""
+    return np.asarray(model.predict(rows), dtype=np.float64)

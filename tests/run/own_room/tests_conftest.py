@@ -1,0 +1,15 @@
+"""The data of the tests."""
+
+from pathlib import Path
+
+import pytest
+
+from my_pipeline.sample import main
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the sample."""
+    folder = tmp_path_factory.mktemp("sample") / "source"
+    main(folder)
+    return folder

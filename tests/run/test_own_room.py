@@ -1,0 +1,76 @@
+"""A team replaces the sample by a regression of its own: its modules, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+
+ROOM = Path(__file__).with_name("own_room")
+MODULES = ("tables", "features", "model", "evaluation", "plots", "params", "sample")
+
+
+@pytest.fixture(scope="module")
+def team(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project whose team has put in its own problem, and tests to come."""
+    ours = clone(project, tmp_path_factory.mktemp("team") / "my-pipeline")
+    package, tests = ours.folder / "src/my_pipeline", ours.folder / "tests"
+    for name in MODULES:
+        shutil.copy(ROOM / f"{name}.py", package)
+    for test in tests.glob("test_*.py"):
+        test.unlink()
+    shutil.copy(ROOM / "tests_conftest.py", tests / "conftest.py")
+    shutil.copy(ROOM / "params.yaml", ours.folder)
+    shutil.rmtree(ours.folder / "data/source")
+    return ours
+
+
+def python(team: Project, *words: str) -> tuple[int, str]:
+    """Run the team's package, and not the one that the environment was made for."""
+    program = (team.folder / ".venv/bin/python", "-m", "my_pipeline", *words)
+    done = team.shell("env", "PYTHONPATH=src", *program, cwd=team.folder, ok=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_runs_release_what_is_better_where_lower_is_better(team: Project) -> None:
+    team.shell(
+        *("env", "PYTHONPATH=src", team.folder / ".venv/bin/python"),
+        *("-m", "my_pipeline.sample", "data/source"),
+        cwd=team.folder,
+    )
+    for period in ("2013-04", "2013-05", "2013-06"):
+        code, said = python(team, "run", "--period", period)
+        assert code == 0, said
+    results = team.results()
+    assert results["2013-04"]["status"] == "released"
+    for period in ("2013-05", "2013-06"):
+        result = results[period]
+        gained = result["champion_before"]["metrics"] != result["champion_after"]["metrics"]
+        assert (result["status"] == "released") == gained
+        assert "than the champion: MAE " in result["reason"]
+
+
+def test_what_people_read_names_the_team_s_metric(team: Project) -> None:
+    _, said = python(team, "status")
+    assert "MAE" in said
+    assert "AUC" not in said
+    run = team.folder / "runs" / team.results()["2013-06"]["run_id"]
+    assert "Predicted against rented" in (run / "report.html").read_text()
+    code, said = python(team, "report", "--run", run.name)
+    assert code == 0, said
+
+
+def test_the_checks_of_the_project_pass(team: Project) -> None:
+    for command in (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy",),
+        ("lint-imports",),
+    ):
+        program = team.folder / ".venv/bin" / command[0]
+        team.shell("env", "PYTHONPATH=src", program, *command[1:], cwd=team.folder)
+    code, said = python(team, "check-room")
+    assert code == 0, said
