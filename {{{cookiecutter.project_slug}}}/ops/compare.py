@@ -1,7 +1,7 @@
-"""The experiment of dvc.yaml on another commit and as it is here: what `make compare` calls.
+"""Compare the experiment of dvc.yaml with that of another commit: `make compare`.
 
-Both are run in clones of their own in `.compare/`, with an empty tracker, so that nothing is
-released and nothing here changes. The comparison is Markdown, as a pull request shows it.
+Both run in clones of their own in `.compare/`, with an empty tracker, so that nothing is released
+and nothing here changes. The comparison is Markdown, as a pull request shows it.
 """
 
 import json
@@ -16,18 +16,17 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 import typer
+import yaml
 
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.params import load_params
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation, Snapshot
 
 CLONES = Path(".compare")
-POINTS = np.linspace(0, 1, 21)
-CURVES = {
-    "roc": ("ROC", "false_positive_rate", "true_positive_rate"),
-    "precision_recall": ("Precision and recall", "recall", "precision"),
-}
+POINTS_IN_CHART = 21
 GREY, BLUE = "#8c959f", "#1f6feb"
-# What leads elsewhere: to the team's tracker, its alerts, another repository or environment.
+# Variables that lead to the team's tracker or alerts, or to another repository or environment.
 ELSEWHERE = ("ALERT_", "GIT_", "MLFLOW_", "VIRTUAL_ENV")
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -35,58 +34,48 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the stages of dvc.yaml made of a commit."""
+    """The results of the stages of dvc.yaml on a commit."""
 
     metrics: dict[str, float]
     slices: dict[str, float]
-    """The AUC of each part of the month that has one."""
-    curves: dict[str, list[float]]
-    """The heights of each curve at `POINTS`, between those that were measured."""
+    """The headline metric of each slice that has one."""
+    curves: dict[str, pl.DataFrame]
+    """The points of each curve, x in the first column, y in the second."""
     data_version: str
 
     @classmethod
     def read(cls, folder: Path) -> "Experiment":
-        """Read what the stages left in `experiment/`.
+        """Read the results below a project's folder.
 
         Raises:
-            BadInput: a file is missing, or is another than this code knows.
+            BadInput: a file is missing, or has another format than this code reads.
         """
-        experiment = folder / "experiment"
+        files, headline = folder / "experiment", room.evaluation().HEADLINE
         try:
-            metrics, version, evaluation = (
-                json.loads((experiment / f"{name}.json").read_bytes())
-                for name in ("metrics", "version", "evaluation")
-            )
-            slices = {
-                f"{part['by']} {part['value']}": part["auc"]
-                for part in evaluation["slices"]
-                if part["auc"] is not None
-            }
-            curves = {name: curve(experiment / f"curves/{name}.csv", name) for name in CURVES}
-            return cls(metrics, slices, curves, version["data_version"])
-        except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-            raise BadInput(f"what {experiment} holds cannot be compared: {error}.") from error
-
-
-def curve(file: Path, name: str) -> list[float]:
-    """Return the heights of a curve at `POINTS`."""
-    _, x, y = CURVES[name]
-    points = pl.read_csv(file).sort(x, y)
-    heights = np.interp(POINTS, points[x].to_numpy(), points[y].to_numpy())
-    return [round(float(height), 4) for height in heights]
+            evaluation = Evaluation.model_validate_json((files / "evaluation.json").read_bytes())
+            snapshot = Snapshot.model_validate_json((files / "snapshot.json").read_bytes())
+            curves = {file.stem: pl.read_csv(file) for file in sorted(files.glob("curves/*.csv"))}
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise BadInput(f"the results in {files} cannot be read: {error}.") from error
+        slices = {
+            f"{part.by} {part.value}": part.metrics[headline]
+            for part in evaluation.slices
+            if headline in part.metrics
+        }
+        return cls(evaluation.metrics, slices, curves, snapshot.data_version)
 
 
 @app.command()
 def compare(
     base: Annotated[str, typer.Option(help="A commit, branch or tag.")],
-    period: Annotated[str, typer.Option(help="The month to judge on.")] = "",
+    period: Annotated[str, typer.Option(help="The period to evaluate on.")] = "",
     name: Annotated[
-        str, typer.Option(envvar="BASE_NAME", help="What the page calls it, if not by `base`.")
+        str, typer.Option(envvar="BASE_NAME", help="Its name on the page; by default `base`.")
     ] = "",
 ) -> None:
-    """Run the experiment on both, and write the comparison to standard output.
+    """Run the experiment on both, and print the comparison.
 
-    Where it fails on the other commit, this one is shown alone: it may be what repairs it.
+    Where it fails on the other commit, this one is shown alone: it may contain the repair.
     """
     period, label = period or load_params().experiment.period, name or base
     commits = {"base": commit(base), "here": commit(git("stash", "create") or "HEAD")}
@@ -103,7 +92,7 @@ def compare(
 
 
 def git(*words: str) -> str:
-    """Return what a command of git's says; leave where it fails."""
+    """Return the output of a git command; exit where it fails."""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
         sys.exit(f"error: `git {' '.join(words)}` failed: {done.stderr.strip()}")
@@ -114,7 +103,7 @@ def commit(name: str) -> str:
     """Return the full id of a commit.
 
     Raises:
-        BadInput: there is none of this name.
+        BadInput: there is no such commit.
     """
     words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
     found = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
@@ -124,26 +113,36 @@ def commit(name: str) -> str:
 
 
 def run(name: str, of: str, period: str) -> Experiment:
-    """Run the experiment for a month on a commit, in a new clone.
+    """Return the results of the experiment for a period on a commit, run in a new clone.
 
-    The data are taken from here where params.yaml of the commit names a folder of the project.
+    Raises:
+        BadInput: the experiment fails.
     """
     folder = CLONES / name
     shutil.rmtree(folder, ignore_errors=True)
     git("clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
     git("-C", str(folder), "checkout", "--quiet", "--detach", of)
-    if Path("data/source").is_dir():
-        (folder / "data").mkdir(exist_ok=True)
-        (folder / "data/source").symlink_to(Path("data/source").resolve())
+    link_source(folder)
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ELSEWHERE)}
     make = ["make", "--directory", str(folder), "--no-print-directory", "repro"]
-    # What it prints is no part of the page.
+    # Its output goes to the log, not to the page.
     done = subprocess.run(  # noqa: S603
         [*make, f"PERIOD={period}"], env=kept, stdout=sys.stderr, check=False
     )
     if done.returncode:
-        raise BadInput(f"the experiment failed on {of[:12]}, as the log says.")
+        raise BadInput(f"the experiment failed on {of[:12]}; the log above says why.")
     return Experiment.read(folder)
+
+
+def link_source(clone: Path) -> None:
+    """Link the source of a clone to the one here, where it is a folder that git does not keep."""
+    # As text: the parameters of another commit need not be valid here.
+    params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
+    source = str(params.get("source", load_params().source))
+    here, there = Path(source), clone / source
+    if "://" not in source and here.is_dir() and not there.exists():
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(here.resolve())
 
 
 def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
@@ -153,20 +152,21 @@ def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
     if before and before.data_version != after.data_version:
         lines += ["", f"**The data differ**: {data}, and before, `{before.data_version[:12]}`."]
     else:
-        lines += ["", f"The data are {data}."]
-    for name, (title, x, y) in CURVES.items():
-        lines += ["", f"### {title}", ""]
-        lines += chart(x, y, before.curves[name] if before else None, after.curves[name])
-    if before:
+        lines += ["", f"The data version is {data}."]
+    for name, points in after.curves.items():
+        lines += ["", f"### {spaced(name)}", ""]
+        lines += chart(before.curves.get(name) if before else None, points)
+    if before and after.curves:
         lines += ["", f"Grey is {base}, blue is this change."]
-    lines += ["", "<details><summary>AUC by slice</summary>", ""]
+    title = f"{room.evaluation().HEADLINE_LABEL} by slice"
+    lines += ["", f"<details><summary>{title}</summary>", ""]
     lines += table("slice", base, before.slices if before else {}, after.slices)
     lines += ["", "</details>"]
     return lines
 
 
 def difference(changed: str) -> list[str]:
-    """Return the lines that show what changed in the parameters and the stages, if anything did."""
+    """Return the lines that show a diff of the parameters and the stages, if there is one."""
     if not changed:
         return []
     summary = "<summary>Changed parameters and stages</summary>"
@@ -174,28 +174,53 @@ def difference(changed: str) -> list[str]:
 
 
 def table(title: str, base: str, old: dict[str, float], new: dict[str, float]) -> list[str]:
-    """Return a table of numbers that both have, and of those that one has."""
+    """Return a table of the numbers of both, and of those that only one has."""
     lines = [f"| {title} | {base} | here | difference |", "|---|--:|--:|--:|"]
     for name in dict.fromkeys([*old, *new]):
         cells = [f"{numbers[name]:.4f}" if name in numbers else "" for numbers in (old, new)]
         gain = f"{new[name] - old[name]:+.4f}" if name in old and name in new else ""
-        lines.append(f"| {name.replace('_', ' ')} | {cells[0]} | {cells[1]} | {gain} |")
+        lines.append(f"| {spaced(name)} | {cells[0]} | {cells[1]} | {gain} |")
     return lines
 
 
-def chart(x: str, y: str, old: list[float] | None, new: list[float]) -> list[str]:
-    """Return the curves as a chart of Mermaid, which GitHub draws in a summary."""
-    palette = ", ".join([GREY, BLUE] if old else [BLUE])
+def chart(old: pl.DataFrame | None, new: pl.DataFrame) -> list[str]:
+    """Return a curve before and after as a Mermaid chart, which GitHub draws in a summary."""
+    curves = [curve for curve in (old, new) if curve is not None]
+    (x_start, x_end), (y_start, y_end) = (
+        axis([curve.to_series(column) for curve in curves]) for column in (0, 1)
+    )
+    palette = ", ".join([GREY, BLUE][-len(curves) :])
     colours = json.dumps({"themeVariables": {"xyChart": {"plotColorPalette": palette}}})
+    x, y = new.columns[:2]
     return [
         "```mermaid",
         f"%%{{init: {colours}}}%%",
         "xychart-beta",
-        f'  x-axis "{x.replace("_", " ")}" 0 --> 1',
-        f'  y-axis "{y.replace("_", " ")}" 0 --> 1',
-        *[f"  line {heights}" for heights in (old, new) if heights],
+        f'  x-axis "{spaced(x)}" {x_start:.4g} --> {x_end:.4g}',
+        f'  y-axis "{spaced(y)}" {y_start:.4g} --> {y_end:.4g}',
+        *[f"  line {heights(curve, x_start, x_end)}" for curve in curves],
         "```",
     ]
+
+
+def axis(columns: list[pl.Series]) -> tuple[float, float]:
+    """Return the range of an axis that shows all values of some columns."""
+    values = np.concatenate([column.to_numpy() for column in columns])
+    start, end = float(np.nanmin(values)), float(np.nanmax(values))
+    return (start, end) if start < end else (start - 0.5, start + 0.5)
+
+
+def heights(curve: pl.DataFrame, start: float, end: float) -> list[float]:
+    """Return the interpolated heights of a curve at equal distances along the x axis."""
+    x, y = curve.columns[:2]
+    points = curve.sort(x, y)
+    grid = np.linspace(start, end, POINTS_IN_CHART)
+    return [float(f"{height:.4g}") for height in np.interp(grid, points[x], points[y])]
+
+
+def spaced(name: str) -> str:
+    """Return a name in words: `false_positive_rate` as `false positive rate`."""
+    return name.replace("_", " ")
 
 
 if __name__ == "__main__":

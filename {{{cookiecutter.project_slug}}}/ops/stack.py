@@ -1,7 +1,7 @@
-"""The stack of compose.yaml, from outside: what `make env`, `up`, `backup` and `restore` call.
+"""The stack of compose.yaml, as `make env` and `make up` prepare and start it.
 
-Docker Compose does the work. This makes the secrets, says in a sentence what is missing before
-anything starts, and copies what is kept to a folder and back.
+Docker Compose does the work. These commands create the secrets, and report in one sentence what is
+missing before anything starts.
 """
 
 import json
@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,45 +20,41 @@ import typer
 import yaml
 from dotenv import dotenv_values
 
-from {{{ cookiecutter.package_name }}}.alerts import targets
-from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.notify.targets import targets
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 ENV = Path(".env")
-COMPOSE_FILE = Path("compose.yaml")
-BACKUPS = Path("backups")
-DATABASES = ["mlflow"{{{ '' if cookiecutter.orchestrator == 'kubeflow' else ', "' ~ cookiecutter.orchestrator ~ '"' }}}]
-# What names something comes before what it names: so whatever a backup names, it has.
-FILES = {"runs.tar": ["runs", "predictions"], "models.tar": ["models", "data"]}
+COMPOSE_FILE = Path("ops/compose.yaml")
 
 ENGINE, COMPOSE = (25, 0), (2, 24)
-"""The oldest versions that will do."""
+"""The oldest versions that work."""
 MEMORY = {{{ {'prefect': 4, 'airflow': 6, 'kubeflow': 3}[cookiecutter.orchestrator] }}}
-"""GiB of a machine that will do."""
+"""GiB that the stack needs."""
 
 
 @app.command()
 def env() -> None:
-    """Write into .env what compose.yaml demands and .env lacks; nobody else may read the file."""
+    """Write the variables that compose.yaml requires into .env, where it lacks them."""
     text = ENV.read_text(encoding="utf-8") if ENV.exists() else ""
-    there = dotenv_values(ENV)
-    demanded = re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text(encoding="utf-8"))
-    missing = [name for name in dict.fromkeys(demanded) if not there.get(name)]
-    kept = [name for name in missing if name.endswith(("_DB_PASSWORD", "_FERNET_KEY"))]
-    if kept and shutil.which("docker") and volumes():
+    present = dotenv_values(ENV)
+    required = re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text(encoding="utf-8"))
+    missing = [name for name in dict.fromkeys(["COMPOSE_FILE", *required]) if not present.get(name)]
+    stored = [name for name in missing if name.endswith(("_DB_PASSWORD", "_FERNET_KEY"))]
+    if stored and shutil.which("docker") and volumes():
         raise BadInput(
-            f".env lacks {', '.join(kept)}, by which the stack's databases were made: bring the "
-            "former .env back."
+            f".env lacks {', '.join(stored)}, with which the stack's data were written: restore "
+            "the former .env."
         )
     if missing and text and not text.endswith("\n"):
         text += "\n"
-    write_env(text + "".join(f"{name}={new_secret(name)}\n" for name in missing))
-    typer.echo(f"Wrote {', '.join(missing)} into .env." if missing else ".env has all secrets.")
+    write_env(text + "".join(f"{name}={new_value(name)}\n" for name in missing))
+    typer.echo(f"Wrote {', '.join(missing)} into .env." if missing else ".env is complete.")
 
 
 def write_env(text: str) -> None:
-    """Replace .env; nobody else may read it."""
+    """Replace .env by a file that only its owner can read."""
     part = ENV.with_name(".env.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -67,8 +62,10 @@ def write_env(text: str) -> None:
     part.replace(ENV)
 
 
-def new_secret(name: str) -> str:
-    """Return a secret that needs no escapes in an address, a command or .env."""
+def new_value(name: str) -> str:
+    """Return a value for a variable: a secret that needs no escapes in a URL or in .env."""
+    if name == "COMPOSE_FILE":
+        return COMPOSE_FILE.as_posix()
     if name.endswith("_FERNET_KEY"):
         return urlsafe_b64encode(os.urandom(32)).decode()
     return secrets.token_hex(32)
@@ -76,7 +73,7 @@ def new_secret(name: str) -> str:
 
 @app.command()
 def check() -> None:
-    """Leave with one sentence where the stack, or an alert of it, could not start."""
+    """Check that the stack can start and that the targets of its alerts are well formed."""
     if shutil.which("docker") is None:
         raise BadInput("Docker is not installed: see https://docs.docker.com/engine/install.")
     check_compose()
@@ -86,82 +83,84 @@ def check() -> None:
 
 
 def check_compose() -> None:
-    """See that Compose can read the file.
+    """Check that Compose is new enough and can read compose.yaml with the variables of .env.
 
     Raises:
-        BadInput: it cannot, or is not there, or is too old.
+        BadInput: Compose is missing or too old, or a variable is missing.
     """
     version = docker("compose", "version", "--short", ok=False).stdout.strip()
     if not at_least(COMPOSE, version):
         raise BadInput(
             f"Docker Compose {COMPOSE[0]}.{COMPOSE[1]} or newer is needed, as a plugin of Docker, "
-            f"and `docker compose version` says {version or 'nothing'}: see "
+            f"and `docker compose version` prints {version or 'nothing'}: see "
             "https://docs.docker.com/compose/install."
         )
+    if not (dotenv_values(ENV) | os.environ).get("COMPOSE_FILE"):
+        raise BadInput(".env lacks COMPOSE_FILE: run `make env`.")
     read = docker("compose", "config", "--quiet", ok=False)
     if read.returncode:
-        said = read.stderr.strip().splitlines()[-1]
-        lacking = re.search(r"required variable (\w+)", said)
-        raise BadInput(f".env lacks {lacking[1]}: run `make env`." if lacking else said)
+        error = read.stderr.strip().splitlines()[-1]
+        missing = re.search(r"required variable (\w+)", error)
+        raise BadInput(f".env lacks {missing[1]}: run `make env`." if missing else error)
 
 
 def check_engine() -> None:
-    """See that the engine answers, is no older than we need, and has the memory.
+    """Check that the engine answers, is new enough and has enough memory.
 
     Raises:
-        BadInput: it does not, or is, or has not.
+        BadInput: the engine is unreachable, too old or short of memory.
     """
-    asked = docker("info", "--format", "{{{ '{{json .}}' }}}", ok=False)
-    info = json.loads(asked.stdout or "{}")
+    answer = docker("info", "--format", "{{{ '{{json .}}' }}}", ok=False)
+    info = json.loads(answer.stdout or "{}")
     if not info.get("MemTotal"):
-        why = (info.get("ServerErrors") or asked.stderr.splitlines() or [""])[-1]
-        raise BadInput(f"The Docker engine does not answer; is it started? It says: {why}")
+        why = (info.get("ServerErrors") or answer.stderr.splitlines() or [""])[-1]
+        raise BadInput(f"The Docker engine does not answer; start it. Docker reports: {why}")
     if not at_least(ENGINE, info["ServerVersion"]):
         raise BadInput(
-            f"The Docker engine must be {ENGINE[0]} or newer, and is {info['ServerVersion']}: see "
+            f"The Docker engine is {info['ServerVersion']} and must be {ENGINE[0]} or newer: see "
             "https://docs.docker.com/engine/install."
         )
     memory = info["MemTotal"] / 2**30
-    if memory < MEMORY * 0.9:  # the system has kept some for itself
+    if memory < MEMORY * 0.9:  # the operating system reserves a part
         raise BadInput(
-            f"The stack needs {MEMORY} GiB of memory, and the Docker engine has {memory:.1f}: take "
-            "a larger machine, or give the engine more of it in the settings of Docker Desktop."
+            f"The stack needs {MEMORY} GiB of memory, and the Docker engine has {memory:.1f}: use "
+            "a larger machine, or give the engine more in the settings of Docker Desktop."
         )
 
 
-def at_least(wanted: tuple[int, int], version: str) -> bool:
-    """Tell whether a version, such as `v2.40.3`, is no older than one that is wanted."""
+def at_least(oldest: tuple[int, int], version: str) -> bool:
+    """Return whether a version, such as `v2.40.3`, is `oldest` or newer."""
     found = re.match(r"v?(\d+)\.(\d+)", version)
-    return found is not None and (int(found[1]), int(found[2])) >= wanted
+    return found is not None and (int(found[1]), int(found[2])) >= oldest
 
 
 def check_ports() -> None:
-    """See that each port is free, or the service's already.
+    """Check that each port is free, or already used by its own service.
 
     Raises:
-        BadInput: something else has one, or two services want the same.
+        BadInput: another program uses a port, or two services are set to the same one.
     """
     ours, wanted = published(), dict[int, str]()
     for name, service in config()["services"].items():
         for port in (int(mapping["published"]) for mapping in service.get("ports", [])):
             if other := wanted.get(port):
-                raise BadInput(f"{other} and {name} are both at port {port}: see .env.")
+                raise BadInput(f"{other} and {name} are both set to port {port}: change .env.")
             wanted[port] = name
-            if port not in ours.get(name, []) and taken(port):
+            if port not in ours.get(name, []) and in_use(port):
                 raise BadInput(
-                    f"Port {port} of {name} is taken: end what uses it, or choose another in .env, "
-                    f"by the variable that `ports` of {name} in compose.yaml names."
+                    f"Port {port} of {name} is in use: stop the program that uses it, or set "
+                    f"another in .env; `ports` of {name} in compose.yaml names the variable."
                 )
 
 
 def config() -> dict[str, Any]:
-    """Return the services that are to be started, and all else, as Compose reads it."""
+    """Return the configuration that Compose would start, with all variables replaced."""
     read: dict[str, Any] = json.loads(docker("compose", "config", "--format", "json").stdout)
     return read
 
 
 def published() -> dict[str, list[int]]:
-    """Return the ports of this machine at which services of the stack are, by their names."""
+    """Return the ports of this machine that running services are published on, by service."""
     listed = docker("compose", "ps", "--format", "json").stdout.splitlines()
     found: dict[str, list[int]] = {}
     for service in map(json.loads, listed):
@@ -170,30 +169,30 @@ def published() -> dict[str, list[int]]:
     return found
 
 
-def taken(port: int) -> bool:
-    """Tell whether something listens at a port of this machine."""
+def in_use(port: int) -> bool:
+    """Return whether a program listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @app.command()
 def build() -> None:
-    """Build the image, unless `IMAGE`, in the environment or .env, names one that is built."""
-    if image := (os.environ | dotenv_values(ENV)).get("IMAGE"):
-        typer.echo(f"Nothing is built: IMAGE is {image}.")
+    """Build the image, unless IMAGE, in the environment or in .env, names a finished one."""
+    if image := (dotenv_values(ENV) | os.environ).get("IMAGE"):
+        typer.echo(f"No image is built: IMAGE is {image}.")
     else:
-        typer.echo("Building the image; the first time, that takes minutes.")
+        typer.echo("Building the image. The first build takes minutes.")
         show("compose", "build", "--quiet")
 
 
 @app.command()
 def start() -> None:
-    """Start what is not as compose.yaml has it, and wait until all of it works."""
-    typer.echo("Starting the stack, and waiting until all of it works.")
+    """Start or update the services, and wait until all are healthy."""
+    typer.echo("Starting the stack, and waiting until all services are healthy.")
     up = ("compose", "--progress", "quiet", "up", "--detach", "--wait", "--remove-orphans")
     show(
         *up,
-        otherwise="not all of it came up: `docker compose ps --all` says what did not, "
+        otherwise="a service did not start: `docker compose ps --all` shows which, "
         "`docker compose logs <service>` why.",
     )
 {% if cookiecutter.monitoring == "prometheus" %}
@@ -204,116 +203,56 @@ def start() -> None:
 
 @app.command()
 def where() -> None:
-    """Say where the pages are."""
+    """Print the addresses of the pages."""
     for service, ports in published().items():
         for port in ports:
             typer.echo(f"  {service:<15} http://127.0.0.1:{port}")
 
 
-@app.command()
-def backup() -> None:
-    """Copy what is kept to a new folder in backups/, while runs go on."""
-    if not docker("compose", "ps", "--quiet", "--status=running", "postgres").stdout:
-        raise BadInput("The stack is not up: `make up` starts it.")
-    folder = BACKUPS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
-    part = folder.with_suffix(".part")
-    part.mkdir(parents=True, mode=0o700)
-    runs, models = FILES
-    try:
-        archive(part / runs)
-        for name in DATABASES:
-            dump = ("pg_dump", "--username=postgres", "--format=custom", "--no-owner", name)
-            with (part / f"{name}.dump").open("wb") as file:
-                docker("compose", "exec", "-T", "postgres", *dump, stdout=file)
-        archive(part / models)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    typer.echo(f"All that is kept is in {folder}/.")
-
-
-def archive(file: Path) -> None:
-    """Write one of the archives of a backup."""
-    # It leaves with 1 where a file changed or went away meanwhile: a run is at work.
-    command = 'tar --create --exclude "*.part" "$@" || [ $? -eq 1 ]'
-    words = ("compose", "run", "--rm", "-T", "files", "-c", command, "tar", *FILES[file.name])
-    with file.open("wb") as stream:
-        docker(*words, stdout=stream)
-
-
-@app.command()
-def restore(folder: Path) -> None:
-    """Fill an empty stack from a folder that `backup` made; it is not started yet."""
-    names = [*FILES, *(f"{name}.dump" for name in DATABASES)]
-    if lacking := [name for name in names if not (folder / name).is_file()]:
-        raise BadInput(f"{folder} is no backup: it lacks {', '.join(lacking)}.")
-    check()
-    if docker("compose", "ps", "--all", "--quiet").stdout or volumes():
-        raise BadInput(
-            "The stack is not empty: see that nothing in it is needed any more, and remove it with "
-            "`docker compose --profile '*' down --volumes`."
-        )
-    build()
-    try:
-        fill(folder)
-    except BaseException:  # half of it would be taken for all
-        docker("compose", "--profile", "*", "down", "--volumes")
-        raise
-    typer.echo(f"The stack has what {folder} held: `make up` starts it.")
-
-
-def fill(folder: Path) -> None:
-    """Bring databases and files back."""
-    docker("compose", "up", "--detach", "--wait", "postgres")
-    for name in DATABASES:
-        load = ("pg_restore", "--username=postgres", "--no-owner", "--exit-on-error")
-        into = (f"--role={name}", f"--dbname={name}")
-        with (folder / f"{name}.dump").open("rb") as file:
-            docker("compose", "exec", "-T", "postgres", *load, *into, stdin=file)
-    for name in FILES:
-        with (folder / name).open("rb") as file:
-            docker("compose", "run", "--rm", "-T", "files", "-c", "tar --extract", stdin=file)
-
-
 def volumes() -> list[str]:
-    """Return the volumes that the stack has."""
-    usual = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["name"]
-    name = (dotenv_values(ENV) | os.environ).get("COMPOSE_PROJECT_NAME") or usual
+    """Return the names of the stack's volumes."""
+    default = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))["name"]
+    name = (dotenv_values(ENV) | os.environ).get("COMPOSE_PROJECT_NAME") or default
     label = f"label=com.docker.compose.project={name}"
     return docker("volume", "ls", "--quiet", "--filter", label, ok=False).stdout.split()
 
 
 def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command of Docker's, and return what it said.
+    """Run a command of Docker's, and return its output.
 
     Args:
         words: the command.
-        ok: whether to leave, with the end of what it said, where it fails.
+        ok: exit with the end of its error output where it fails.
         streams: files for its `stdin` and `stdout`.
     """
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | streams
     command = ["docker", *words]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **streams)  # noqa: S603
     if ok and done.returncode:
-        said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        sys.exit(f"error: `docker {' '.join(words)}` failed:\n{said}")
+        error = "\n".join(done.stderr.strip().splitlines()[-5:])
+        sys.exit(f"error: `docker {' '.join(words)}` failed:\n{error}")
     return done
 
 
 def show(*words: str, otherwise: str = "") -> None:
-    """Run a command of Docker's that says by itself how it goes; leave where it fails.
+    """Run a command of Docker's with its output on the screen; exit where it fails.
 
     Args:
         words: the command.
-        otherwise: what to say then; by default, which command it was.
+        otherwise: the message of a failure; by default it names the command.
     """
     failed = f"`docker {' '.join(words)}` failed."
     if subprocess.run(["docker", *words], check=False).returncode:  # noqa: S603, S607
         sys.exit(f"error: {otherwise or failed}")
 
 
-if __name__ == "__main__":
+def main(commands: typer.Typer) -> None:
+    """Run a command; print an input error as one sentence, and exit with 1."""
     try:
-        app()
+        commands()
     except BadInput as error:
         sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(app)
