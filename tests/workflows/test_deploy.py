@@ -123,7 +123,7 @@ def test_the_first_deploy_makes_the_passwords_and_says_what_is_missing(delivery:
     assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
     steps = {step.name: step for step in done.job("staging / deploy").steps}
     assert steps["Make the secrets that .env lacks"].conclusion == "success"
-    assert "error: ALERT_URLS is not set" in steps["See that all is set"].log
+    assert "error: ALERT_URLS is not set" in steps["Check the settings"].log
     assert steps["Deploy, run once, go back where that fails"].conclusion == "skipped"
     assert "MLFLOW_DB_PASSWORD=" in (delivery.place("staging") / ".env").read_text()
 

@@ -107,5 +107,5 @@ def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, regist
     hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
     done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
     assert done.results["staging"] == "failure"
-    said = done.job("staging / deploy").step("See that all is set").log
+    said = done.job("staging / deploy").step("Check the settings").log
     assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. On GitHub:" in said

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
 ANSWERS = Path(".copier-answers.yml")
 WORKFLOWS = ".github/workflows"

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Creates a user and a database for each application when Postgres first starts.
+set -eu
+create() { # name, variable with its password: psql reads it, as any user can list arguments
+  psql --no-psqlrc --set ON_ERROR_STOP=1 --set name="$1" <<END
+\getenv password $2
+CREATE ROLE :"name" LOGIN PASSWORD :'password';
+CREATE DATABASE :"name" OWNER :"name";
+END
+}
+create mlflow MLFLOW_DB_PASSWORD
+{% if cookiecutter.orchestrator != "kubeflow" %}
+create {{{ cookiecutter.orchestrator }}} {{{ cookiecutter.orchestrator | upper }}}_DB_PASSWORD
+{% endif %}
