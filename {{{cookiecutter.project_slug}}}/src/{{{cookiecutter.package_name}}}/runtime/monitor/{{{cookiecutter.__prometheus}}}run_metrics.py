@@ -10,7 +10,7 @@ last answer. Nothing is written.
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,45 @@ KEPT = 15.0
 """Seconds for which an answer is fresh."""
 PATIENCE = 2.5
 """Seconds that a scrape waits for a fresh answer of each of three: Prometheus allows ten in all."""
+
+METRICS = {
+    "pipeline_runs_up": "Whether the folder of runs can be read.",
+    "pipeline_tracker_up": "Whether the tracker answers.",
+    "pipeline_orchestrator_up": "Whether a component of the orchestrator works.",
+    # The parameters, and the metric that decides about releases.
+    "pipeline_deadline_days": "Days after its end within which a period must have a champion.",
+    "pipeline_headline_info": "The headline metric, and its direction.",
+    "pipeline_headline_floor": "What a challenger must reach.",
+    "pipeline_headline_quality_drop": "How far the headline metric may fall below its average.",
+    # Runs as such.
+    "pipeline_runs": "Runs whose directories are kept, by status.",
+    "pipeline_unreadable_runs": "Runs with a broken file.",
+    "pipeline_last_run_info": "The run that ended last.",
+    "pipeline_last_run_end_timestamp_seconds": "When the last run ended.",
+    "pipeline_last_success_timestamp_seconds": "When the last run ended that released or kept.",
+    "pipeline_last_failure_timestamp_seconds": "When the last run failed that was not resumed.",
+    "pipeline_unfinished_run_begin_timestamp_seconds": "When an unfinished run was planned.",
+    "pipeline_unfinished_run_active_timestamp_seconds": "When it last started a step.",
+    # The newest run for each period.
+    "pipeline_period_start_timestamp_seconds": "When a period began.",
+    "pipeline_run_info": "The newest run for a period that ended, and the step that it failed at.",
+    "pipeline_run_end_timestamp_seconds": "When it ended.",
+    "pipeline_run_seconds": "How long it took, from its first plan to its end.",
+    "pipeline_step_seconds": "How long a step of it took, its periods added up.",
+    "pipeline_step_retries": "How often a step of it was retried.",
+    "pipeline_rows": "Rows that it ingested, found unlabelled, trained on and scored.",
+    "pipeline_data_findings": "Findings in the data of a period.",
+    # Models: the challenger on each period, and the champion of the time.
+    "pipeline_model_score": "Each metric on a period.",
+    "pipeline_headline_score": "The headline metric on a period.",
+    "pipeline_headline_margin": "How much better than the floor it is; higher is always better.",
+    # The version in use.
+    "pipeline_champion_info": "The champion, and the period that it was evaluated on.",
+    "pipeline_champion_score": "Its metrics on that period, before its release.",
+    "pipeline_champion_headline": "Its headline metric on that period.",
+    "pipeline_champion_registered_timestamp_seconds": "When it was registered, to be released.",
+}
+"""What each gauge says. `docs/operate.md` says which alerts are made of them."""
 
 Answer = TypeVar("Answer")
 Samples = Iterable[tuple[dict[str, str], float]]
@@ -111,7 +150,7 @@ def health(url: str) -> dict[str, bool]:
 
 
 class PipelineMetrics(Collector):
-    """The metrics; `docs/operate.md` says which alerts are made of them."""
+    """The metrics of a project."""
 
     def __init__(self, params: Params) -> None:
         """Start to read runs and registry, as the parameters name them."""
@@ -125,13 +164,10 @@ class PipelineMetrics(Collector):
         """Yield all metrics."""
         runs, runs_up = self._runs.answer()
         champion, tracker_up = self._champion.answer()
-        yield gauge("pipeline_runs_up", "Whether the folder of runs can be read.", runs_up)
-        yield gauge("pipeline_tracker_up", "Whether the tracker answers.", tracker_up)
-        yield gauge(
-            "pipeline_orchestrator_up",
-            "Whether a component of the orchestrator works, where it has a health page.",
-            [({"component": name}, works) for name, works in self._components().items()],
-        )
+        components = self._components().items()
+        yield gauge("pipeline_runs_up", runs_up)
+        yield gauge("pipeline_tracker_up", tracker_up)
+        yield gauge("pipeline_orchestrator_up", [({"component": c}, up) for c, up in components])
         yield from of_settings(self._params)
         yield from of_runs(runs or Runs())
         yield from of_periods(runs or Runs())
@@ -146,10 +182,12 @@ class PipelineMetrics(Collector):
         return {"api-server": answers} | (others if others and answers else {})
 
 
-def gauge(name: str, what: str, samples: Samples | float) -> Metric:
-    """Return a gauge with a value, or with one for each set of labels."""
-    metric = Metric(name, what, "gauge")
-    for labels, value in [({}, samples)] if isinstance(samples, int | float) else samples:
+def gauge(name: str, samples: Samples | float | None) -> Metric:
+    """Return a gauge with a value, or with one for each set of labels; None: without a value."""
+    metric = Metric(name, METRICS[name], "gauge")
+    if isinstance(samples, int | float):
+        samples = [({}, samples)]
+    for labels, value in samples or []:
         metric.add_sample(name, labels, value)
     return metric
 
@@ -159,21 +197,10 @@ def of_settings(params: Params) -> Iterator[Metric]:
     ours = room.evaluation()
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     labels = {"metric": ours.HEADLINE, "label": ours.HEADLINE_LABEL, "better": better}
-    days, drop = params.deadlines.champion_days, params.alerts.quality_drop
-    yield gauge("pipeline_headline_info", "The metric that decides about releases.", [(labels, 1)])
-    yield gauge(
-        "pipeline_headline_floor", "What a challenger must reach.", float(params.evaluate.floor)
-    )
-    yield gauge(
-        "pipeline_headline_quality_drop",
-        "How far the headline metric may fall below its average, if that is set.",
-        [({}, drop)] if drop else [],
-    )
-    yield gauge(
-        "pipeline_deadline_days",
-        "Days after its end within which a period must have a champion, if that is set.",
-        [({}, days)] if days else [],
-    )
+    yield gauge("pipeline_headline_info", [(labels, 1)])
+    yield gauge("pipeline_headline_floor", params.evaluate.floor)
+    yield gauge("pipeline_headline_quality_drop", params.alerts.quality_drop)
+    yield gauge("pipeline_deadline_days", params.deadlines.champion_days)
 
 
 def of_runs(runs: Runs) -> Iterator[Metric]:
@@ -181,108 +208,53 @@ def of_runs(runs: Runs) -> Iterator[Metric]:
     counted = Counter(run.result.status for run in runs.ended)
     statuses: dict[str, int] = {s: counted[s] for s in get_args(Status) if s != "nothing_new"}
     statuses["unfinished"] = len(runs.unfinished)
-    good = [run for run in runs.ended if run.result.status in ("released", "kept_champion")]
-    failed = [run for run in runs.ended if run.result.status == "failed"]
+    last = runs.ended[-1:]
+    good = [run for run in runs.ended if run.result.status in ("released", "kept_champion")][-1:]
+    failed = [run for run in runs.ended if run.result.status == "failed"][-1:]
     begun = [({"run_id": run.run_id, "period": run.period}, run) for run in runs.unfinished]
-    yield gauge(
-        "pipeline_runs",
-        "Runs whose folders are kept, by status.",
-        [({"status": status}, count) for status, count in statuses.items()],
-    )
-    yield gauge("pipeline_unreadable_runs", "Runs with a broken file.", runs.unreadable)
-    yield gauge(
-        "pipeline_last_run_info",
-        "The run that ended last.",
-        [(run.labels("run_id", "period", "status"), 1) for run in runs.ended[-1:]],
-    )
-    yield gauge(
-        "pipeline_last_run_end_timestamp_seconds",
-        "When the last run ended.",
-        [({}, run.at) for run in runs.ended[-1:]],
-    )
-    yield gauge(
-        "pipeline_last_success_timestamp_seconds",
-        "When the last run ended that released a model, or kept the champion.",
-        [({}, run.at) for run in good[-1:]],
-    )
-    yield gauge(
-        "pipeline_last_failure_timestamp_seconds",
-        "When the last run ended that failed and was not resumed.",
-        [(run.labels("run_id", "period", "step"), run.at) for run in failed[-1:]],
-    )
-    yield gauge(
-        "pipeline_unfinished_run_begin_timestamp_seconds",
-        "When a run without a result was first planned.",
-        [(labels, run.begun) for labels, run in begun],
-    )
-    yield gauge(
-        "pipeline_unfinished_run_active_timestamp_seconds",
-        "When a run without a result last started a step.",
-        [(labels, run.active) for labels, run in begun],
-    )
+    yield gauge("pipeline_runs", [({"status": status}, n) for status, n in statuses.items()])
+    yield gauge("pipeline_unreadable_runs", runs.unreadable)
+    last_labels = [(run.labels("run_id", "period", "status"), 1) for run in last]
+    yield gauge("pipeline_last_run_info", last_labels)
+    yield gauge("pipeline_last_run_end_timestamp_seconds", [({}, run.at) for run in last])
+    yield gauge("pipeline_last_success_timestamp_seconds", [({}, run.at) for run in good])
+    failures = [(run.labels("run_id", "period", "step"), run.at) for run in failed]
+    yield gauge("pipeline_last_failure_timestamp_seconds", failures)
+    started = [(labels, run.begun) for labels, run in begun]
+    yield gauge("pipeline_unfinished_run_begin_timestamp_seconds", started)
+    active = [(labels, run.active) for labels, run in begun]
+    yield gauge("pipeline_unfinished_run_active_timestamp_seconds", active)
 
 
 def of_periods(runs: Runs) -> Iterator[Metric]:
     """Yield the metrics of the newest run for each period."""
     newest = {run.result.period: run for run in runs.ended if is_period(run.result.period)}
-    steps = [
-        (run.result, step, {"period": period, "step": step})
-        for period, run in newest.items()
-        for step in {**run.result.seconds, **run.result.retries}
-        if step != "all"
-    ]
-    yield gauge(
-        "pipeline_period_start_timestamp_seconds",
-        "When a period began.",
-        [({"period": p}, bounds(p, "UTC")[0].timestamp()) for p in newest],
-    )
-    yield gauge(
-        "pipeline_run_info",
-        "The newest run for a period that ended, and the step that it failed at.",
-        [(run.labels("run_id", "period", "status", "step"), 1) for run in newest.values()],
-    )
-    yield gauge(
-        "pipeline_run_end_timestamp_seconds",
-        "When it ended.",
-        [({"period": period}, run.at) for period, run in newest.items()],
-    )
-    yield gauge(
-        "pipeline_run_seconds",
-        "How long it took, from its first plan to its end.",
-        [
-            ({"period": period}, run.result.seconds["all"])
-            for period, run in newest.items()
-            if "all" in run.result.seconds
-        ],
-    )
-    yield gauge(
-        "pipeline_step_seconds",
-        "How long a step of it took, its periods added up.",
-        [(labels, result.seconds.get(step, 0)) for result, step, labels in steps],
-    )
-    yield gauge(
-        "pipeline_step_retries",
-        "How often a step of it was retried.",
-        [(labels, result.retries.get(step, 0)) for result, step, labels in steps],
-    )
-    yield gauge(
-        "pipeline_rows",
-        "Rows that it ingested, found unlabelled, trained on and scored.",
-        [
-            ({"period": period, "kind": kind}, count)
-            for period, run in newest.items()
-            for kind, count in run.result.rows.items()
-        ],
-    )
-    yield gauge(
-        "pipeline_data_findings",
-        "Findings in the data of a period.",
-        [
-            ({"period": period, "table": table}, count)
-            for period, run in newest.items()
-            for table, count in run.findings.items()
-        ],
-    )
+    results = {period: run.result for period, run in newest.items()}
+
+    def by(label: str, values: Mapping[str, Mapping[str, float]]) -> Samples:
+        """Return a sample for each period and value of another label."""
+        return [
+            ({"period": period, label: name}, value)
+            for period, named in values.items()
+            for name, value in named.items()
+        ]
+
+    starts = [({"period": p}, bounds(p, "UTC")[0].timestamp()) for p in newest]
+    yield gauge("pipeline_period_start_timestamp_seconds", starts)
+    infos = [(run.labels("run_id", "period", "status", "step"), 1) for run in newest.values()]
+    yield gauge("pipeline_run_info", infos)
+    ends = [({"period": p}, run.at) for p, run in newest.items()]
+    yield gauge("pipeline_run_end_timestamp_seconds", ends)
+    took = [({"period": p}, r.seconds["all"]) for p, r in results.items() if "all" in r.seconds]
+    yield gauge("pipeline_run_seconds", took)
+    steps = {p: [s for s in {**r.seconds, **r.retries} if s != "all"] for p, r in results.items()}
+    seconds = {p: {s: results[p].seconds.get(s, 0) for s in found} for p, found in steps.items()}
+    retries = {p: {s: results[p].retries.get(s, 0) for s in found} for p, found in steps.items()}
+    yield gauge("pipeline_step_seconds", by("step", seconds))
+    yield gauge("pipeline_step_retries", by("step", retries))
+    yield gauge("pipeline_rows", by("kind", {p: r.rows for p, r in results.items()}))
+    findings = {p: run.findings for p, run in newest.items()}
+    yield gauge("pipeline_data_findings", by("table", findings))
 
 
 def of_scores(runs: Runs, floor: float) -> Iterator[Metric]:
@@ -297,48 +269,27 @@ def of_scores(runs: Runs, floor: float) -> Iterator[Metric]:
             ("champion", run.champion_metrics),
         )
     ]
-    yield gauge(
-        "pipeline_model_score",
-        "Metrics on a period, of its challenger and of the champion of the time.",
-        [
-            (labels | {"metric": metric}, value)
-            for labels, metrics in scores
-            for metric, value in metrics.items()
-        ],
-    )
+    every = [(labels | {"metric": m}, v) for labels, found in scores for m, v in found.items()]
+    yield gauge("pipeline_model_score", every)
     headline = [
         (labels, found[ours.HEADLINE]) for labels, found in scores if ours.HEADLINE in found
     ]
-    better = 1 if ours.HIGHER_IS_BETTER else -1
-    yield gauge("pipeline_headline_score", "The headline metric on a period.", headline)
-    yield gauge(
-        "pipeline_headline_margin",
-        "How much better than the floor the headline metric is: higher is better for any metric.",
-        [(labels, better * (value - floor)) for labels, value in headline],
-    )
+    yield gauge("pipeline_headline_score", headline)
+    sign = 1 if ours.HIGHER_IS_BETTER else -1
+    margins = [(labels, sign * (value - floor)) for labels, value in headline]
+    yield gauge("pipeline_headline_margin", margins)
 
 
 def of_champion(now: InUse | None) -> Iterator[Metric]:
     """Yield the metrics of the champion."""
     champions = [now.champion] if now else []
-    yield gauge(
-        "pipeline_champion_info",
-        "The version in use, and the period that it was evaluated on.",
-        [({"version": c.version, "period": c.period, "run_id": c.run_id}, 1) for c in champions],
-    )
-    yield gauge(
-        "pipeline_champion_score",
-        "Its metrics on that period, before its release.",
-        [({"metric": metric}, value) for c in champions for metric, value in c.metrics.items()],
-    )
+    infos = [({"version": c.version, "period": c.period, "run_id": c.run_id}, 1) for c in champions]
+    yield gauge("pipeline_champion_info", infos)
+    scores = [({"metric": name}, value) for c in champions for name, value in c.metrics.items()]
+    yield gauge("pipeline_champion_score", scores)
     headline = room.evaluation().HEADLINE
     yield gauge(
-        "pipeline_champion_headline",
-        "Its headline metric on that period.",
-        [({}, c.metrics[headline]) for c in champions if headline in c.metrics],
+        "pipeline_champion_headline", champions[0].metrics.get(headline) if champions else None
     )
-    yield gauge(
-        "pipeline_champion_registered_timestamp_seconds",
-        "When it was registered, to be released.",
-        [({}, now.registered.timestamp())] if now else [],
-    )
+    registered = now.registered.timestamp() if now else None
+    yield gauge("pipeline_champion_registered_timestamp_seconds", registered)

@@ -118,47 +118,41 @@ def run_event(
         run_url: the run in the orchestrator's pages.
         rerun: the command that starts the work again.
     """
-    common = {
-        "reason": result.reason,
-        "period": run.period,
-        "run_id": run.run_id,
-        "tracker_url": result.tracker_url,
-        "run_url": run_url,
-    }
+    described = _describe(run, result)
+    if described is None:
+        return None
+    kind, title, facts = described
+    return Event(
+        kind=kind,
+        title=title,
+        reason=result.reason,
+        facts=facts,
+        period=run.period,
+        run_id=run.run_id,
+        step=result.step,
+        run_url=run_url,
+        tracker_url=result.tracker_url,
+        rerun=rerun if result.status in ("failed", "quarantined") else None,
+        attempt=attempt if result.status == "failed" else "",
+    )
+
+
+def _describe(run: Run, result: Result) -> tuple[Kind, str, list[str]] | None:
+    """Return kind, title and facts of how a run ended, None where nobody needs to know."""
     match result.status:
         case "failed":
             where = f" at {result.step}" if result.step else ""
-            return Event(
-                kind="run_failed",
-                title=f"{run.period or 'a run'} failed{where}",
-                step=result.step,
-                attempt=attempt,
-                rerun=rerun,
-                **common,
-            )
+            return "run_failed", f"{run.period or 'a run'} failed{where}", []
         case "quarantined":
-            return Event(
-                kind="quarantined",
-                title=f"{run.period} is in quarantine",
-                facts=[*_worst_findings(run), *_staying(result)],
-                rerun=rerun,
-                **common,
-            )
+            facts = [*_worst_findings(run), *_staying(result)]
+            return "quarantined", f"{run.period} is in quarantine", facts
         case "kept_champion":
-            return Event(
-                kind="challenger_rejected",
-                title=f"{run.period}: the challenger was rejected",
-                facts=_metrics(run, "the champion's"),
-                **common,
-            )
+            title = f"{run.period}: the challenger was rejected"
+            return "challenger_rejected", title, _metrics(run, "the champion's")
         case "released":
             now = f"version {result.champion_after.version}" if result.champion_after else "new"
-            return Event(
-                kind="champion_changed",
-                title=f"{run.period}: the champion is {now}",
-                facts=_metrics(run, "the former champion's"),
-                **common,
-            )
+            title = f"{run.period}: the champion is {now}"
+            return "champion_changed", title, _metrics(run, "the former champion's")
     return None
 
 
