@@ -18,10 +18,10 @@ EVENTS = {
 }
 NAMES: dict[Target, str] = {
     "slack": "Slack",
-    "email": "mail",
+    "email": "email",
     "teams": "Teams",
     "pagerduty": "PagerDuty",
-    "webhook": "a webhook",
+    "webhook": "webhook",
 }
 
 

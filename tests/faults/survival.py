@@ -23,15 +23,15 @@ ROWS = (
     "the tracker is down while training",
     "the tracker is down while registering",
     "the tracker is down while releasing",
-    "the storage of data versions cannot be written to",
+    "the snapshot storage is not writable",
     "the disk is full",
     "two runs for one period",
     "Ctrl-C",
-    "the schedule meets summer time",
+    "the schedule across daylight saving time",
     "the period is December",
 )
 
-BY_ITSELF = "tried again by itself"
+BY_ITSELF = "retried automatically"
 
 PERIOD = "2013-05"
 SAME = ("run_id", "status", "reason", "rows", "metrics", "champion_after", "data_version")
@@ -86,7 +86,7 @@ def survived(
         project: where the run met the fault, and has come to its end.
         expected: how it ends where nothing disturbs it.
         receiver: what got the alerts.
-        went: how it came to its end, such as `tried again by itself`.
+        went: how it came to its end, such as `retried automatically`.
         before: the titles of the alerts that are to come before that of the release.
     """
     result = project.results()[PERIOD]
@@ -98,4 +98,4 @@ def survived(
     assert half_made(project) == []
     titles = [alert.payload["title"].partition(": ")[2] for alert in receiver.arrived]
     assert titles == [*before, f"{PERIOD}: the champion is version 1"], titles
-    record(FAULTS, fault, column, f"{went}; told: {', '.join(titles)}")
+    record(FAULTS, fault, column, f"{went}; alerts: {', '.join(titles)}")

@@ -177,7 +177,7 @@ def test_the_scheduler_is_killed(faulty: Stage, ends: Ends) -> None:
     os.kill(faulty.ui.server("scheduler"), signal.SIGKILL)
     assert faulty.ui.process.wait(PATIENCE) != 0
     faulty.ui.begin()
-    ends("the server or scheduler is killed", "went on when `make ui` was started again")
+    ends("the server or scheduler is killed", "resumed after `make ui` was restarted")
 
 
 @pytest.mark.matrix
@@ -218,7 +218,7 @@ def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> No
     run_id = faulty.start()
     until(lambda: faulty.tries(run_id, "version") == 2, faulty.ui.process)
     in_the_way.unlink()
-    ends("the storage of data versions cannot be written to", BY_ITSELF)
+    ends("the snapshot storage is not writable", BY_ITSELF)
 
 
 @pytest.mark.matrix
@@ -233,7 +233,7 @@ def test_the_disk_is_full(faulty: Stage, ends: Ends) -> None:
         disk.free()
         failed = {"dag_run_id": run_id, "only_failed": True, "dry_run": False}
         faulty.ui.api(f"{DAG}/clearTaskInstances", failed)
-        cleared = "went on when its failed tasks were cleared"
+        cleared = "resumed after its failed tasks were cleared"
         ends("the disk is full", cleared, f"{PERIOD} failed at train")
 
 
@@ -244,7 +244,7 @@ def test_two_runs_for_one_period(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     first, second = faulty.ui.runs("manual")[-2:]
     assert first["end_date"] <= second["start_date"]
-    ends("two runs for one period", "both ended well, the work done once")
+    ends("two runs for one period", "both succeeded; the work was done once")
 
 
 @pytest.mark.matrix
@@ -253,7 +253,7 @@ def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
     faulty.ui.task(PERIOD)
     interrupt(faulty.ui)
     faulty.ui.begin()
-    ends("Ctrl-C", "went on when `make ui` was started again")
+    ends("Ctrl-C", "resumed after `make ui` was restarted")
 
 
 @pytest.mark.matrix
@@ -261,7 +261,7 @@ def test_the_schedule_meets_summer_time(airflow: Project) -> None:
     python = airflow.folder / ".venv/bin/python"
     hours = airflow.shell(python, "-c", HOURS, cwd=airflow.folder).stdout.splitlines()
     assert hours[-12:] == ["02 6:00"] * 12
-    record(FAULTS, "the schedule meets summer time", COLUMN, "starts at its time")
+    record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time")
 
 
 @pytest.mark.matrix
@@ -278,4 +278,4 @@ def test_the_period_is_december(faulty: Stage) -> None:
     assert json.loads(plan.read_bytes())["window"] == ["2013-09", "2013-10", "2013-11"]
     (alert,) = faulty.receiver.wait_for(1)
     told = alert.payload["title"].partition(": ")[2]
-    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; told: {told}")
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {told}")

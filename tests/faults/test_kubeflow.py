@@ -21,7 +21,7 @@ from tests.tables import FAULTS, record
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 
 COLUMN = "Kubeflow"
-GIVEN_AGAIN = "the same command went on where it stopped"
+GIVEN_AGAIN = "the same command resumed it"
 
 # When a server in UTC starts the runs of a year, by New York's clocks.
 HOURS = """
@@ -188,7 +188,7 @@ def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
     until(lambda: "version failed: " in faulty.said(), process)
     in_the_way.unlink()
     faulty.waits_for(process)
-    faulty.survived("the storage of data versions cannot be written to", BY_ITSELF)
+    faulty.survived("the snapshot storage is not writable", BY_ITSELF)
 
 
 @pytest.mark.matrix
@@ -210,7 +210,7 @@ def test_two_runs_for_one_period(faulty: Faulty) -> None:
     for process in [faulty.begin(), faulty.begin()]:
         faulty.waits_for(process)
     assert ": done before" in faulty.said()
-    faulty.survived("two runs for one period", "both ended well, the work done once")
+    faulty.survived("two runs for one period", "both succeeded; the work was done once")
 
 
 @pytest.mark.matrix
@@ -231,8 +231,8 @@ def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
     hours = kubeflow.shell(python, "-c", HOURS, cwd=kubeflow.folder).stdout.splitlines()
     winter, summer = "02. at 6:00", "02. at 7:00"
     assert hours == [winter] * 3 + [summer] * 7 + [winter] * 2
-    seen = "starts at its time, in summer an hour after it"
-    record(FAULTS, "the schedule meets summer time", COLUMN, seen)
+    seen = "starts on time; an hour late in summer"
+    record(FAULTS, "the schedule across daylight saving time", COLUMN, seen)
 
 
 @pytest.mark.matrix
@@ -244,4 +244,4 @@ def test_the_period_is_december(faulty: Faulty) -> None:
     assert json.loads(plan.read_bytes())["window"] == ["2013-09", "2013-10", "2013-11"]
     (alert,) = faulty.receiver.arrived
     told = alert.payload["title"].partition(": ")[2]
-    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; told: {told}")
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {told}")

@@ -23,7 +23,7 @@ from tests.tables import FAULTS, record
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
 COLUMN = "Prefect"
-CRASHED = "crashed; the same command went on where it stopped"
+CRASHED = "crashed; the same command resumed it"
 
 # When the deployment's schedule is due, by New York's clocks, over a year.
 HOURS = """
@@ -204,7 +204,7 @@ def test_the_server_is_killed(stage: Stage, seen: Any) -> None:
     stage.servers.kill_server()
     stage.servers.start_server()
     stage.ends(run)
-    seen("the server or scheduler is killed", "went on when it was there again")
+    seen("the server or scheduler is killed", "resumed when the server was back")
 
 
 @pytest.mark.matrix
@@ -255,7 +255,7 @@ def test_the_storage_of_data_versions_is_closed(stage: Stage, seen: Any) -> None
     until(lambda: "Retry 1/3" in stage.servers.log()[before:])
     in_the_way.unlink()
     stage.ends(run)
-    seen("the storage of data versions cannot be written to", BY_ITSELF)
+    seen("the snapshot storage is not writable", BY_ITSELF)
 
 
 @pytest.mark.matrix
@@ -270,7 +270,7 @@ def test_the_disk_is_full(stage: Stage, seen: Any) -> None:
         assert "[Errno 28] No space left on device" in alert.payload["reason"]
         disk.free()
         stage.ends(stage.start())
-        went = "failed; the same command went on where it stopped"
+        went = "failed; the same command resumed it"
         seen("the disk is full", went, f"{PERIOD} failed at train")
 
 
@@ -283,7 +283,7 @@ def test_two_runs_for_one_period(stage: Stage, seen: Any, tmp_path: Path) -> Non
     stage.ends(first)
     assert stage.servers.ended(last) == "Released"
     assert ": done before" in log.read_text(encoding="utf-8")
-    seen("two runs for one period", "all ended well, the work done once")
+    seen("two runs for one period", "all succeeded; the work was done once")
 
 
 @pytest.mark.matrix
@@ -306,7 +306,7 @@ def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
         assert process.wait(PATIENCE) != 0, pattern
         until(lambda: stage.project.processes() <= servers)
     assert stage.by_hand(tmp_path / "run.log", "run", "--period", PERIOD).wait(PATIENCE) == 0
-    seen("Ctrl-C", "the same command went on where it stopped")
+    seen("Ctrl-C", "the same command resumed it")
 
 
 @pytest.mark.matrix
@@ -314,7 +314,7 @@ def test_the_schedule_meets_summer_time(project: Project) -> None:
     python = project.folder / ".venv/bin/python"
     hours = project.shell(python, "-c", HOURS, cwd=project.folder).stdout.splitlines()
     assert hours == ["02. at 6:00"] * 12
-    record(FAULTS, "the schedule meets summer time", COLUMN, "starts at its time, all year")
+    record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time all year")
 
 
 @pytest.mark.matrix
@@ -327,4 +327,4 @@ def test_the_period_is_december(stage: Stage) -> None:
     result = stage.project.results()["2013-12"]
     (alert,) = stage.receiver.arrived
     told = alert.payload["title"].partition(": ")[2]
-    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; told: {told}")
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {told}")

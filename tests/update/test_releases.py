@@ -28,8 +28,8 @@ ANSWERS = {
     "monitoring=prometheus": {"monitoring": "prometheus"},
 }
 EDITS, SAME_LINES, MOVED = (
-    "a step, a source, a dependency, a target, a workflow of one's own",
-    "lines that the template changed, too",
+    "its own step, source, dependency, target and workflow",
+    "lines that the template also changed",
     "a file that the template moved",
 )
 
@@ -105,7 +105,7 @@ def test_edits_are_merged(
     releases.update(project, "--vcs-ref", new)
     check_edits(releases, project, new)
     assert (project / "uv.lock").read_text() == "locked\n"
-    record(UPDATES, row(step, changed), DOORS[door], "all edits kept, the rest as in a new project")
+    record(UPDATES, row(step, changed), DOORS[door], "all edits kept; otherwise as a new project")
 
 
 def check_edits(releases: Releases, project: Path, new: str) -> None:
@@ -156,7 +156,7 @@ def test_conflicts_are_marked(
     releases.shell("git", "reset", "-q", "--hard", cwd=taken_back)
     releases.shell("git", "clean", "-qfd", cwd=taken_back)
     assert different(taken_back, before) == set()
-    seen = f"marked, each once: {' and '.join(found)}"
+    seen = f"one conflict each: {' and '.join(found)}"
     record(UPDATES, row(step, changed), DOORS[door], seen)
 
 
@@ -189,7 +189,7 @@ def test_a_moved_file(releases: Releases, tmp_path: Path, door: str) -> None:
     assert (f"<<<<<<< before updating\n{ours}\n=======\n{theirs}\n>>>>>>> after updating\n") in (
         project_that_moves / place
     ).read_text(encoding="utf-8")
-    seen = "edits gone, nothing marked; after `git mv`: marked"
+    seen = "edits lost without a mark; marked after `git mv`"
     record(UPDATES, row("the release before", MOVED), DOORS[door], seen)
 
 
