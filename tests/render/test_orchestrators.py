@@ -20,7 +20,7 @@ DIFFERENT = {
     ".github/workflows/deploy.yml",
     ".github/workflows/retrain.yml",
     ".gitignore",
-    "CONTRIBUTING.md",
+    ".github/CONTRIBUTING.md",
     "Dockerfile",
     "Makefile",
     "README.md",
