@@ -51,8 +51,9 @@ def test_links_lead_somewhere(project: Path) -> None:
 
 def test_named_files_exist(project: Path) -> None:
     for page, text in pages(project).items():
-        for file in set(NAMED.findall(text)) - TO_BE_WRITTEN:
-            assert (project / file).exists(), f"{page.name} names {file}"
+        named = set(NAMED.findall(text)) - TO_BE_WRITTEN
+        missing = sorted(file for file in named if not (project / file).exists())
+        assert not missing, f"{page.name} names {missing}"
 
 
 def test_named_targets_exist(project: Path) -> None:
