@@ -11,7 +11,7 @@ PYTHON ?= python3
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup lint format test matrix bench demo exclude-newer actions release-notes clean
+.PHONY: help setup lint format test matrix bench demo questions module-names exclude-newer actions release-notes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ demo: setup ## render the default project into ./demo and run its pipeline
 
 bench: setup ## measure what the template costs; ARGS chooses, as in ARGS='data render'
 	$(BIN)/python -m benchmarks $(ARGS)
+
+questions: setup ## generate cookiecutter.json and copier.yml from questions/questions.yml
+	$(BIN)/python -m questions.generate
+
+module-names: setup ## list the modules that a package must not hide, after a change of versions
+	$(BIN)/python -m questions.module_names
+	$(BIN)/python -m questions.generate
 
 exclude-newer: ## let nothing younger be installed, here and in projects: DATE=2026-10-01
 	@date --date "$$DATE" +%F | grep --quiet --line-regexp --fixed-strings -- "$$DATE" || { \

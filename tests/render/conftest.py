@@ -58,8 +58,8 @@ def open_cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) 
     config.write_text(f"cookiecutters_dir: {home}\nreplay_dir: {home}\n")
     with pytest.MonkeyPatch.context() as patch:  # the copy's own, not the one of this folder
         patch.syspath_prepend(template)
-        patch.delitem(sys.modules, "cookiecutter_door", raising=False)
-        import_module("cookiecutter_door")
+        patch.delitem(sys.modules, "extensions", raising=False)
+        import_module("extensions")
 
     def render(out: Path, **answers: str) -> Path:
         return Path(

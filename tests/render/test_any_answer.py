@@ -1,4 +1,4 @@
-"""Whatever is answered: both doors keep it word for word in files that work, or both refuse it.
+"""Any answer: both front ends keep it word for word in files that work, or both refuse it.
 
 `pytest --hypothesis-profile=matrix` tries many more answers, and other ones each time.
 """
@@ -162,7 +162,7 @@ def check_text(folder: Path, answers: dict[str, str]) -> None:
 
 
 def check(answers: dict[str, str], cookiecutter: Door, copier: Door) -> Lines | None:
-    """Go through both doors; give the lines of each file, or nothing where both refuse."""
+    """Render with both front ends; give the lines of each file, or nothing where both refuse."""
     with TemporaryDirectory() as name:
         out = Path(name)
         ours = through(cookiecutter, out / "ours/new", answers)

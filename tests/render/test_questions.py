@@ -1,4 +1,4 @@
-"""cookiecutter.json and copier.yml ask the same questions and derive the same values."""
+"""Both engines get the same questions and derive the same values, from one source."""
 
 import ast
 import html
@@ -15,43 +15,17 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from questions.generate import generated_files, module_names
 from tests.render.hostile import ANSWERS
 from tests.shell import ROOT, TREE, Shell
 
-COOKIECUTTER: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text())
-COPIER: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
-ASKED = [name for name in COOKIECUTTER if not name.startswith("_")]
-CHOICES = [name for name in ASKED if isinstance(COOKIECUTTER[name], list)]
+SOURCE: dict[str, Any] = yaml.safe_load((ROOT / "questions/questions.yml").read_text())
 
 
-def test_same_names_in_the_same_order() -> None:
-    asked = [name for name, q in COPIER.items() if not name.startswith("_") and "when" not in q]
-    assert asked == ASKED
-
-
-@pytest.mark.parametrize("name", CHOICES)
-def test_same_choices_with_the_same_labels(name: str) -> None:
-    labels = dict(COOKIECUTTER["__prompts__"][name])
-    assert labels.pop("__prompt__") == COPIER[name]["help"]
-    assert {value: label for label, value in COPIER[name]["choices"].items()} == labels
-    assert list(COPIER[name]["choices"].values()) == COOKIECUTTER[name]
-    assert COPIER[name]["default"] == COOKIECUTTER[name][0]
-
-
-@pytest.mark.parametrize("name", [name for name in ASKED if name not in CHOICES])
-def test_same_prompts_and_defaults(name: str) -> None:
-    assert COPIER[name]["help"] == COOKIECUTTER["__prompts__"][name]
-    assert COPIER[name]["default"] == COOKIECUTTER[name].replace("cookiecutter.", "")
-
-
-def test_every_text_has_a_rule() -> None:
-    assert all("validator" in COPIER[name] for name in ASKED if name not in CHOICES)
-
-
-def test_the_same_jinja() -> None:
-    envops = dict(COPIER["_envops"])
-    assert envops.pop("undefined") == "jinja2.StrictUndefined"  # Cookiecutter's own way
-    assert envops == COOKIECUTTER["_jinja2_env_vars"]
+@pytest.mark.parametrize("name", ["cookiecutter.json", "copier.yml"])
+def test_generated_files_are_up_to_date(name: str) -> None:
+    written = (ROOT / name).read_text(encoding="utf-8")
+    assert written == generated_files()[name], "run `make questions`"
 
 
 @pytest.fixture(scope="module")
@@ -102,26 +76,17 @@ def test_same_values(probe: Shell, tmp_path: Path, answers: dict[str, str]) -> N
             assert html.unescape(shown) == f"<{tag}>{ours[name]}</{tag}>\n"
 
 
-def test_flags_follow_the_choices() -> None:
-    """A choice without a private flag could not have a file of its own."""
-    flags = [text for name, text in COOKIECUTTER.items() if name.startswith("__")]
+def test_every_choice_has_a_flag() -> None:
+    """A choice without a flag could not have a file of its own."""
+    conditions = list(SOURCE["flags"].values())
     for question in ("license", "orchestrator", "tracker"):
-        for choice in COOKIECUTTER[question]:
-            flag = f"{{{{{{ '' if cookiecutter.{question} == '{choice}' else '.drop-' }}}}}}"
-            assert flags.count(flag) == 1, (question, choice)
+        for choice in SOURCE["questions"][question]["choices"]:
+            assert conditions.count(f"{question} == '{choice}'") == 1
 
 
-def test_standard_library_is_complete() -> None:
-    words = set(COPIER["standard_library"]["default"].split())
-    usable = {name for name in sys.stdlib_module_names if name[0].isalpha()}
-    assert {name.lower() for name in usable} <= words
-    assert "test" in words
-
-
-def test_folders_of_the_project_are_reserved() -> None:
-    folders = {path.name.rpartition("}")[2] for path in (ROOT / TREE).iterdir() if path.is_dir()}
-    usable = {name for name in folders if name and not name.startswith(".")}
-    assert usable <= set(COPIER["reserved_words"]["default"].split())
+def test_the_standard_library_is_complete() -> None:
+    usable = {name.lower() for name in sys.stdlib_module_names if name[0].isalpha()}
+    assert usable | {"test"} <= set(module_names("standard_library"))
 
 
 def test_no_project_is_named_like_what_it_needs() -> None:
@@ -130,8 +95,8 @@ def test_no_project_is_named_like_what_it_needs() -> None:
         r'^  "([a-z0-9-]+)[\[<>=]', (ROOT / TREE / "pyproject.toml").read_text(), re.M
     )
     assert {"prefect", "scikit-learn", "ruff"} <= set(needed)
-    words = set(COPIER["installed_modules"]["default"].split())
-    assert {name.replace("-", "_") for name in needed} <= words
+    found = set(module_names("installed"))
+    assert {name.replace("-", "_") for name in needed} <= found, "run `make module-names`"
 
 
 def test_the_same_date_pins_template_and_project() -> None:

@@ -1,4 +1,4 @@
-"""Answers that cannot be rendered: one sentence, the same at both doors, nothing left behind."""
+"""Answers that cannot be rendered: both front ends give the same sentence, and leave nothing."""
 
 import shutil
 import subprocess
@@ -90,7 +90,7 @@ def plain_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize(
     ("answers", "sentence"), REFUSED, ids=[ascii(answers)[1:-1] for answers, _ in REFUSED]
 )
-def test_both_doors_refuse(
+def test_both_front_ends_refuse(
     tmp_path: Path,
     open_cookiecutter: Door,
     plain_template: Path,
@@ -117,7 +117,7 @@ def test_both_doors_refuse(
         {"author_email": "o'neil+x@ex-ample.co.uk"},
     ],
 )
-def test_both_doors_accept(
+def test_both_front_ends_accept(
     tmp_path: Path, open_cookiecutter: Door, open_copier: Door, answers: dict[str, str]
 ) -> None:
     assert (open_cookiecutter(tmp_path / "a", **answers) / "pyproject.toml").exists()

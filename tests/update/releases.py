@@ -5,17 +5,30 @@ which what is new in the tree is undone. The one after it is made up, too: it ch
 people edit.
 """
 
-import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ownership import team_files
 from tests.shell import ROOT, TREE, Shell, copy_template
 
-PACKAGE = f"{TREE}/src/{{{{{{cookiecutter.package_name}}}}}}"
+PACKAGE = "{{{cookiecutter.package_name}}}"
 LAST_LINE = "THE END IN THE RELEASE AFTER.\n"
+OLDER_DATE = "2026-09-15T00:00:00Z"
+NEWER = "# Newer.\n"
+"""The last line of files in the release after: all of the team's, and others that people edit."""
+RUNTIME = "src/my_pipeline/runtime/steps/train.py"
+"""A file of the runtime whose first line the release after changes."""
+MOVED = "src/my_pipeline/runtime/steps/quarantine.py"
+MOVED_FROM = "src/my_pipeline/runtime/steps/isolate.py"
+"""A file of the runtime, and its place in the release before."""
+COMPILED = "Newer than what is compiled."
+"""A sentence that Kubeflow's compiled pipeline has in the release after."""
+MERGED = ["params.yaml", "pyproject.toml", "README.md", "dvc.yaml", "Makefile"]
+GRAPHS = {"prefect": "flows", "airflow": "dags", "kubeflow": "pipelines"}
 BEFORE, NOW, AFTER = "v0.0.1", "v1000.0.0", "v1000.1.0"
 """The made-up release before all others, the working tree, and the made-up one after it."""
 
@@ -35,69 +48,78 @@ def cut(file: Path, first: str, following: str) -> None:
     file.write_text("".join(lines[:begin] + lines[end:]), encoding="utf-8")
 
 
+def replace(file: Path, pattern: str, new: str) -> None:
+    """Replace what a regular expression finds first."""
+    text, count = re.subn(pattern, new, file.read_text(encoding="utf-8"), count=1)
+    assert count, f"{file.name} has no {pattern!r}"
+    file.write_text(text, encoding="utf-8")
+
+
+def append(file: Path, line: str) -> None:
+    """Add a line at the end."""
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(line)
+
+
+def rename(tree: Path, old: str, new: str) -> None:
+    """Move a file of the package; imports of it stay as they are."""
+    (tree / in_tree(old)).rename(tree / in_tree(new))
+
+
+def in_tree(name: str) -> str:
+    """Return the place in the tree of a file of a project's package."""
+    return name.replace("my_pipeline", PACKAGE)
+
+
+def prepend(file: Path, line: str) -> None:
+    """Add a line at the beginning."""
+    file.write_text(line + file.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def limit_checks(folder: Path, minutes: int) -> None:
     """Change the time limit of the first job of ci.yml."""
     file = folder / ".github/workflows/ci.yml"
-    text = file.read_text(encoding="utf-8")
-    limited, count = re.subn(
-        r"(name: Lint, types, tests\n.*\n    timeout-minutes: )\d+", rf"\g<1>{minutes}", text
-    )
-    assert count == 1
-    file.write_text(limited, encoding="utf-8")
+    replace(file, r"timeout-minutes: \d+", f"timeout-minutes: {minutes}")
 
 
 def make_older(template: Path) -> None:
-    """Undo monitoring and its question, a target of make, a module's name, dates and defaults."""
+    """Undo monitoring and its question, a file's name, dates and defaults."""
     tree = template / TREE
-    questions = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
-    del questions["monitoring"], questions["__prompts__"]["monitoring"]
-    questions["__prometheus"] = ".drop-"
-    (template / "cookiecutter.json").write_text(json.dumps(questions, indent=2), encoding="utf-8")
-    copier = template / "copier.yml"
-    cut(copier, "monitoring:", "python_version:")
-    cut(copier, "    monitoring: ", "    python_version: ")
-    derived = "{{{ yaml('' if monitoring == 'prometheus' else '.drop-') }}}"
-    change(copier, f"__prometheus: {derived}", "__prometheus: '.drop-'")
+    questions = template / "questions/questions.yml"
+    cut(questions, "  monitoring:", "  python_version:")
+    change(questions, "prometheus: monitoring == 'prometheus'", "prometheus: false")
     cut(tree / ".copier-answers.yml", "monitoring: ", "python_version: ")
     for file in tree.rglob("*"):
         if file.is_file() and file.suffix != ".png":
             text = file.read_text(encoding="utf-8")
-            older = text.replace("cookiecutter.monitoring", '"none"')
-            older = re.sub(r"\.contract(?= import)", ".schemas", older)
-            file.write_text(older, encoding="utf-8")
-    (template / PACKAGE / "contract.py").rename(template / PACKAGE / "schemas.py")
-    change(tree / "dvc.yaml", "${src}/contract.py", "${src}/schemas.py", count=3)
-    cut(tree / "Makefile", "doctor: setup", "alert-test: setup")
-    change(tree / "Makefile", " prune doctor ", " prune ")
-    pyproject = tree / "pyproject.toml"
-    change(pyproject, '"polars>=1.44,<2"', '"polars>=1.40,<2"')
-    older_date = 'exclude-newer = "2026-09-15T00:00:00Z"'
-    text = pyproject.read_text(encoding="utf-8")
-    pyproject.write_text(re.sub(r'exclude-newer = ".*"', older_date, text), encoding="utf-8")
-    change(tree / "params.yaml", "min_samples_leaf: 50", "min_samples_leaf: 40")
+            file.write_text(text.replace("cookiecutter.monitoring", '"none"'), encoding="utf-8")
+    rename(tree, MOVED, MOVED_FROM)
+    replace(tree / "pyproject.toml", r'"polars>=[\d.]+', '"polars>=1.40')
+    replace(tree / "pyproject.toml", "exclude-newer = .*", f'exclude-newer = "{OLDER_DATE}"')
+    replace(tree / "params.yaml", r"min_samples_leaf: \d+", "min_samples_leaf: 40")
     limit_checks(tree, 20)
 
 
 def make_newer(template: Path) -> None:
-    """Change lines, or add some, in files that people edit; add a file."""
+    """Change lines, or add some, in files that people edit; add files, one of them the team's."""
     tree = template / TREE
-    change(tree / "Makefile", "pytest -n auto", "pytest --durations 3 -n auto")
-    pyproject = tree / "pyproject.toml"
-    change(pyproject, '"polars>=1.44,<2"', '"polars>=1.44.1,<2"')
-    joblib = '  "joblib>=1.5",              # writes models\n'
-    change(pyproject, '  "matplotlib>=3.10", ', joblib + '  "matplotlib>=3.10", ')
+    (tree / "tests/test_newer.py").write_text("")
+    (tree / "docs/new.md").write_text("{{{ cookiecutter.__project_name_markdown }}}\n")
+    for name in [*team_files(tree), *MERGED]:
+        append(tree / name, NEWER)
+    for orchestrator, folder in GRAPHS.items():
+        for file in (tree / f"{{{{{{cookiecutter.__{orchestrator}}}}}}}{folder}").glob("*.py"):
+            append(file, NEWER)
+    pipeline = tree / "{{{cookiecutter.__kubeflow}}}pipelines/training.py"
+    replace(pipeline, r'(def training\(.*\n    """)', rf"\1{COMPILED} ")
+    replace(tree / in_tree(RUNTIME), r'\A""".*', '"""Newer."""')
+    replace(tree / "pyproject.toml", r'"polars>=[\d.]+', '"polars>=1.44.1')
+    replace(tree / "params.yaml", r"min_samples_leaf: \d+", "min_samples_leaf: 60")
     limit_checks(tree, 45)
-    change(tree / "params.yaml", "min_samples_leaf: 50", "min_samples_leaf: 60")
-    change(
-        template / PACKAGE / "steps/train.py", "fitted on %d rows", "fitted the model on %d rows"
-    )
-    pipeline = tree / "{{{cookiecutter.__kubeflow}}}kubeflow/pipeline.py"
-    change(pipeline, "data contract: good or bad.", "data contract, and say good or bad.")
     for flag in ("mit", "apache"):
         licence = tree / f"{{{{{{cookiecutter.__{flag}}}}}}}LICENSE"
         lines = licence.read_text(encoding="utf-8").splitlines(keepends=True)
         licence.write_text("".join([*lines[:-1], LAST_LINE]), encoding="utf-8")
-    (tree / "docs/new.md").write_text("{{{ cookiecutter.__project_name_markdown }}}\n")
 
 
 def tags() -> list[str]:
@@ -117,6 +139,7 @@ class Releases:
         template = self.shell.home / "template"
         copy_template(template)
         make_older(template)
+        self.shell(sys.executable, "-m", "questions.generate", cwd=template)
         self.shell.commit(template, "The release before", tag=BEFORE)
         for tag in tags():
             empty(template)
@@ -130,11 +153,11 @@ class Releases:
         make_newer(template)
         self.shell.commit(template, "The release after", tag=AFTER)
 
-    def rendered(self, tag: str, door: str = "copier", **answers: str) -> Path:
+    def rendered(self, tag: str, front_end: str = "copier", **answers: str) -> Path:
         """Return a project of a release as it was rendered, to look at."""
-        out = self.shell.home / "-".join(["rendered", tag, door, *answers.values()])
+        out = self.shell.home / "-".join(["rendered", tag, front_end, *answers.values()])
         if not out.exists():
-            if door == "cookiecutter":
+            if front_end == "cookiecutter":
                 done = self.shell.cookiecutter(out, "-c", tag, **answers)
             else:
                 done = self.shell.copier(out / "my-pipeline", "-r", tag, **answers)
@@ -142,9 +165,9 @@ class Releases:
             self.shell.commit(out / "my-pipeline", "Rendered")
         return out / "my-pipeline"
 
-    def project(self, folder: Path, tag: str, door: str = "copier", **answers: str) -> Path:
+    def project(self, folder: Path, tag: str, front_end: str = "copier", **answers: str) -> Path:
         """Make a project of a release, all of it committed."""
-        self.shell("git", "clone", "-q", self.rendered(tag, door, **answers), folder)
+        self.shell("git", "clone", "-q", self.rendered(tag, front_end, **answers), folder)
         return folder
 
     def update(self, project: Path, *words: str) -> str:

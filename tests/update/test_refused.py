@@ -1,4 +1,4 @@
-"""What `copier update` refuses: nothing changes; docs/upgrade.md has its words and a way out."""
+"""What `copier update` refuses: nothing changes, and docs/upgrade.md has message and solution."""
 
 import shutil
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ownership import team_files
 from tests.shell import ADDRESS, ROOT
 from tests.update.releases import AFTER, BEFORE, NOW, Releases, change, different
 
@@ -27,10 +28,10 @@ def set_address(project: Path, address: str) -> None:
 
 
 def keep(project: Path) -> None:
-    """Leave it as it is."""
+    """Change nothing."""
 
 
-# What befell a project, all of it committed; what is said on the last lines; the words given.
+# What happened to the project, the message on the last lines, and the arguments.
 REFUSED: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "a version whose tag is gone": (
         lambda project: set_version(project, "v0.0.0"),
@@ -73,7 +74,7 @@ def tree(project: Path) -> dict[str, bytes]:
 
 
 def refused(releases: Releases, project: Path, said: str, *words: str) -> None:
-    """See that an update ends with these words, changes nothing, and is in the page."""
+    """Check that an update fails with this message, changes nothing, and that the page has it."""
     before = tree(project)
     done = releases.shell("copier", "update", "--defaults", *words, cwd=project, ok=False)
     assert done.returncode == 1
@@ -85,15 +86,15 @@ def refused(releases: Releases, project: Path, said: str, *words: str) -> None:
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused(releases: Releases, tmp_path: Path, what: str) -> None:
-    befall, said, words = REFUSED[what]
+    happen, said, words = REFUSED[what]
     project = releases.project(tmp_path / "project", NOW)
-    befall(project)
-    releases.shell("git", "commit", "-qam", "Befallen", "--allow-empty", cwd=project)
+    happen(project)
+    releases.shell("git", "commit", "-qam", "Changed", "--allow-empty", cwd=project)
     refused(releases, project, said, *words)
 
 
 def test_a_dirty_tree(releases: Releases, tmp_path: Path) -> None:
-    """A new file is enough; with the change committed or stashed, all is well."""
+    """A new file is enough; after a commit or a stash, the update works."""
     project = releases.project(tmp_path / "project", NOW)
     (project / "notes.txt").write_text("not yet committed\n")
     said = (
@@ -105,11 +106,12 @@ def test_a_dirty_tree(releases: Releases, tmp_path: Path) -> None:
     releases.update(project)
     releases.shell.commit(project, "Updated")
     releases.shell("git", "stash", "pop", "-q", cwd=project)
-    assert different(project, releases.rendered(AFTER)) == {"notes.txt"}
+    fresh = releases.rendered(AFTER)
+    assert different(project, fresh) == {"notes.txt", *team_files(fresh)}
 
 
 def test_outside_a_repository(releases: Releases, tmp_path: Path) -> None:
-    """And in one with no commit, which `make setup` makes."""
+    """And in a repository without a commit."""
     project = releases.project(tmp_path / "project", NOW)
     shutil.rmtree(project / ".git")
     refused(releases, project, "Updating is only supported in git-tracked subprojects.")
@@ -118,8 +120,8 @@ def test_outside_a_repository(releases: Releases, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["the tag", "the address"])
-def test_the_way_out(releases: Releases, tmp_path: Path, lost: str) -> None:
-    """The version's commit, or the nearest version there is, in `_commit`; the new `_src_path`."""
+def test_the_solution(releases: Releases, tmp_path: Path, lost: str) -> None:
+    """`_commit` names the version's commit; `_src_path` the new address."""
     project = releases.project(tmp_path / "project", NOW)
     if lost == "the tag":
         commit = releases.shell("git", "rev-parse", NOW, cwd=releases.shell.home / "template")
@@ -128,25 +130,21 @@ def test_the_way_out(releases: Releases, tmp_path: Path, lost: str) -> None:
         moved = tmp_path / "moved"
         releases.shell("git", "clone", "-q", releases.shell.home / "template", moved)
         set_address(project, str(moved))
-    releases.shell.commit(project, "Set right")
+    releases.shell.commit(project, "Repaired")
     releases.update(project)
-    left = different(project, releases.rendered(AFTER))
+    fresh = releases.rendered(AFTER)
+    left = different(project, fresh) - set(team_files(fresh))
     assert left == (set() if lost == "the tag" else {ANSWERS})
     assert releases.conflicts(project) == []
 
 
 def test_the_nearest_version(releases: Releases, tmp_path: Path) -> None:
-    """Of a version that is gone for good: what it had beyond the nearest one counts as edited."""
+    """Where the version is lost: what it had beyond the nearest one counts as edited."""
     project = releases.project(tmp_path / "project", NOW)
     set_version(project, BEFORE)
     releases.shell.commit(project, "The nearest there is")
     releases.update(project)
-    lines = {
-        ".github/workflows/ci.yml": ("timeout-minutes: 30", "timeout-minutes: 45"),
-        "params.yaml": ("min_samples_leaf: 50", "min_samples_leaf: 60"),
-        "pyproject.toml": ('"polars>=1.44', '"polars>=1.44.1'),
-    }
-    assert releases.conflicts(project) == list(lines)
-    assert different(project, releases.rendered(AFTER)) == set(lines)
-    for name, both in lines.items():
-        assert all(line in (project / name).read_text(encoding="utf-8") for line in both)
+    marked = {".github/workflows/ci.yml", "params.yaml", "pyproject.toml"}
+    fresh = releases.rendered(AFTER)
+    assert set(releases.conflicts(project)) == marked
+    assert different(project, fresh) == marked | set(team_files(fresh))

@@ -1,6 +1,6 @@
-"""A project takes `copier update`, with no `--trust`: answers, deleted files, other templates.
+"""`copier update`, without `--trust`: changed answers, deleted files, other templates.
 
-Projects of both doors are the same, to the byte, and `test_releases.py` updates both.
+Projects of both front ends are the same, byte for byte; `test_releases.py` updates both.
 """
 
 import shutil
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.shell import ADDRESS, TREE
-from tests.update.releases import AFTER, LAST_LINE, NOW, Releases, change
+from tests.update.releases import AFTER, LAST_LINE, NOW, RUNTIME, Releases, append
 
 pytestmark = pytest.mark.xdist_group("updates")
 
@@ -36,16 +36,17 @@ def test_answers_can_change(project: Path, releases: Releases) -> None:
 
 
 def test_the_orchestrator_can_change(project: Path, releases: Releases) -> None:
-    """What belongs to the former one goes, the edits of what both have stay."""
-    steps = project / "src/my_pipeline/steps/train.py"
-    steps.write_text(steps.read_text() + "\n# mine\n")
+    """The files of the former one go; edits of files that both have stay."""
+    edited = [project / RUNTIME, project / "src/my_pipeline/model.py"]
+    for file in edited:
+        append(file, "# Ours.\n")
     releases.shell.commit(project, "Edited")
     releases.update(project, "--data", "orchestrator=airflow")
     assert (project / "dags/training.py").exists()
     left = [path for path in project.rglob("*prefect*") if ".git" not in path.parts]
     assert not left
     assert not (project / "flows").exists()
-    assert steps.read_text().endswith("# mine\n")
+    assert all(file.read_text(encoding="utf-8").endswith("# Ours.\n") for file in edited)
     assert not releases.conflicts(project)
 
 
@@ -67,14 +68,6 @@ def test_what_was_deleted_stays_deleted(project: Path, releases: Releases) -> No
     assert not (project / "LICENSE").exists()
 
 
-def test_recopy_starts_over(project: Path, releases: Releases) -> None:
-    shell = releases.shell
-    change(project / "LICENSE", "MIT License", "My licence")
-    shell.commit(project, "Edited")
-    shell("copier", "recopy", "--defaults", "--overwrite", cwd=project)
-    assert (project / "LICENSE").read_text().startswith("MIT License")
-
-
 def test_hostile_answers_survive(releases: Releases, tmp_path: Path) -> None:
     shell = releases.shell
     text = r"""a "b" \n '{{ c }}' {{{ d }}} {% e %} # """ + "\U0001f680"
@@ -86,13 +79,13 @@ def test_hostile_answers_survive(releases: Releases, tmp_path: Path) -> None:
     assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("door", ["cookiecutter", "copier"])
-def test_a_template_in_a_folder(door: str, releases: Releases, tmp_path: Path) -> None:
+@pytest.mark.parametrize("front_end", ["cookiecutter", "copier"])
+def test_a_template_in_a_folder(front_end: str, releases: Releases, tmp_path: Path) -> None:
     """From inside a clone, `.` is the template: the project must find it from where it is."""
     shell = releases.shell
     clone = tmp_path / "clone"
     shell("git", "clone", "-q", "-b", NOW, shell.home / "template", clone)
-    if door == "cookiecutter":
+    if front_end == "cookiecutter":
         shell("cookiecutter", ".", "--no-input", "-o", "..", cwd=clone)
     else:
         shell("copier", "copy", "-q", "--defaults", "-r", "HEAD", ".", "../my-pipeline", cwd=clone)
@@ -151,7 +144,7 @@ def test_a_template_without_history(releases: Releases, tmp_path: Path, packed: 
     assert (project / "LICENSE").read_text().endswith(LAST_LINE)
 
 
-def test_an_up_to_date_project_is_known_as_such(project: Path, releases: Releases) -> None:
+def test_check_update_reports_newer_releases(project: Path, releases: Releases) -> None:
     shell = releases.shell
     check = ("copier", "check-update", "--quiet")
     assert shell(*check, cwd=project, ok=False).returncode == 2

@@ -71,10 +71,13 @@ class RunDir:
         return self.folder / "curves" / f"{name}.csv"
 
     def step_result(self, step: str, period: str | None = None) -> UPath:
-        """Return the file with what a step returned; steps of a period have one for each."""
-        if step in _RESULTS:
-            return self.folder / _RESULTS[step]
-        return self.folder / _RESULTS_BY_PERIOD[step] / f"{period}.json"
+        """Return the file with what a step returned; steps of a period have one for each.
+
+        A step that the team added has `<step>.json`.
+        """
+        if step in _RESULTS_BY_PERIOD:
+            return self.folder / _RESULTS_BY_PERIOD[step] / f"{period}.json"
+        return self.folder / _RESULTS.get(step, f"{step}.json")
 
     def checkpoint(self, name: str) -> UPath:
         """Return the file that says that a step is done."""

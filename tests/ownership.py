@@ -1,0 +1,23 @@
+"""The files of a project that belong to its team, as copier.yml lists them."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.shell import ROOT
+
+
+def team_patterns() -> list[str]:
+    """Return the patterns of the team's files."""
+    copier = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    patterns: list[str] = copier["_skip_if_exists"]
+    return patterns
+
+
+def team_files(project: Path) -> list[str]:
+    """Return the team's files of a project, or of the tree."""
+    return sorted(
+        file.relative_to(project).as_posix()
+        for pattern in team_patterns()
+        for file in project.glob(pattern)
+    )

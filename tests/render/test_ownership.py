@@ -1,0 +1,49 @@
+"""The team's files: the same for every answer, and the same list for updates and for reviews."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.ownership import team_files, team_patterns
+from tests.render.conftest import Door
+
+ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory, open_copier: Door) -> dict[str, Path]:
+    """Give a project of each orchestrator."""
+    out = tmp_path_factory.mktemp("ownership")
+    return {name: open_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
+
+
+def test_no_answer_but_the_package_name_changes_a_file_of_the_team(template: Path) -> None:
+    """A file without conditions and other values is the same for every combination of answers."""
+    tree = template / "{{{cookiecutter.project_slug}}}"
+    for file in team_files(tree):
+        text = (tree / file).read_text(encoding="utf-8")
+        assert not re.findall(r"{%|{##", text), file
+        assert set(re.findall("{{{.*?}}}", text)) <= {"{{{ cookiecutter.package_name }}}"}, file
+
+
+def test_every_orchestrator_has_the_same_files_of_the_team(projects: dict[str, Path]) -> None:
+    rooms = [
+        {file: (project / file).read_bytes() for file in team_files(project)}
+        for project in projects.values()
+    ]
+    assert rooms[0]
+    assert rooms == [rooms[0]] * len(ORCHESTRATORS)
+
+
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+def test_code_owners(projects: dict[str, Path], orchestrator: str) -> None:
+    """The team's files are those that an update leaves alone; every path is there; no line acts."""
+    project = projects[orchestrator]
+    lines = (project / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") or not line for line in lines)
+    rules = [line.split()[1:] for line in lines if re.match(r"# [/*]", line)]
+    team = [path for path, *owners in rules if owners == ["@your-org/ml"]]
+    assert team == [f"/{pattern}" for pattern in team_patterns()]
+    for path, *_ in rules:
+        assert list(project.glob(path.strip("/"))), path
