@@ -35,7 +35,7 @@ from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
 from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
-from {{{ cookiecutter.package_name }}}.runtime.results import Result
+from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_run, read_plan
@@ -44,6 +44,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import (
     evaluate,
     features,
     ingest,
+    quarantine,
     release,
     report,
     snapshot,
@@ -57,8 +58,9 @@ from .orchestrator import adapter, server  # noqa: F401 - fixtures
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2014, 1, 2, tzinfo=UTC)
 
-# Tests stay in their folder, also where the project's own runs read and write elsewhere.
-HERE = {"source": "data/source", "runs": "runs", "predictions": "predictions"}
+# Tests stay in their folder, also where the project's own runs read and write elsewhere, and they
+# count on a window of three periods.
+HERE = {"source": "data/source", "runs": "runs", "predictions": "predictions", "window": 3}
 
 # What an orchestrator calls its tasks.
 TASKS = (
@@ -133,7 +135,7 @@ class Project:
         """Plan a run for a period; None is the newest that had ended."""
         return plan_run(self.params, period, at)
 
-    def work(self, period: str, last: str = "report") -> Run:
+    def work(self, period: str | None, last: str = "report") -> Run:
         """Run the steps for a period, in the order of the graph, up to and with the `last`."""
         run = self.plan(period)
         advance(run, last)
@@ -165,10 +167,17 @@ GRAPH: dict[str, Callable[[Run], object]] = {
 
 
 def advance(run: Run, last: str) -> None:
-    """Run the steps of good data in the order of the graph, up to and with the `last`."""
+    """Run the steps in the order of the graph, up to and with the `last`.
+
+    Bad data take the other branch, to quarantine and report.
+    """
     for name, step in GRAPH.items():
         step(run)
         if name == last:
+            return
+        if name == "validate" and not read_json(RunDir(run).quality, Quality).good:
+            checkpoint(quarantine.quarantine, run)
+            checkpoint(report.report, run, "none")
             return
 
 

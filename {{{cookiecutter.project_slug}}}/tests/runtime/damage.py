@@ -1,4 +1,7 @@
-"""What can be wrong with data, and what should become of a run on them."""
+"""What can be wrong with a delivery, and what should become of a run on it.
+
+Faults of values that only the team's tables know are in the team's own tests.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -7,7 +10,9 @@ from typing import Literal
 
 import polars as pl
 
-from .conftest import Change, Project
+from .conftest import MAIN, OUTCOME, REQUIRED, Change, Project
+
+PERIOD = "2013-05"
 
 Act = Callable[[Project], object]
 
@@ -17,91 +22,19 @@ class Damage:
     """One kind of damage to a project whose champion is of 2013-04."""
 
     what: str
-    """In words; so begins the row of `docs/data-faults.md`."""
+    """In words: the first cell of its row in `docs/data-faults.md`."""
     do: Act
     run: Literal["refused", "is quarantined", "goes on"]
     says: str = ""
-    """What the sentence must hold; the document has the whole."""
-    period: str | None = "2013-05"
-    """The month asked for; None asks for the newest that has ended."""
+    """What the row's sentence must hold."""
+    period: str | None = PERIOD
+    """The period asked for; None asks for the newest that has ended."""
     closes: bool = False
     """Whether it takes permissions away, which root does not notice."""
 
 
-def flights(change: Change, month: str = "2013-05") -> Act:
-    return lambda project: project.deliver("flights", month, change)
-
-
-def weather(change: Change) -> Act:
-    return lambda project: project.deliver("weather", "2013-05", change)
-
-
-def second_file(change: Change) -> Act:
-    """Deliver another file of flights beside the first."""
-
-    def do(project: Project) -> None:
-        file = project.delivered("flights", "2013-05")
-        change(pl.read_parquet(file)).write_parquet(file.with_name("more.parquet"))
-
-    return do
-
-
-def content(change: Callable[[bytes], bytes]) -> Act:
-    """Change the bytes of the flights' file."""
-
-    def do(project: Project) -> None:
-        file = project.delivered("flights", "2013-05")
-        file.write_bytes(change(file.read_bytes()))
-
-    return do
-
-
-def copied(month: str, to: str) -> Act:
-    """Deliver a month as another one."""
-
-    def do(project: Project) -> None:
-        for table in ("flights", "weather"):
-            file = project.delivered(table, to)
-            file.parent.mkdir(exist_ok=True)
-            shutil.copy(project.delivered(table, month), file)
-
-    return do
-
-
-def removed(table: str, month: str) -> Act:
-    return lambda project: shutil.rmtree(project.delivered(table, month).parent)
-
-
-def at(address: str) -> Act:
-    return lambda project: project.tune(source=address)
-
-
-def all_of(*acts: Act) -> Act:
-    return lambda project: [act(project) for act in acts]
-
-
-def empty(project: Project) -> None:
-    shutil.rmtree(project.folder / "data/source")
-    (project.folder / "data/source").mkdir()
-
-
-def file_for_a_folder(project: Project) -> None:
-    shutil.rmtree(project.folder / "data/source")
-    (project.folder / "data/source").write_text("moved\n")
-
-
-def folder_for_a_file(project: Project) -> None:
-    file = project.delivered("flights", "2013-05")
-    file.unlink()
-    file.mkdir()
-
-
-def closed(project: Project) -> None:
-    (project.folder / "data/source/flights").chmod(0)
-
-
 def into(column: str, value: object, tenths: int = 10) -> Change:
-    """Put a value into so many tenths of the rows of a column."""
+    """Return the change that puts a value into so many tenths of the rows of a column."""
 
     def change(rows: pl.DataFrame) -> pl.DataFrame:
         new = value if isinstance(value, pl.Expr) else pl.lit(value, rows.schema[column])
@@ -111,202 +44,225 @@ def into(column: str, value: object, tenths: int = 10) -> Change:
     return change
 
 
-def hours_as(zone: str | None) -> Change:
-    """Let `time_hour` be what clocks in New York show, and say that it is of `zone`."""
-    shown = pl.col("time_hour").dt.convert_time_zone("America/New_York")
-    return lambda rows: rows.with_columns(shown.dt.replace_time_zone(zone))
+def of_another_type(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return rows in which a column holds numbers instead of text, or text instead of the rest."""
+    text = rows.schema[column] == pl.String
+    wrong = pl.int_range(pl.len()) if text else pl.col(column).cast(pl.String)
+    return rows.with_columns(wrong.alias(column))
 
 
-def first_three_on_31_april(rows: pl.DataFrame) -> pl.DataFrame:
-    first = pl.int_range(pl.len()) < 3
-    return rows.with_columns(pl.when(first).then(31).otherwise("day").alias("day"))
+def rows(change: Change, period: str = PERIOD) -> Act:
+    """Change the rows of the main table."""
+    return lambda project: project.deliver(MAIN, period, change)
 
 
-LOST = into("dest", None, tenths=3)
-NONE_LATE = into("arr_delay", pl.min_horizontal("arr_delay", 0))
+def content(change: Callable[[bytes], bytes]) -> Act:
+    """Change the bytes of the main table's file."""
 
-DAMAGES = (
-    # The source
-    Damage("The source is not there", at("data/nowhere"), "refused", "data/nowhere"),
-    Damage("It is empty", empty, "refused", "no month of flights"),
-    Damage("It is a file", file_for_a_folder, "refused", "no month of flights"),
-    Damage("Its address is of an unknown kind", at("ftps3://flights"), "refused", "'ftps3'"),
-    Damage("We may not look into it", closed, "refused", "denied", closes=True),
-    Damage("We cannot open a file", folder_for_a_file, "refused", "flights.parquet"),
-    # The months
-    Damage("The month was not delivered", removed("flights", "2013-05"), "refused", "2013-05"),
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, PERIOD)
+        file.write_bytes(change(file.read_bytes()))
+
+    return do
+
+
+def second_file(change: Change) -> Act:
+    """Deliver another file of the main table beside the first."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, PERIOD)
+        change(pl.read_parquet(file)).write_parquet(file.with_name("more.parquet"))
+
+    return do
+
+
+def copied(period: str, to: str) -> Act:
+    """Deliver the main table of a period as another one's."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, to)
+        file.parent.mkdir(exist_ok=True)
+        shutil.copy(project.delivered(MAIN, period), file)
+
+    return do
+
+
+def removed(period: str) -> Act:
+    """Remove the main table of a period."""
+    return lambda project: shutil.rmtree(project.delivered(MAIN, period).parent)
+
+
+def source_at(address: str) -> Act:
+    """Set another address of the source."""
+    return lambda project: project.tune(source=address)
+
+
+def all_of(*acts: Act) -> Act:
+    """Do several things."""
+    return lambda project: [act(project) for act in acts]
+
+
+def emptied(project: Project) -> None:
+    """Remove all that was delivered."""
+    shutil.rmtree(project.folder / "data/source")
+    (project.folder / "data/source").mkdir()
+
+
+def file_for_a_folder(project: Project) -> None:
+    """Put a file in the place of the source."""
+    shutil.rmtree(project.folder / "data/source")
+    (project.folder / "data/source").write_text("moved\n")
+
+
+def folder_for_a_file(project: Project) -> None:
+    """Put a folder in the place of a table's file."""
+    file = project.delivered(MAIN, PERIOD)
+    file.unlink()
+    file.mkdir()
+
+
+def not_parquet(project: Project) -> None:
+    """Leave no Parquet file in the folder of the main table."""
+    file = project.delivered(MAIN, PERIOD)
+    file.rename(file.with_suffix(".csv"))
+
+
+def closed(project: Project) -> None:
+    """Take away the permission to look into the folder of the main table."""
+    (project.folder / "data/source" / MAIN).chmod(0)
+
+
+LOST = into(REQUIRED, None, tenths=3)
+
+SOURCE = (
+    Damage("The source is missing", source_at("data/nowhere"), "refused", "data/nowhere"),
+    Damage("It is empty", emptied, "refused", "such as main/"),
+    Damage("It is a file", file_for_a_folder, "refused", "such as main/"),
+    Damage("Its address is of an unknown kind", source_at("ftps3://data"), "refused", "'ftps3'"),
+    Damage("A folder may not be read", closed, "refused", "denied", closes=True),
+    Damage("A file may not be read", folder_for_a_file, "refused", "main.parquet"),
+)
+
+PERIODS = (
+    Damage("The period was not delivered", removed(PERIOD), "refused", f"has no {PERIOD}"),
     Damage(
-        "A month to train on was not delivered",
-        removed("flights", "2013-03"),
+        "A period to train on was not delivered",
+        removed("2013-03"),
         "goes on",
         "not delivered: 2013-03",
     ),
     Damage(
-        "Too few months to train on were delivered",
-        all_of(removed("flights", "2013-03"), removed("flights", "2013-04")),
+        "Too few periods to train on were delivered",
+        all_of(removed("2013-03"), removed("2013-04")),
         "refused",
-        "Too few months",
+        "Too few periods",
     ),
     Damage(
-        "A month to train on is bad",
-        flights(LOST, "2013-04"),
+        "A period to train on is bad",
+        rows(LOST, "2013-04"),
         "goes on",
         "left out of training: 2013-04",
     ),
     Damage(
-        "Too few months to train on are good",
-        all_of(flights(LOST, "2013-03"), flights(LOST, "2013-04")),
+        "Too few periods to train on are good",
+        all_of(rows(LOST, "2013-03"), rows(LOST, "2013-04")),
         "is quarantined",
         "2013-03, 2013-04",
     ),
     Damage(
-        "The month has not ended",
-        copied("2013-05", "2099-01"),
+        "The period has not ended",
+        copied(PERIOD, "2099-01"),
         "refused",
         "2099-01 has not ended",
-        "2099-01",
+        period="2099-01",
     ),
-    Damage("The same, and it was not asked for", copied("2013-05", "2099-01"), "goes on", "", None),
     Damage(
-        "The month is delivered again with other content after a run used it",
-        flights(lambda rows: rows.head(-9), "2013-04"),
+        "The same, and it was not asked for", copied(PERIOD, "2099-01"), "goes on", period=None
+    ),
+    Damage(
+        "The period is delivered again with other content after a run used it",
+        rows(lambda rows: rows.head(-9), "2013-04"),
         "goes on",
         "2013-04 was delivered anew",
-        "2013-04",
+        period="2013-04",
     ),
     Damage(
-        "The data are another month's",
-        copied("2013-04", "2013-05"),
+        "The data are another period's",
+        copied("2013-04", PERIOD),
         "is quarantined",
-        "outside 2013-05",
+        f"main.time: 100.0% are outside {PERIOD}",
     ),
-    # Files
-    Damage(
-        "A table has no file",
-        removed("weather", "2013-05"),
-        "is quarantined",
-        "weather: no file was delivered",
-    ),
-    Damage("A file is empty", content(lambda _: b""), "is quarantined", "flights.parquet"),
+)
+
+FILES = (
+    Damage("A table has no file", not_parquet, "is quarantined", "main: no file was delivered"),
+    Damage("A file is empty", content(lambda _: b""), "is quarantined", "not readable"),
     Damage(
         "A file is truncated",
         content(lambda good: good[: len(good) // 2]),
         "is quarantined",
-        "flights.parquet",
+        "not readable",
     ),
     Damage(
-        "A file lost some bytes in its middle, and its end is whole",
-        content(lambda good: good[:9999] + good[14999:]),
+        "A file lost bytes in its middle, and its end is whole",
+        content(lambda good: good[: len(good) // 3] + good[len(good) // 2 :]),
         "is quarantined",
-        "flights.parquet",
+        "not readable",
     ),
     Damage(
         "The same file is there under two names",
         second_file(lambda rows: rows),
         "is quarantined",
-        "rows repeat",
+        "rows repeat the key",
     ),
     Damage(
         "The files of a table differ",
-        second_file(lambda rows: rows.drop("dest")),
+        second_file(lambda rows: rows.drop(REQUIRED)),
         "is quarantined",
-        "differ in dest",
+        "differ in column",
     ),
-    # Columns
+)
+
+COLUMNS = (
     Damage(
         "A column is missing",
-        flights(lambda rows: rows.drop("dest")),
+        rows(lambda rows: rows.drop(REQUIRED)),
         "is quarantined",
-        "flights.dest",
+        "main.column: the column is missing",
     ),
     Damage(
         "A column was renamed",
-        flights(lambda rows: rows.rename({"dest": "destination"})),
+        rows(lambda rows: rows.rename({REQUIRED: f"{REQUIRED}_2"})),
         "is quarantined",
-        "flights.dest",
+        "main.column: the column is missing",
     ),
     Damage(
         "A column is of another type",
-        flights(lambda rows: rows.cast({"distance": pl.String})),
+        rows(lambda rows: of_another_type(rows, REQUIRED)),
         "is quarantined",
-        "flights.distance",
+        "main.column: its type is",
     ),
     Damage(
-        "There is a column more",
-        flights(lambda rows: rows.with_columns(gate=pl.lit("B22"))),
-        "goes on",
+        "There is a column more", rows(lambda rows: rows.with_columns(more=pl.lit("?"))), "goes on"
     ),
-    # Rows
-    Damage("30 % of a column are missing", flights(LOST), "is quarantined", "30.0% are missing"),
+    Damage("30 % of a column are missing", rows(LOST), "is quarantined", "30.0% are missing"),
     Damage(
-        "Some rows are there twice",
-        flights(lambda rows: pl.concat([rows, rows.head(100)])),
+        "No outcome is known yet",
+        rows(into(OUTCOME, None)),
         "is quarantined",
-        "100 rows repeat",
-    ),
-    Damage("There are ten rows", flights(lambda rows: rows.head(10)), "is quarantined", "10 rows"),
-    Damage("There are no rows", flights(lambda rows: rows.clear()), "is quarantined", "0 rows"),
-    # Values
-    Damage(
-        "Values are out of range: degrees Fahrenheit became Kelvin",
-        weather(into("temp", (pl.col("temp") + 459.67) / 1.8)),
-        "is quarantined",
-        "weather.temp",
-    ),
-    Damage(
-        "Values are not numbers",
-        weather(into("wind_speed", float("nan"), tenths=1)),
-        "is quarantined",
-        "weather.wind_speed",
-    ),
-    Damage(
-        "Three dates do not exist, in a month to train on",
-        flights(first_three_on_31_april, "2013-04"),
-        "goes on",
-        "left out of training: 2013-04",
-    ),
-    Damage(
-        "Categories were never seen",
-        all_of(
-            flights(into("carrier", "new", tenths=4)),
-            flights(into("dest", "new", tenths=3)),
-        ),
-        "goes on",
-    ),
-    Damage(
-        "An airport that is none of the three",
-        flights(into("origin", "BOS", tenths=1)),
-        "is quarantined",
-        "flights.origin",
-    ),
-    # What came true
-    Damage("No flight was late", flights(NONE_LATE), "is quarantined", "0.0%"),
-    Damage("Every flight was late", flights(into("arr_delay", 60)), "is quarantined", "100.0%"),
-    Damage(
-        "No flight was late in a month to train on",
-        flights(NONE_LATE, "2013-04"),
-        "goes on",
-        "left out of training: 2013-04",
-    ),
-    Damage(
-        "No arrival is known yet",
-        flights(into("arr_delay", None)),
-        "is quarantined",
-        "flights.arr_delay: 100.0% are missing",
-    ),
-    # Times
-    Damage("Hours have no time zone", flights(hours_as(None)), "is quarantined", "time_hour"),
-    Damage("Local hours pass as UTC", flights(hours_as("UTC")), "is quarantined", "clocks"),
-    Damage(
-        "The same in the weather alone",
-        weather(hours_as("UTC")),
-        "is quarantined",
-        "outside 2013-05",
-    ),
-    Damage(
-        "Hours lie a year ahead",
-        flights(lambda rows: rows.with_columns(pl.col("time_hour").dt.offset_by("1y"))),
-        "is quarantined",
-        "outside 2013-05",
+        "main.outcome: 100.0% are missing",
     ),
 )
+
+ROWS = (
+    Damage(
+        "Some rows are there twice",
+        rows(lambda rows: pl.concat([rows, rows.head(100)])),
+        "is quarantined",
+        "rows repeat the key",
+    ),
+    Damage("There are ten rows", rows(lambda rows: rows.head(10)), "is quarantined", "10 rows"),
+    Damage("There are no rows", rows(lambda rows: rows.clear()), "is quarantined", "0 rows"),
+)
+
+DAMAGES = (*SOURCE, *PERIODS, *FILES, *COLUMNS, *ROWS)
