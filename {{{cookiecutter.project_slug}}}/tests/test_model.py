@@ -1,41 +1,46 @@
-"""The model takes what it has never seen, and what it learnt outlives changes of its code."""
+"""The model takes values that it has never seen, and rows in any number and form."""
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-import {{{ cookiecutter.package_name }}} as package
-from {{{ cookiecutter.package_name }}} import tracking
+from {{{ cookiecutter.package_name }}}.features import LABEL
 from {{{ cookiecutter.package_name }}}.model import (
     CATEGORICAL,
     NUMERIC,
+    Scores,
+    build_model,
     derive,
-    probability,
+    predict,
 )
-from {{{ cookiecutter.package_name }}}.workspace import (
-    Workspace,
-    read_parquet,
-)
-
-from .conftest import Project
+from {{{ cookiecutter.package_name }}}.runtime.config import Params
 
 KEPT = ("year", "month", "day")  # of every flight: without a date there is none
+SEED = 1
 
 
-@pytest.fixture
-def table(released: Project) -> pl.DataFrame:
-    run = released.plan("2013-04")
-    return read_parquet(Workspace(run).features("2013-04")).drop("late").head(200)
+def fitted(rows: pl.DataFrame, params: Params) -> Any:
+    """Return a model that was fitted on rows."""
+    return build_model(params.train, SEED).fit(rows.drop(LABEL), rows[LABEL].to_numpy())
 
 
-def scored(project: Project, table: pl.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    scores = probability(tracking.load_model(project.params.model_name, "1"), table)
-    assert scores.shape == (table.height,)
+@pytest.fixture(scope="module")
+def model(rows: pl.DataFrame, params: Params) -> Any:
+    """A model that was fitted on a period."""
+    return fitted(rows, params)
+
+
+@pytest.fixture(scope="module")
+def inputs(rows: pl.DataFrame) -> pl.DataFrame:
+    """Some rows without their label."""
+    return rows.drop(LABEL).head(200)
+
+
+def scored(model: Any, inputs: pl.DataFrame) -> Scores:
+    scores = predict(model, inputs)
+    assert scores.shape == (inputs.height,)
     assert ((scores > 0) & (scores < 1)).all()
     return scores
 
@@ -52,73 +57,43 @@ def test_derived_features() -> None:
     assert list(row) == [*CATEGORICAL, *NUMERIC]
 
 
+def test_parameters_and_seed_reach_the_model(params: Params) -> None:
+    wanted = params.train.model_dump() | {"random_state": SEED}
+    assert wanted.items() <= build_model(params.train, SEED)[-1].get_params().items()
+
+
+def test_the_same_rows_give_the_same_model(
+    model: Any, rows: pl.DataFrame, inputs: pl.DataFrame, params: Params
+) -> None:
+    np.testing.assert_array_equal(scored(fitted(rows, params), inputs), scored(model, inputs))
+
+
 @pytest.mark.parametrize("column", CATEGORICAL)
 def test_a_category_never_seen_is_scored_as_a_missing_one(
-    released: Project, table: pl.DataFrame, column: str
+    model: Any, inputs: pl.DataFrame, column: str
 ) -> None:
-    never_seen = table.with_columns(pl.lit("new").alias(column))
-    missing = table.with_columns(pl.lit(None, pl.String).alias(column))
-    np.testing.assert_array_equal(scored(released, never_seen), scored(released, missing))
+    never_seen = inputs.with_columns(pl.lit("new").alias(column))
+    missing = inputs.with_columns(pl.lit(None, pl.String).alias(column))
+    np.testing.assert_array_equal(scored(model, never_seen), scored(model, missing))
 
 
-def test_every_value_may_be_missing(released: Project, table: pl.DataFrame) -> None:
-    usual = scored(released, table)
-    for column in set(table.columns) - set(KEPT):
-        scored(released, table.with_columns(pl.lit(None, table.schema[column]).alias(column)))
-    nothing = table.select(
+def test_every_value_may_be_missing(model: Any, inputs: pl.DataFrame) -> None:
+    usual = scored(model, inputs)
+    for column in set(inputs.columns) - set(KEPT):
+        scored(model, inputs.with_columns(pl.lit(None, inputs.schema[column]).alias(column)))
+    nothing = inputs.select(
         column if column in KEPT else pl.lit(None, dtype).alias(column)
-        for column, dtype in table.schema.items()
+        for column, dtype in inputs.schema.items()
     )
-    assert np.abs(scored(released, nothing) - usual).max() > 0.01
+    assert np.abs(scored(model, nothing) - usual).max() > 0.01
 
 
-def test_a_row_is_scored_alone_as_among_others(released: Project, table: pl.DataFrame) -> None:
-    together = scored(released, table)
-    alone = [scored(released, table[row])[0] for row in range(5)]
-    np.testing.assert_array_equal(alone, together[:5])
+def test_a_row_is_scored_alone_as_among_others(model: Any, inputs: pl.DataFrame) -> None:
+    alone = [scored(model, inputs[row])[0] for row in range(5)]
+    np.testing.assert_array_equal(alone, scored(model, inputs)[:5])
 
 
-def test_a_pandas_table_is_scored_as_well(released: Project, table: pl.DataFrame) -> None:
-    model = tracking.load_model(released.params.model_name, "1")
-    scores = model.predict_proba(table.to_pandas())[:, 1]
-    np.testing.assert_allclose(scores, scored(released, table), rtol=0, atol=1e-12)
-
-
-SCORE = """
-import sys
-import numpy as np
-from {package} import model, tracking
-from {package}.workspace import read_parquet
-from upath import UPath
-
-try:
-    model.derive(None)
-except ZeroDivisionError:
-    print("derive was changed")
-table = read_parquet(UPath(sys.argv[1])).drop("late").head(200)
-loaded = tracking.load_model(sys.argv[2], "1")
-np.save(sys.argv[3], model.probability(loaded, table))
-"""
-
-
-def test_a_champion_outlives_a_change_of_the_features(
-    released: Project, table: pl.DataFrame, tmp_path: Path
-) -> None:
-    """Score in a fresh process, whose `derive` can no longer be called."""
-    name, folder = package.__name__, Path(str(package.__file__)).parent
-    copy = shutil.copytree(folder, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    changed = "\n\ndef derive(table):\n    return 1 / 0\n\n\nCATEGORICAL = NUMERIC = ()\n"
-    with (copy / "model.py").open("a", encoding="utf-8") as source:
-        source.write(changed)
-    script = tmp_path / "score.py"
-    script.write_text(SCORE.format(package=name), encoding="utf-8")
-    run = released.plan("2013-04")
-    features, scores = Workspace(run).features("2013-04"), tmp_path / "scores.npy"
-    done = subprocess.run(
-        [sys.executable, script, str(features), released.params.model_name, scores],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "derive was changed" in done.stdout
-    np.testing.assert_array_equal(np.load(scores), scored(released, table))
+def test_pandas_rows_are_scored_as_well(model: Any, inputs: pl.DataFrame) -> None:
+    """So a server of models sends them."""
+    scores = model.predict_proba(inputs.to_pandas())[:, 1]
+    np.testing.assert_allclose(scores, scored(model, inputs), rtol=0, atol=1e-12)

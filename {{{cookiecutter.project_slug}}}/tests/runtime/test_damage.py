@@ -1,0 +1,135 @@
+"""Damaged data through the whole graph: the champion stays valid, and the reason is given.
+
+What becomes of each kind, and the sentence that a person gets, is the table in
+`docs/data-faults.md`; with `UPDATE_DOCS=1` it is written from what is seen here.
+"""
+
+import html
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry
+from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Evaluation, Result
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.predict import predict
+
+from .conftest import KEY, MAIN, OUTCOME, REQUIRED, ROOT, Project
+from .damage import DAMAGES, Damage
+
+DOCUMENT = ROOT / "docs/data-faults.md"
+UPDATE = "UPDATE_DOCS=1 .venv/bin/python -m pytest tests/runtime/test_damage.py"
+HEAD = "| what is wrong | the run | what it says |\n|---|---|---|\n"
+
+# What is another one in each project, and what the document has instead.
+STANDS_FOR = {
+    ", ".join(KEY): "key",
+    MAIN: "main",
+    room.tables().DATED[MAIN]: "time",
+    OUTCOME: "outcome",
+    REQUIRED: "column",
+    room.tables().TIME_ZONE: "the time zone",
+}
+NUMBERS = {
+    r"(\d{4}-\d{2})-[0-9a-f]{8}": r"\1-…",
+    r"(\S+%|none) allowed": "… allowed",
+    r"holds \S+ to [\d-]+": "holds … to …",
+    r"at least [\d,]+ are": "at least … are",
+    r"[\d,]+ rows repeat": "… rows repeat",
+    r"its type is \S+, not \S+": "its type is …, not …",
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[dict[str, str]]:
+    """The rows of the document by what is wrong; a test may write its own anew."""
+    text, _, table = DOCUMENT.read_text(encoding="utf-8").partition(HEAD)
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines()}
+    yield rows
+    if "UPDATE_DOCS" in os.environ:
+        table = "".join(f"{rows[d.what]}\n" for d in DAMAGES if d.what in rows)
+        DOCUMENT.write_text(text + HEAD + table, encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.what)
+def test_damage(damage: Damage, released: Project, source: Path, table: dict[str, str]) -> None:
+    champion = registry.champion(released.params.model_name)
+    assert champion is not None
+    damage.do(released)
+    if damage.closes and os.access(f"data/source/{MAIN}", os.R_OK):
+        pytest.skip("root may read everything")
+    files = released.files()
+
+    if damage.run == "refused":
+        with pytest.raises(BadInput) as refusal:
+            released.plan(damage.period)
+        assert released.files() == files
+        result, sentence = None, str(refusal.value)
+    else:
+        run = released.work(damage.period)
+        result = released.result(run)
+        assert (result.status == "quarantined") == (damage.run == "is quarantined")
+        sentence = check_result(run, result)
+    check_champion(released, source, champion, result)
+
+    seen = row(damage, sentence)
+    assert damage.says in seen
+    if "UPDATE_DOCS" in os.environ:
+        table[damage.what] = seen
+    assert table.get(damage.what) == seen, f"{DOCUMENT.name} differs: write it anew with {UPDATE}"
+
+
+def check_result(run: Run, result: Result) -> str:
+    """Check what a run left behind; return its sentence, without the verdict on its model."""
+    run_dir = RunDir(run)
+    page = html.unescape(run_dir.report.read_text(encoding="utf-8"))
+    assert f"<p>{result.reason[0].upper()}{result.reason[1:]}.</p>" in page
+    if result.status == "quarantined":
+        assert run_dir.quarantine.exists()
+        return result.reason
+    assert result.status in {"released", "kept_champion"}
+    evaluation = read_json(run_dir.evaluation, Evaluation)
+    measured = [result.metrics, evaluation.champion_metrics or {}]
+    assert all(math.isfinite(value) for metrics in measured for value in metrics.values())
+    assert result.reason.startswith(evaluation.reason)
+    return result.reason.removeprefix(evaluation.reason).removeprefix("; ") or "nothing"
+
+
+def check_champion(project: Project, source: Path, before: Champion, result: Result | None) -> None:
+    """Check that the champion is the one before, or of a run that released it, and can predict."""
+    now = registry.champion(project.params.model_name)
+    assert now is not None
+    if result is not None:
+        assert (result.champion_before, result.champion_after) == (before, now)
+    if result is not None and result.status == "released":
+        assert (now.version, now.run_id) == ("2", result.run_id)
+    else:
+        assert now == before
+    good = project.params.model_copy(update={"source": str(source)})
+    predictions = read_parquet(predict(good, "2013-06"))
+    assert predictions["version"].unique().to_list() == [now.version]
+    assert predictions[room.model().PREDICTION].cast(pl.Float64).is_finite().all()
+
+
+def row(damage: Damage, sentence: str) -> str:
+    """Return a row of the document, without names and numbers that differ between projects."""
+    for name, stand_in in STANDS_FOR.items():
+        sentence = re.sub(rf"\b{re.escape(name)}\b", stand_in, sentence)
+    for number, stand_in in NUMBERS.items():
+        sentence = re.sub(number, stand_in, sentence)
+    assert "|" not in sentence
+    return f"| {damage.what} | {damage.run} | {sentence} |"
+
+
+def test_the_document_has_these_kinds(table: dict[str, str]) -> None:
+    if "UPDATE_DOCS" not in os.environ:
+        kinds = [damage.what for damage in DAMAGES]
+        assert list(table) == kinds, f"{DOCUMENT.name} differs: write it anew with {UPDATE}"
