@@ -27,7 +27,7 @@ from upath import UPath
 from .. import room
 from ..config import Params
 from ..errors import one_line, redact
-from ..periods import bounds, is_period
+from ..periods import LONGEST_DAYS, bounds, is_period
 from ..results import Champion, Status
 from .run_folders import RunFolders, Runs
 
@@ -43,6 +43,7 @@ METRICS = {
     "pipeline_tracker_up": "Whether the tracker answers.",
     "pipeline_orchestrator_up": "Whether a component of the orchestrator works.",
     # The parameters, and the metric that decides about releases.
+    "pipeline_period_days": "Days of the longest period.",
     "pipeline_deadline_days": "Days after its end within which a period must have a champion.",
     "pipeline_headline_info": "The headline metric, and its direction.",
     "pipeline_headline_floor": "What a challenger must reach.",
@@ -200,6 +201,7 @@ def of_settings(params: Params) -> Iterator[Metric]:
     yield gauge("pipeline_headline_info", [(labels, 1)])
     yield gauge("pipeline_headline_floor", params.evaluate.floor)
     yield gauge("pipeline_headline_quality_drop", params.alerts.quality_drop)
+    yield gauge("pipeline_period_days", LONGEST_DAYS)
     yield gauge("pipeline_deadline_days", params.deadlines.champion_days)
 
 
