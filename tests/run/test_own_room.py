@@ -31,7 +31,7 @@ def team(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def python(team: Project, *words: str) -> tuple[int, str]:
     """Run the team's package, and not the one that the environment was made for."""
     program = (team.folder / ".venv/bin/python", "-m", "my_pipeline", *words)
-    done = team.shell("env", "PYTHONPATH=src", *program, cwd=team.folder, ok=False)
+    done = team.shell("env", "PYTHONPATH=src", *map(str, program), cwd=team.folder, ok=False)
     return done.returncode, done.stdout + done.stderr
 
 
