@@ -36,10 +36,15 @@ def main(project: Callable[[], Path]) -> None:
 
 def image(folder: Path) -> None:
     """Build the image from nothing, again, and after a change of a step; and a naive one."""
-    build: list[str | Path] = ["docker", "build", "--tag", "bench-ours", "."]
+    build: list[str | Path] = [
+        *("docker", "build", "--file", "ops/Dockerfile"),
+        "--tag",
+        "bench-ours",
+        ".",
+    ]
     cold = seconds([*build, "--no-cache"], folder)
     warm = seconds(build, folder)
-    step = folder / "src/my_pipeline/steps/report.py"
+    step = folder / "src/my_pipeline/runtime/steps/report.py"
     step.write_text(step.read_text() + "\n# changed\n")
     changed = seconds(build, folder)
     naive = folder.parent / "naive"
@@ -52,11 +57,11 @@ def image(folder: Path) -> None:
     uv = shutil.which("uv") or TOOLS.parent.parent / ".uv/bin/uv"
     export = [uv, "export", "--quiet", "--frozen", *groups, "--output-file"]
     output([*export, naive / "requirements.txt"], folder)
-    base = re.findall(r"^FROM (python:\S+)", (folder / "Dockerfile").read_text(), re.MULTILINE)[-1]
+    base = re.findall(r"^FROM (python:\S+)", (folder / "ops/Dockerfile").read_text(), re.M)[-1]
     (naive / "Dockerfile").write_text(NAIVE.format(base=base))
     build_naive: list[str | Path] = ["docker", "build", "--tag", "bench-naive", naive]
     naive_cold = seconds([*build_naive, "--no-cache"], folder)
-    (naive / "src/my_pipeline/steps/report.py").open("a").write("\n# changed\n")
+    (naive / "src/my_pipeline/runtime/steps/report.py").open("a").write("\n# changed\n")
     naive_changed = seconds(build_naive, folder)
     sizes = {
         name: int(output(["docker", "image", "inspect", "--format", "{{.Size}}", name], folder))
@@ -102,7 +107,7 @@ def in_the_stack(folder: Path, period: str) -> float:
     """Return how long a run takes from the command that asks for it to its result."""
     started = time.perf_counter()
     worker = ["docker", "compose", "exec", "-T", "prefect-worker"]
-    ask = ["prefect", "deployment", "run", "training/monthly", "--param", f"period={period}"]
+    ask = ["prefect", "deployment", "run", "training/scheduled", "--param", f"period={period}"]
     output([*worker, *ask, "--watch"], folder)
     took = time.perf_counter() - started
     result = json.loads(output([*worker, "sh", "-c", f"cat runs/{period}-*/result.json"], folder))

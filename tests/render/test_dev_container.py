@@ -24,7 +24,7 @@ def read(project: Path) -> Any:
 def test_pages(open_cookiecutter: Door, tmp_path: Path, orchestrator: str) -> None:
     """It forwards the ports at which `make ui` puts its pages, and names each."""
     project = open_cookiecutter(tmp_path, orchestrator=orchestrator)
-    starters = [project / name for name in ("Makefile", "flows/ui.sh", "scripts/ui.py")]
+    starters = [project / name for name in ("Makefile", "flows/ui.sh", "ops/ui.py")]
     told = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
     container = read(project)
     assert {str(port) for port in container["forwardPorts"]} == told
@@ -36,7 +36,7 @@ def test_python_and_tools(open_cookiecutter: Door, tmp_path: Path, python: str) 
     project = open_cookiecutter(tmp_path, python_version=python)
     container = read(project)
     assert container["image"].endswith(f":3-{python}-bookworm")
-    assert f"FROM python:{python}-slim-bookworm" in (project / "Dockerfile").read_text()
+    assert f"FROM python:{python}-slim-bookworm" in (project / "ops/Dockerfile").read_text()
     assert container["remoteUser"] not in ("", "root")
     makefile = (project / "Makefile").read_text()
     for target in container["postCreateCommand"].removeprefix("make ").split():

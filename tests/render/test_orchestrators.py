@@ -15,37 +15,38 @@ WATCHING = ("prometheus", "none")
 DIFFERENT = {
     ".copier-answers.yml",
     ".devcontainer/devcontainer.json",
-    ".dockerignore",
+    ".github/CONTRIBUTING.md",
     ".github/workflows/deploy-to.yml",
     ".github/workflows/deploy.yml",
     ".github/workflows/retrain.yml",
     ".gitignore",
-    ".github/CONTRIBUTING.md",
-    "Dockerfile",
     "Makefile",
     "README.md",
-    "compose.yaml",
-    "deploy/compose/databases.sh",
     "docs/delivery.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
     "docs/operate.md",
-    "monitoring/grafana/dashboards/pipeline-health.json",
-    "monitoring/prometheus.yml",
-    "monitoring/rules.test.yml",
-    "monitoring/rules.yml",
+    "ops/Dockerfile",
+    "ops/Dockerfile.dockerignore",
+    "ops/backup.py",
+    "ops/compose.yaml",
+    "ops/databases.sh",
+    "ops/monitoring/grafana/dashboards/pipeline-health.json",
+    "ops/monitoring/prometheus.yml",
+    "ops/monitoring/rules.test.yml",
+    "ops/monitoring/rules.yml",
+    "ops/stack.py",
     "pyproject.toml",
-    "scripts/stack.py",
     "src/my_pipeline/__main__.py",
     "tests/orchestrator.py",
 }
 # These belong to one of them.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|scripts/deploy\.py|tests/test_(automations|deploy|deployment|flow)\.py",
-    "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|deploy|local|ui)\.py"
-    r"|docs/(images/)?airflow\.(md|png)|tests/test_(dag|dag_integrity|deploy)\.py",
-    "kubeflow": r"kubeflow/.+|deploy/kubernetes/.+|scripts/local\.py"
+    r"|ops/deploy\.py|tests/test_(automations|deployment|flow)\.py",
+    "airflow": r"(dags|plugins)/.+|ops/(settings|deploy|local|ui)\.py"
+    r"|docs/(images/)?airflow\.(md|png)|tests/test_(dag|dag_integrity)\.py",
+    "kubeflow": r"pipelines/.+|ops/kubernetes/.+|ops/local\.py"
     r"|docs/kubeflow\.md|tests/kfp_server\.py"
     r"|tests/test_(deployed|local_(faults|run)|manifests|notice|pipeline|submit)\.py",
 }
@@ -109,7 +110,10 @@ def test_without_monitoring_nothing_of_it_is_there(tmp_path: Path, open_cookiecu
     chosen = {name: open_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
     files = {name: contents(folder) for name, folder in chosen.items()}
     more = set(files["prometheus"]) - set(files["none"])
-    own = r"monitoring/.+|src/my_pipeline/(metrics|monitor)\.py|tests/test_(metrics|monitor\w*)\.py"
+    own = (
+        r"ops/monitoring/.+|tests/(runtime/)?test_(metrics|monitor\w*)\.py"
+        r"|src/my_pipeline/runtime/monitor/(exporter|run_folders|run_metrics)\.py"
+    )
     assert more
     assert not [name for name in more if not re.fullmatch(own, name)]
     assert not set(files["none"]) - set(files["prometheus"])

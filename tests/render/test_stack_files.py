@@ -1,4 +1,4 @@
-"""Dockerfile, compose.yaml and scripts, by the tools that know their rules; without an engine."""
+"""Dockerfile, compose.yaml and shell scripts, checked by linters; no engine is needed."""
 
 import re
 import subprocess
@@ -34,15 +34,15 @@ def check(tool: str, *words: str | Path) -> None:
 
 
 def services(project: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield from yaml.safe_load((project / "compose.yaml").read_text())["services"].items()
+    yield from yaml.safe_load((project / "ops/compose.yaml").read_text())["services"].items()
 
 
 def test_the_dockerfile_keeps_to_the_rules(projects: list[Path]) -> None:
-    check("hadolint", *(project / "Dockerfile" for project in projects))
+    check("hadolint", *(project / "ops/Dockerfile" for project in projects))
 
 
 def test_compose_reads_the_file(projects: list[Path]) -> None:
-    files = [project / "compose.yaml" for project in projects]
+    files = [project / "ops/compose.yaml" for project in projects]
     check("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
 
 
@@ -81,13 +81,15 @@ def test_images_are_pinned(projects: list[Path]) -> None:
     ours = "${IMAGE:-my-pipeline}"
     for project in projects:
         others = {service["image"] for _, service in services(project)} - {ours}
-        froms = re.findall(r"^FROM (\S+:\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
+        froms = re.findall(
+            r"^FROM (\S+:\S+)", (project / "ops/Dockerfile").read_text(), re.MULTILINE
+        )
         for image in [*others, *froms]:
             assert re.search(r":v?\d+", image), image
 
 
 def test_secrets_have_no_default(projects: list[Path]) -> None:
     for project in projects:
-        text = (project / "compose.yaml").read_text()
+        text = (project / "ops/compose.yaml").read_text()
         for name, default in re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)([^}]*)\}", text):
             assert default == ":?run make env", name

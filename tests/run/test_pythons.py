@@ -134,7 +134,8 @@ def image(committed: Project) -> Iterator[str]:
     """Give the image of the repository, where there is an engine."""
     need_docker()
     name = f"my-pipeline-everywhere:{uuid4().hex[:8]}"
-    committed.shell("docker", "build", "--quiet", "--tag", name, committed.folder)
+    file = f"--file={committed.folder / 'ops/Dockerfile'}"
+    committed.shell("docker", "build", "--quiet", "--tag", name, file, committed.folder)
     yield name
     committed.shell("docker", "image", "rm", name)
 

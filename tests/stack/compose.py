@@ -1,4 +1,4 @@
-"""A stack of Docker Compose, as `make up` starts it, and what tests do to it."""
+"""A stack of Docker Compose, started by `make up`, with what tests do to it."""
 
 import json
 import os
@@ -6,13 +6,14 @@ import signal
 import subprocess
 import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.projects import Project, free_port, until
 from tests.shell import ROOT, Shell
 
-# Where the work of a run is done, and how one is started.
+# The service in which runs execute.
 WORKERS = {"prefect": "prefect-worker", "airflow": "scheduler"}
 PORTS = {
     "prefect": ["PREFECT_PORT"],
@@ -22,7 +23,7 @@ PORTS = {
 IMAGE = "my-pipeline"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
-# A Prometheus that has no OTLP receiver, as Debian's has none, and what takes its place.
+# For Debian's Prometheus, which has no OTLP receiver: a stand-in takes its place.
 WITHOUT_OTLP = """
 services:
   prometheus:
@@ -54,37 +55,46 @@ MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
 
 
 def lacks_otlp(shell: Shell) -> bool:
-    """Tell whether the image of Prometheus is Debian's program under the official name."""
+    """Return whether the image of Prometheus is Debian's, under the official name."""
     look = ("image", "inspect", "--format", '{{ index .Config.Labels "stand-in" }}', PROMETHEUS)
     return bool(shell("docker", *look, ok=False).stdout.strip())
 
 
+def override(folder: Path, content: str) -> None:
+    """Add a Compose file to a project, as the head of compose.yaml says."""
+    (folder / "compose.override.yaml").write_text(content)
+    env = folder / ".env"
+    lines = env.read_text().splitlines(keepends=True) if env.exists() else []
+    kept = [line for line in lines if not line.startswith("COMPOSE_FILE=")]
+    env.write_text("".join([*kept, "COMPOSE_FILE=ops/compose.yaml:compose.override.yaml\n"]))
+
+
 @dataclass(frozen=True)
 class Stack:
-    """A project's stack, on ports of its own, whose alerts go to the mail catcher within it."""
+    """A project's stack on free ports, whose alerts go to its own mail catcher."""
 
     project: Project
     orchestrator: str
     ports: dict[str, int] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Make the secrets; choose ports, the mail catcher, and who is told."""
+        """Write .env: secrets, free ports, the mail catcher and its address."""
         self.project.make("env")
         names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
         self.ports.update({name: free_port() for name in names})
-        name = f"my-pipeline-{self.ports['MLFLOW_PORT']}"  # none of anybody's own
+        name = f"my-pipeline-{self.ports['MLFLOW_PORT']}"  # a name that nobody else uses
         named = {"COMPOSE_PROJECT_NAME": name, "COMPOSE_PROFILES": "dev"}
         chosen = named | {"ALERT_URLS": f"'{MAIL}'"} | self.ports
         with (self.project.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in chosen.items())
         if self.orchestrator == "airflow" and lacks_otlp(self.project.shell):
-            override = WITHOUT_OTLP + WITH_STAND_IN.format(otlp=ROOT / "tests/stack/otlp.py")
-            (self.project.folder / "compose.override.yaml").write_text(override)
-            with (self.project.folder / "monitoring/prometheus.yml").open("a") as file:
+            stand_in = WITH_STAND_IN.format(otlp=ROOT / "tests/stack/otlp.py")
+            override(self.project.folder, WITHOUT_OTLP + stand_in)
+            with (self.project.folder / "ops/monitoring/prometheus.yml").open("a") as file:
                 file.write(SCRAPED)
 
     def compose(self, *words: str, ok: bool = True) -> str:
-        """Give Compose a command; return what it printed."""
+        """Run a command of Compose; return what it printed."""
         done = self.project.shell("docker", "compose", *words, cwd=self.project.folder, ok=ok)
         return done.stdout + done.stderr
 
@@ -104,7 +114,7 @@ class Stack:
         return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
 
     def kill(self, service: str) -> None:
-        """Kill a service's processes, as a machine out of memory does; it is started again."""
+        """Kill a service's main process, and wait until the engine has restarted it."""
         before = self.containers()[service]
         os.kill(before["State"]["Pid"], signal.SIGKILL)
 
@@ -117,9 +127,9 @@ class Stack:
         until(back)
 
     def trigger(self, period: str) -> None:
-        """Start a run for a month, as the documents say."""
+        """Start a run for a period, as the documents say."""
         if self.orchestrator == "prefect":
-            deployment = ("deployment", "run", "training/monthly", "--param", f"period={period}")
+            deployment = ("deployment", "run", "training/scheduled", "--param", f"period={period}")
             self.exec("prefect-worker", "prefect", *deployment)
         elif self.orchestrator == "airflow":
             asked = json.dumps({"period": period})
@@ -128,7 +138,7 @@ class Stack:
             self.run(period)
 
     def run(self, period: str) -> subprocess.Popen[str]:
-        """Start a run in a process of its own; Airflow has none such."""
+        """Start a run in a container of its own; under Airflow, runs have none."""
         return subprocess.Popen(
             ["docker", "compose", "run", "--rm", "-T", "pipeline", "run", "--period", period],
             cwd=self.project.folder,
@@ -139,17 +149,17 @@ class Stack:
         )
 
     def files(self, pattern: str) -> list[str]:
-        """Return which files of runs there are, of a pattern below `runs/`."""
+        """Return the files below `runs/` that match a pattern."""
         listed = self.exec("monitor", "sh", "-c", f"ls -d runs/{pattern}", ok=False)
         return listed.split()
 
     def result(self, period: str) -> dict[str, Any] | None:
-        """Return the result of a month's newest run, None where it has none."""
+        """Return the result of a period's newest run, None where it has none."""
         said = self.exec("monitor", "sh", "-c", f"cat runs/{period}-*/result.json", ok=False)
         return json.loads(said) if said else None
 
     def ends(self, period: str) -> dict[str, Any]:
-        """Wait for a month's run to end, as it does at last; return its result."""
+        """Wait until a period's run has succeeded; return its result."""
 
         def done() -> dict[str, Any] | None:
             result = self.result(period)
@@ -159,14 +169,14 @@ class Stack:
         return result
 
     def get(self, port: str, path: str, **headers: str) -> Any:
-        """Ask one of the published ports for JSON."""
+        """Request JSON from one of the published ports."""
         url = f"http://127.0.0.1:{self.ports[port]}{path}"
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.load(answer)
 
     def query(self, promql: str) -> list[dict[str, Any]]:
-        """Ask Prometheus; return the series."""
+        """Query Prometheus; return the series."""
         answer = self.get("PROMETHEUS_PORT", "/api/v1/query?" + urlencode({"query": promql}))
         assert answer["status"] == "success"
         found: list[dict[str, Any]] = answer["data"]["result"]

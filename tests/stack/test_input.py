@@ -1,4 +1,4 @@
-"""`make up` where something is missing: one sentence that says what, and what to do."""
+"""`make up` and `make deploy` with bad input: one sentence that says what, and what to do."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tests.projects import Project, clone, need_docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-# A `docker` as it is where something is missing; all else is the real one's affair.
+# Programs called `docker` that lack something, and pass all else to the real one.
 WITHOUT_COMPOSE = """#!/bin/sh
 if [ "$1" = compose ]; then echo "docker: 'compose' is not a docker command." >&2; exit 1; fi
 exec {docker} "$@"
@@ -45,7 +45,7 @@ def secrets(fresh: Project) -> Iterator[Path]:
 
 
 def up(project: Project, **variables: str) -> str:
-    """Return the sentence with which `make up` refuses."""
+    """Return the sentence with which `make up` exits."""
     words = [f"{name}={value}" for name, value in variables.items()]
     done = project.shell("env", *words, "make", "up", cwd=project.folder, ok=False)
     assert done.returncode == 2
@@ -70,15 +70,15 @@ def test_a_port_is_taken(fresh: Project) -> None:
         port = listener.getsockname()[1]
         said = up(fresh, PREFECT_PORT=str(port))
     assert said == (
-        f"error: Port {port} of prefect-server is taken: end what uses it, or choose another in "
-        ".env, by the variable that `ports` of prefect-server in compose.yaml names."
+        f"error: Port {port} of prefect-server is in use: stop the program that uses it, or set "
+        "another in .env; `ports` of prefect-server in compose.yaml names the variable."
     )
 
 
 @pytest.mark.usefixtures("secrets")
 def test_two_services_at_one_port(fresh: Project) -> None:
     said = up(fresh, PREFECT_PORT="15000", MLFLOW_PORT="15000")
-    assert said == "error: mlflow and prefect-server are both at port 15000: see .env."
+    assert said == "error: mlflow and prefect-server are both set to port 15000: change .env."
 
 
 @pytest.mark.usefixtures("secrets")
@@ -91,7 +91,7 @@ def test_a_target_of_alerts_is_malformed(fresh: Project) -> None:
 @pytest.mark.usefixtures("secrets")
 def test_the_engine_does_not_answer(fresh: Project) -> None:
     said = up(fresh, DOCKER_HOST="unix:///nowhere/docker.sock")
-    assert said.startswith("error: The Docker engine does not answer; is it started? It says: ")
+    assert said.startswith("error: The Docker engine does not answer; start it. Docker reports: ")
 
 
 @pytest.mark.usefixtures("secrets")
@@ -108,11 +108,14 @@ def test_docker_is_not_there(fresh: Project, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        (WITHOUT_COMPOSE, r"error: Docker Compose 2\.24 or newer is needed, .* says nothing: see "),
+        (
+            WITHOUT_COMPOSE,
+            r"error: Docker Compose 2\.24 or newer is needed, .* prints nothing: see ",
+        ),
         (WITH_LITTLE_MEMORY, r"error: The stack needs 4 GiB of memory, .* engine has 2\.0: "),
         (
             OF_AN_OLD_SYSTEM,
-            r"error: The Docker engine must be 25 or newer, and is 20\.10\.24: see ",
+            r"error: The Docker engine is 20\.10\.24 and must be 25 or newer: see ",
         ),
     ],
 )
@@ -141,3 +144,28 @@ def test_new_secrets_leave_what_is_there(fresh: Project, secrets: Path) -> None:
             "git", "status", "--porcelain", "--untracked-files=all", cwd=fresh.folder
         ).stdout
     )
+
+
+DIGEST = f"registry.example.com:5000/team/name@sha256:{'1' * 64}"
+
+
+def deploy(project: Project, **variables: str) -> str:
+    """Return the sentence with which `make deploy` exits, having changed nothing."""
+    before = (project.folder / ".env").read_bytes()
+    words = [f"{name}={value}" for name, value in variables.items()]
+    done = project.shell("env", *words, "make", "deploy", cwd=project.folder, ok=False)
+    assert done.returncode == 2
+    assert (project.folder / ".env").read_bytes() == before
+    return done.stderr
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("image", ["name", "name:latest", DIGEST[:-1], f"{DIGEST} ", "a;id"])
+def test_an_image_without_a_digest_is_not_deployed(fresh: Project, image: str) -> None:
+    assert f"error: The image {image!r} has no digest: write it as " in deploy(fresh, IMAGE=image)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_deploy_needs_an_image_and_a_period(fresh: Project) -> None:
+    assert "deploy needs IMAGE: make deploy IMAGE=<registry>" in deploy(fresh)
+    assert "error: 'June' is not a " in deploy(fresh, IMAGE=DIGEST, PERIOD="June")

@@ -1,4 +1,4 @@
-"""The stack of each orchestrator: started, used, damaged, moved; the tests follow each other."""
+"""The stack of each orchestrator: started, used, damaged, moved. The tests run in this order."""
 
 import base64
 import json
@@ -101,7 +101,7 @@ def refused(stack: Stack, port: str, path: str, **headers: str) -> int:
 
 
 def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
-    """Where there are users; MLflow has none, and is not fooled by a page of elsewhere."""
+    """Prefect and Airflow ask for a login; MLflow refuses requests from other web pages."""
     assert refused(stack, "MLFLOW_PORT", "/api/2.0/mlflow/experiments/search", Host="evil") == 403
     if stack.orchestrator == "prefect":
         wrong = "Basic " + base64.b64encode(b"admin:wrong").decode()
@@ -115,13 +115,13 @@ def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
 
 
 def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
-    """Airflow's is due at once, Prefect's is given a time; under Kubeflow a cluster has it."""
+    """Airflow's is due at once, Prefect's gets a time; Kubeflow's schedule needs a cluster."""
     if stack.orchestrator == "prefect":
         soon = datetime.now(UTC) + timedelta(seconds=90)  # the server looks each minute
         schedule = ("--interval", "36000", "--anchor-date", soon.isoformat())
         stack.exec(
             *("prefect-worker", "prefect", "deployment", "schedule", "create"),
-            *("training/monthly", *schedule),
+            *("training/scheduled", *schedule),
         )
     elif stack.orchestrator == "kubeflow":
         stack.trigger("2013-12")
@@ -136,11 +136,11 @@ def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
 
 
 def test_its_metrics_are_there(stack: Stack) -> None:
-    """For each query of each dashboard; and whatever is to be watched is."""
+    """Every query of every dashboard has an answer, and every target is up."""
     until(lambda: stack.query('pipeline_runs{status="released"} > 0'))
     down = until(lambda: stack.query("up")) and stack.query("up == 0")
     assert not down
-    folder = stack.project.folder / "monitoring/grafana/dashboards"
+    folder = stack.project.folder / "ops/monitoring/grafana/dashboards"
     queries = [
         target["expr"]
         for dashboard in folder.glob("*.json")
@@ -154,11 +154,11 @@ def test_its_metrics_are_there(stack: Stack) -> None:
 def test_the_rules_are_good(stack: Stack) -> None:
     groups = stack.get("PROMETHEUS_PORT", "/api/v1/rules")["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    written = yaml.safe_load((stack.project.folder / "monitoring/rules.yml").read_text())
+    written = yaml.safe_load((stack.project.folder / "ops/monitoring/rules.yml").read_text())
     assert len(rules) == sum(len(group["rules"]) for group in written["groups"])
     assert {rule["health"] for rule in rules} == {"ok"}
     assert not [rule["name"] for rule in rules if rule.get("state") == "firing"]
-    mount = f"{stack.project.folder / 'monitoring'}:/monitoring:ro"
+    mount = f"{stack.project.folder / 'ops/monitoring'}:/monitoring:ro"
     image = stack.containers()["prometheus"]["Config"]["Image"]
     for words in (
         ["check", "rules", "/monitoring/rules.yml"],
@@ -169,7 +169,7 @@ def test_the_rules_are_good(stack: Stack) -> None:
 
 
 def test_what_prometheus_notices_arrives(stack: Stack) -> None:
-    """Through Alertmanager, at whom `ALERT_URLS` names."""
+    """Through Alertmanager, at the targets of `ALERT_URLS`."""
     stack.exec(
         *("alertmanager", "amtool", "--alertmanager.url=http://127.0.0.1:9093", "alert", "add"),
         *("ComponentDown", "severity=critical", "job=a-component"),
@@ -188,7 +188,7 @@ def test_bad_data_are_quarantined(stack: Stack) -> None:
 
 
 def in_the_middle(stack: Stack, period: str) -> None:
-    """Start a month, and wait until its model is being fitted."""
+    """Start a run for a period, and wait until its model is being fitted."""
     stack.trigger(period)
     until(lambda: stack.files(f"{period}-*/.locks/train"))
 
@@ -208,7 +208,7 @@ def test_what_is_killed_comes_back_and_the_run_ends_well(stack: Stack, service: 
 
 
 def kept(stack: Stack) -> dict[str, Any]:
-    """Return what must not be lost."""
+    """Return the facts that must survive."""
     versions = "/api/2.0/mlflow/model-versions/search"
     status = stack.tool("status")
     runs = {
@@ -220,7 +220,7 @@ def kept(stack: Stack) -> dict[str, Any]:
         psql = ("psql", "--username=postgres", "--tuples-only", stack.orchestrator, "-c", query)
         known = stack.exec("postgres", *psql).strip()
     return {
-        "champion": re.findall(r"Champion: version \d+ of \S+ judged on \S+", status),
+        "champion": re.findall(r"Champion: version \d+ of \S+, evaluated on \S+", status),
         "versions": stack.get("MLFLOW_PORT", versions)["model_versions"],
         "runs": stack.files("*/result.json"),
         "known": known,
@@ -237,7 +237,7 @@ def test_down_and_up_loses_nothing(stack: Stack) -> None:
 
 
 def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
-    """While a run was at work, and where there is no image any more either."""
+    """A backup taken during a run, restored after the image was deleted, too."""
     before = kept(stack)
     run = None
     if stack.orchestrator == "airflow":
@@ -257,7 +257,7 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     stack.compose("--profile", "*", "down", "--volumes")
     stack.project.shell("docker", "image", "rm", "--force", IMAGE)
     lacking = stack.project.make("restore", "FROM=backups", ok=False)
-    assert "error: backups is no backup: it lacks runs.tar" in lacking
+    assert "error: backups is not a backup: it lacks runs.tar" in lacking
     damaged = folder.with_name("damaged")
     shutil.copytree(folder, damaged)
     (damaged / "models.tar").write_bytes(b"no archive, but more than nothing")
@@ -276,12 +276,12 @@ def test_secrets_are_not_made_anew_beside_the_data_that_they_open(stack: Stack) 
     secrets = file.read_text()
     file.write_text(re.sub(r"MLFLOW_DB_PASSWORD=.*\n", "", secrets))
     said = stack.project.make("env", ok=False)
-    assert "error: .env lacks MLFLOW_DB_PASSWORD, by which the stack's databases were made" in said
+    assert "error: .env lacks MLFLOW_DB_PASSWORD, with which the stack's data were written" in said
     file.write_text(secrets)
 
 
 def test_what_the_documents_say_to_do(stack: Stack) -> None:
-    """Score, look at a report, roll back; under Prefect, take a new password."""
+    """Score, look at a report, send a test; under Prefect, change the password."""
     assert "Wrote predictions/2013-11.parquet" in stack.tool("predict", "--period", "2013-11")
     assert "ERROR" not in stack.tool("doctor")
     (run,) = stack.files("2013-11-*")
@@ -304,7 +304,7 @@ def test_what_the_documents_say_to_do(stack: Stack) -> None:
 
 
 def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
-    step = stack.project.folder / "src/my_pipeline/steps/report.py"
+    step = stack.project.folder / "src/my_pipeline/runtime/steps/report.py"
     step.write_text(f"{step.read_text()}\n# {uuid4()}\n")
     said = stack.compose("--progress=plain", "build")
     cached = {
@@ -317,7 +317,7 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
 
 @pytest.mark.matrix
 def test_a_run_whose_worker_is_replaced_is_told_and_the_next_one_begins(stack: Stack) -> None:
-    """As `make up` does after that change, with the server and its services, too."""
+    """`make up` after that change replaces the server and its services, too."""
     if stack.orchestrator != "prefect":
         pytest.skip("what is replaced under Airflow is tried again; under Kubeflow, nothing is")
     in_the_middle(stack, "2013-10")

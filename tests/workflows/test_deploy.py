@@ -12,7 +12,7 @@ import pytest
 
 from tests.alerts.receiver import Receiver
 from tests.projects import Project, free_port
-from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp
+from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp, override
 from tests.workflows.hub import Event, Hub, Settings
 from tests.workflows.kept import keep
 from tests.workflows.registry import docker
@@ -62,7 +62,7 @@ class Delivery:
         ports = {name: str(free_port()) for name in names}
         name = f"my-pipeline-{environment}-{ports['MLFLOW_PORT']}"
         if self.column == "Airflow" and lacks_otlp(self.hub.shell):
-            (self.place(environment) / "compose.override.yaml").write_text(WITHOUT_OTLP)
+            override(self.place(environment), WITHOUT_OTLP)
         self.write(environment, ports | {"COMPOSE_PROJECT_NAME": name})
 
     def write(self, environment: str, variables: dict[str, str]) -> None:
