@@ -50,7 +50,7 @@ NUMBERS = {
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[dict[str, str]]:
-    """The rows of the document by what is wrong; a test may write its own anew."""
+    """The rows of the document by what is wrong; a test may rewrite its own."""
     text, _, table = DOCUMENT.read_text(encoding="utf-8").partition(HEAD)
     rows = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines()}
     yield rows
@@ -84,7 +84,7 @@ def test_damage(damage: Damage, released: Project, source: Path, table: dict[str
     assert damage.says in seen
     if "UPDATE_DOCS" in os.environ:
         table[damage.what] = seen
-    assert table.get(damage.what) == seen, f"{DOCUMENT.name} differs: write it anew with {UPDATE}"
+    assert table.get(damage.what) == seen, f"{DOCUMENT.name} differs: rewrite it with {UPDATE}"
 
 
 def check_result(run: Run, result: Result) -> str:
@@ -132,4 +132,4 @@ def row(damage: Damage, sentence: str) -> str:
 def test_the_document_has_these_kinds(table: dict[str, str]) -> None:
     if "UPDATE_DOCS" not in os.environ:
         kinds = [damage.what for damage in DAMAGES]
-        assert list(table) == kinds, f"{DOCUMENT.name} differs: write it anew with {UPDATE}"
+        assert list(table) == kinds, f"{DOCUMENT.name} differs: rewrite it with {UPDATE}"

@@ -1,0 +1,79 @@
+"""A model carries the team's code, and loads only under the Python that made it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.registry import pickling, registry
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import evaluate
+
+from .conftest import Project
+
+SCORE = """
+import sys
+
+import numpy as np
+import polars as pl
+
+from {package} import model
+from {package}.runtime.registry.registry import load_model
+
+assert not hasattr(model, "build_model")
+name, method, rows, scores = sys.argv[1:]
+np.save(scores, getattr(load_model(name, "1"), method)(pl.read_parquet(rows)))
+"""
+
+
+def test_a_champion_outlives_the_code_that_built_it(released: Project, tmp_path: Path) -> None:
+    """Score in a process whose `model.py` is empty."""
+    folder = Path(str(package.__file__)).parent
+    copy = shutil.copytree(folder, tmp_path / package.__name__)
+    (copy / "model.py").write_text("")
+    rows, scores = tmp_path / "rows.parquet", tmp_path / "scores.npy"
+    table = read_parquet(RunDir(released.plan("2013-04")).features("2013-04")).head(200)
+    inputs = table.drop(room.features().LABEL)
+    inputs.write_parquet(rows)
+    name, method = released.params.model_name, room.model().PREDICT_METHOD
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE.format(package=package.__name__), name, method, rows, scores],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = getattr(registry.load_model(name, "1"), method)(inputs)
+    np.testing.assert_array_equal(np.load(scores), expected)
+
+
+def test_a_champion_made_by_another_python(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its compiled code would crash this one."""
+    name = released.params.model_name
+    assert registry.load_model(name, "1")
+    monkeypatch.setattr(pickling, "python_version", lambda: "3.99.1")
+    with pytest.raises(BadInput, match=r"Version 1 of .* was made by Python 3\.\d+\.\d+ and loads"):
+        registry.load_model(name, "1")
+
+
+def test_a_challenger_made_by_another_python(evaluated: Project) -> None:
+    """As of a run that began in an image and is resumed outside of it."""
+    run = evaluated.plan("2013-05")
+    file = RunDir(run).training
+    training: dict[str, Any] = json.loads(file.read_bytes())
+    file.write_text(json.dumps(training | {"python": "3.99.1"}))
+    with pytest.raises(BadInput, match=f"The model of run {run.run_id} was made by Python 3.99"):
+        evaluate(run)
