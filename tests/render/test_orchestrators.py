@@ -45,9 +45,8 @@ OWN = {
     r"|scripts/deploy\.py|tests/test_(automations|deploy|deployment|flow)\.py",
     "airflow": r"(dags|plugins)/.+|scripts/(airflow_settings|deploy|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/test_(dag|dag_integrity|deploy)\.py",
-    "kubeflow": r"kubeflow/.+|deploy/kubernetes/.+|scripts/local\.py"
-    r"|docs/kubeflow\.md|tests/kfp_server\.py"
-    r"|tests/test_(deployed|local_(faults|run)|manifests|notice|pipeline|submit)\.py",
+    "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
+    r"|tests/runtime/test_(local_run|pipeline)\.py",
 }
 
 
