@@ -23,12 +23,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 COLUMN = "Kubeflow"
 GIVEN_AGAIN = "the same command resumed it"
 
-# When a server in UTC starts the runs of a year, by New York's clocks.
+# When a server in UTC starts the runs of a year, by the clocks of the data.
 HOURS = """
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
-from kubeflow.schedule import CRON, TIME_ZONE, server_cron
-_, minute, hour, day, *_ = server_cron(CRON, TIME_ZONE, "UTC").split()
+from my_pipeline.tables import TIME_ZONE
+from pipelines.schedule import CRON
+_, minute, hour, day, *_ = CRON.split()
 for month in range(1, 13):
     start = datetime(2026, month, int(day), int(hour), int(minute), tzinfo=UTC)
     print(f"{start.astimezone(ZoneInfo(TIME_ZONE)):%d. at %-H:%M}")

@@ -43,12 +43,11 @@ DIFFERENT = {
 # These belong to one of them.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|ops/deploy\.py|tests/test_(automations|deployment|flow)\.py",
-    "airflow": r"(dags|plugins)/.+|ops/(settings|deploy|local|ui)\.py"
-    r"|docs/(images/)?airflow\.(md|png)|tests/test_(dag|dag_integrity)\.py",
-    "kubeflow": r"pipelines/.+|ops/kubernetes/.+|ops/local\.py"
-    r"|docs/kubeflow\.md|tests/kfp_server\.py"
-    r"|tests/test_(deployed|local_(faults|run)|manifests|notice|pipeline|submit)\.py",
+    r"|ops/deploy\.py|tests/runtime/test_(automations|deployment|flow)\.py",
+    "airflow": r"(dags|plugins)/.+|ops/(airflow_settings|settings|deploy|local|ui)\.py"
+    r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py",
+    "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
+    r"|tests/runtime/test_(local_run|pipeline)\.py",
 }
 
 

@@ -82,7 +82,7 @@ def test_nothing_is_written_outside_of_the_project(fresh: Project, home: set[Pat
 
 
 def test_compiling_changes_nothing_that_is_committed(fresh: Project) -> None:
-    file = fresh.folder / "kubeflow/pipeline.yaml"
+    file = fresh.folder / "pipelines/training.yaml"
     before = file.read_bytes()
     file.unlink()
     fresh.make("compile")
@@ -123,7 +123,7 @@ def test_vertex_takes_one_document(fresh: Project) -> None:
     (command,) = re.findall(r"^awk .*$", document, re.MULTILINE)
     fresh.shell("sh", "-c", command, cwd=fresh.folder)
     file = fresh.folder / "vertex.yaml"
-    whole, _ = yaml.safe_load_all((fresh.folder / "kubeflow/pipeline.yaml").read_text())
+    whole, _ = yaml.safe_load_all((fresh.folder / "pipelines/training.yaml").read_text())
     assert yaml.safe_load(file.read_text()) == whole
     file.unlink()
 

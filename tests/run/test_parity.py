@@ -31,7 +31,7 @@ print(json.dumps([*edges(training_dag)]))
 """
 KUBEFLOW_EDGES = """
 import json, yaml
-from tests.test_pipeline import COMPILED, edges
+from tests.runtime.test_pipeline import COMPILED, edges
 print(json.dumps([*edges(next(yaml.safe_load_all(COMPILED.read_text())))]))
 """
 DVC_EDGES = """

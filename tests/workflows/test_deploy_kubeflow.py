@@ -9,6 +9,7 @@ import pytest
 
 from tests.alerts.receiver import Receiver
 from tests.projects import Project
+from tests.shell import ROOT
 from tests.workflows.hub import Event, Hub, Settings
 from tests.workflows.kept import keep
 from tests.workflows.runner import Run, run
@@ -19,15 +20,8 @@ pytestmark = [
     pytest.mark.xdist_group("kubeflow project"),
 ]
 
-# The server of the project's own tests, which takes in only what KFP's schema knows.
-SERVER = """
-import sys
-from tests.kfp_server import serving
-with serving() as state:
-    state.token, state.outcome = "token-of-the-cluster", sys.argv[1]
-    print(state.host, flush=True)
-    sys.stdin.read()
-"""
+# It accepts only what KFP's schema knows, which it reads from the package in the project.
+SERVER = ROOT / "tests/kubeflow/inside/kfp_server.py"
 
 
 @contextmanager
@@ -35,7 +29,7 @@ def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
     """Give the settings of an environment whose cluster ends runs in a certain way."""
     python = project.folder / ".venv/bin/python"
     with subprocess.Popen(
-        [python, "-c", SERVER, outcome],
+        [python, SERVER, outcome],
         cwd=project.folder,
         env=project.shell.environment(),
         stdin=subprocess.PIPE,

@@ -1,6 +1,7 @@
-"""The orchestrator as the tests have it: its local runner, without waiting between tries."""
+"""The orchestrator as the tests have it: KFP's local runner, without delays between retries."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ def server() -> None:
 
 @pytest.fixture(scope="module")
 def adapter(server: None) -> Iterator[Any]:
-    """What runs the pipeline from the command line; its tasks are tried again without delay."""
+    """What runs the pipeline from the command line; its tasks find `pipelines` in this project."""
     from kfp.local.orchestrator import task_executor
 
-    from scripts import local
+    from ops import local
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         patch.setattr(task_executor.time, "sleep", lambda _seconds: None)
         yield local

@@ -1,26 +1,31 @@
-"""The manifests of deploy/kubernetes, as kubectl renders them; no cluster is asked."""
+"""The manifests of ops/kubernetes, as kubectl renders them; no cluster is asked."""
 
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate
 import pytest
 import yaml
 
-from kubeflow.server import NAME
+from tests.projects import Project
 
-from .conftest import ROOT
+NAME = "my-pipeline"
 
-FOLDER = ROOT / "deploy/kubernetes"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("kubeflow project"),
+    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
+]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not installed"
-)
+
+@pytest.fixture(scope="module")
+def source(kubeflow: Project) -> Path:
+    """Give the folder of the manifests in a project."""
+    return kubeflow.folder / "ops/kubernetes"
 
 
 def rendered(overlay: Path) -> list[dict[str, Any]]:
@@ -34,10 +39,12 @@ def rendered(overlay: Path) -> list[dict[str, Any]]:
 @pytest.fixture(
     scope="module", params=["staging", "production", "staging with s3", "production with s3"]
 )
-def manifests(request: pytest.FixtureRequest, tmp_path_factory: Any) -> list[dict[str, Any]]:
+def manifests(
+    request: pytest.FixtureRequest, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
     overlay, _, s3 = request.param.partition(" with ")
     folder = tmp_path_factory.mktemp("deploy") / "kubernetes"
-    shutil.copytree(FOLDER, folder)
+    shutil.copytree(source, folder)
     if s3:
         file = folder / "overlays" / overlay / "kustomization.yaml"
         file.write_text(file.read_text().replace("# components:", "components:"))
@@ -90,8 +97,10 @@ def test_everything_is_labelled(manifests: list[dict[str, Any]]) -> None:
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == NAME
 
 
-def test_what_the_pipeline_uses_is_there(manifests: list[dict[str, Any]]) -> None:
-    compiled = (ROOT / "kubeflow/pipeline.yaml").read_text(encoding="utf-8")
+def test_what_the_pipeline_uses_is_there(
+    manifests: list[dict[str, Any]], kubeflow: Project, source: Path
+) -> None:
+    compiled = (kubeflow.folder / "pipelines/training.yaml").read_text(encoding="utf-8")
     _, platform = yaml.safe_load_all(compiled)
     tasks = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
     assert len(tasks) > 10
@@ -110,7 +119,7 @@ def test_what_the_pipeline_uses_is_there(manifests: list[dict[str, Any]]) -> Non
         for secret in task["secretAsEnv"]:
             asked = {each["secretKey"] for each in secret["keyToEnv"]}
             example = f"{secret['secretName'].removeprefix(f'{NAME}-')}.env.example"
-            text = (FOLDER / example).read_text()
+            text = (source / example).read_text()
             assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == asked
     (binding,) = of_kind(manifests, "RoleBinding").values()
     assert set(of_kind(manifests, "ServiceAccount")) == {NAME}
@@ -239,17 +248,15 @@ def test_the_check_of_deadlines_sees_the_runs_and_may_tell(
     assert env["MLFLOW_TRACKING_URI"] == {"configMapKeyRef": tracker}
 
 
-def test_its_command_is_one_of_the_package(tmp_path: Path) -> None:
+def test_its_command_is_one_of_the_package(kubeflow: Project, source: Path, tmp_path: Path) -> None:
     """Where nothing has run, and no deadline is set, nothing is wrong."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    manifests = rendered(FOLDER / "overlays/staging")
+    shutil.copy(kubeflow.folder / "params.yaml", tmp_path)
+    manifests = rendered(source / "overlays/staging")
     container = next(each for _, each in containers(manifests) if each["name"] == "deadlines")
     python, *words = container["command"]
     assert python == "python"
-    done = subprocess.run(
-        [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, list(tmp_path.iterdir())) == (0, [tmp_path / "params.yaml"])
+    done = kubeflow.shell(kubeflow.folder / ".venv/bin/python", *words, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "params.yaml"]
     assert "deadlines: none is set" in done.stderr
 
 
@@ -303,8 +310,10 @@ def test_no_secret_is_in_the_manifests(manifests: list[dict[str, Any]]) -> None:
                 assert set(each["valueFrom"]) == {"secretKeyRef"}
 
 
-def test_the_readme_says_how_to_make_each_secret(manifests: list[dict[str, Any]]) -> None:
-    readme = (FOLDER / "README.md").read_text()
+def test_the_readme_says_how_to_make_each_secret(
+    manifests: list[dict[str, Any]], source: Path
+) -> None:
+    readme = (source / "README.md").read_text()
     for _, container in containers(manifests):
         for each in container.get("env", []):
             if secret := each.get("valueFrom", {}).get("secretKeyRef"):
@@ -314,10 +323,12 @@ def test_the_readme_says_how_to_make_each_secret(manifests: list[dict[str, Any]]
             assert f"create secret generic {each['secretRef']['name']} " in readme
 
 
-def test_templates_of_secrets_are_empty_and_filled_ones_stay_out_of_git(tmp_path: Path) -> None:
-    shutil.copy(FOLDER / ".gitignore", tmp_path)
+def test_templates_of_secrets_are_empty_and_filled_ones_stay_out_of_git(
+    source: Path, tmp_path: Path
+) -> None:
+    shutil.copy(source / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    templates = {template.name: template for template in FOLDER.glob("*.env.example")}
+    templates = {template.name: template for template in source.glob("*.env.example")}
     assert set(templates) == {"alerts.env.example", "s3.env.example"}
     for template in templates.values():
         lines = [line for line in template.read_text().splitlines() if not line.startswith("#")]
@@ -328,9 +339,9 @@ def test_templates_of_secrets_are_empty_and_filled_ones_stay_out_of_git(tmp_path
             assert (subprocess.run(asked, check=False).returncode == 0) == ignored
 
 
-def test_production_is_larger() -> None:
+def test_production_is_larger(source: Path) -> None:
     def sizes(overlay: str) -> list[int]:
-        manifests = rendered(FOLDER / "overlays" / overlay)
+        manifests = rendered(source / "overlays" / overlay)
         claims = [*of_kind(manifests, "PersistentVolumeClaim").values()]
         for each in of_kind(manifests, "StatefulSet").values():
             claims += each["spec"]["volumeClaimTemplates"]

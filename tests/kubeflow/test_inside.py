@@ -1,0 +1,33 @@
+"""Deploys, alerts, faults and the compiled file, tested inside a rendered project.
+
+The tests of `inside/` import the project's package and KFP. They are copied beside the project's
+own tests of the runtime, whose fixtures they use, and run by the project's Python.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, clone
+
+INSIDE = Path(__file__).parent / "inside"
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+
+
+@pytest.fixture(scope="module")
+def project(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project that holds the tests of `inside/`, too."""
+    project = clone(kubeflow, tmp_path_factory.mktemp("inside") / "my-pipeline")
+    for file in INSIDE.glob("*.py"):
+        (project.folder / "tests/runtime" / file.name).write_bytes(file.read_bytes())
+    return project
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in INSIDE.glob("test_*.py")))
+def test_inside(project: Project, name: str) -> None:
+    python = project.folder / ".venv/bin/python"
+    words = ("-m", "pytest", "-q", f"tests/runtime/{name}")
+    done = project.shell(python, *words, cwd=project.folder, ok=False)
+    assert done.returncode == 0, done.stdout
+    assert " skipped" not in done.stdout
