@@ -15,6 +15,7 @@ WATCHING = ("prometheus", "none")
 DIFFERENT = {
     ".copier-answers.yml",
     ".devcontainer/devcontainer.json",
+    ".github/CODEOWNERS",
     ".github/CONTRIBUTING.md",
     ".github/workflows/deploy-to.yml",
     ".github/workflows/deploy.yml",
@@ -22,6 +23,7 @@ DIFFERENT = {
     ".gitignore",
     "Makefile",
     "README.md",
+    "docs/architecture.md",
     "docs/delivery.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
@@ -37,8 +39,8 @@ DIFFERENT = {
     "ops/monitoring/rules.yml",
     "ops/stack.py",
     "pyproject.toml",
-    "src/my_pipeline/__main__.py",
-    "tests/orchestrator.py",
+    "src/my_pipeline/runtime/cli.py",
+    "tests/runtime/orchestrator.py",
 }
 # These belong to one of them.
 OWN = {
