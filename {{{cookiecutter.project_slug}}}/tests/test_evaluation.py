@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from {{{ cookiecutter.package_name }}}.evaluation import HEADLINE, POINTS_IN_CURVE, curves, decide, measure
+from {{{ cookiecutter.package_name }}}.evaluation import (
+    HEADLINE,
+    POINTS_IN_CURVE,
+    curves,
+    decide,
+    measure,
+)
 from {{{ cookiecutter.package_name }}}.params import EvaluateParams
 
 LIMITS = EvaluateParams(floor=0.6, min_gain=0.01)

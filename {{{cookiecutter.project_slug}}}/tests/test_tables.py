@@ -12,7 +12,13 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.schema import Rule
 from {{{ cookiecutter.package_name }}}.runtime.source.contract import find_faults
-from {{{ cookiecutter.package_name }}}.tables import DATED, HOUR, KNOWN_AFTERWARDS, TABLES, TIME_ZONE
+from {{{ cookiecutter.package_name }}}.tables import (
+    DATED,
+    HOUR,
+    KNOWN_AFTERWARDS,
+    TABLES,
+    TIME_ZONE,
+)
 
 from .conftest import PERIOD
 

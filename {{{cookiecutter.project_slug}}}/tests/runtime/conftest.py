@@ -97,8 +97,7 @@ def allowed_missing(table: str, column: str) -> float:
 REQUIRED = next(
     name
     for name in SCHEMA.columns
-    if name not in {*KEY, *room.tables().KNOWN_AFTERWARDS}
-    and 0 < allowed_missing(MAIN, name) < 0.3
+    if name not in {*KEY, *room.tables().KNOWN_AFTERWARDS} and 0 < allowed_missing(MAIN, name) < 0.3
 )
 """A column of the main table that breaks the contract where 30 % of it are missing."""
 

@@ -176,9 +176,7 @@ PERIODS = (
         "2099-01 has not ended",
         period="2099-01",
     ),
-    Damage(
-        "The same, and it was not asked for", copied(PERIOD, "2099-01"), "goes on", period=None
-    ),
+    Damage("The same, and it was not asked for", copied(PERIOD, "2099-01"), "goes on", period=None),
     Damage(
         "The period is delivered again with other content after a run used it",
         rows(lambda rows: rows.head(-9), "2013-04"),

@@ -88,9 +88,7 @@ def test_the_former_champion_is_compared(evaluated: Project) -> None:
     changed = run_changed(evaluated.folder)
     assert changed.run_id != unchanged.run_id
 
-    before, after = (
-        read_json(RunDir(run).evaluation, Evaluation) for run in (unchanged, changed)
-    )
+    before, after = (read_json(RunDir(run).evaluation, Evaluation) for run in (unchanged, changed))
     assert after.champion == before.champion == former
     assert after.champion_metrics == before.champion_metrics is not None
     assert after.metrics != before.metrics

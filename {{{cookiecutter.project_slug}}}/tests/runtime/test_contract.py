@@ -13,7 +13,12 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.results import Finding
-from {{{ cookiecutter.package_name }}}.runtime.schema import at_least_rows, at_most, column, within
+from {{{ cookiecutter.package_name }}}.runtime.schema import (
+    at_least_rows,
+    at_most,
+    column,
+    within,
+)
 from {{{ cookiecutter.package_name }}}.runtime.source.contract import find_faults
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source
 
@@ -23,7 +28,7 @@ from .damage import of_another_type
 PERIOD, ANOTHER = "2013-06", "2013-07"
 TABLES = room.tables().TABLES
 DATED = room.tables().DATED
-COLUMNS = [(name, column) for name, schema in TABLES.items() for column in schema.columns]
+COLUMNS = [(table, name) for table, schema in TABLES.items() for name in schema.columns]
 FEWEST = {
     name: check.statistics["fewest"]
     for name, schema in TABLES.items()
@@ -95,12 +100,12 @@ def test_too_many_missing(tables: Tables, table: str, column: str) -> None:
 
 
 def test_as_many_missing_as_allowed(tables: Tables) -> None:
-    for table, column in COLUMNS:
-        if column in (TABLES[table].unique or []):
+    for table, name in COLUMNS:
+        if name in (TABLES[table].unique or []):
             continue  # rows that lack part of their key may repeat each other
         rows = tables[table]
-        count = int(allowed_missing(table, column) * rows.height)
-        tables = tables | {table: with_nulls(rows, column, count)}
+        count = int(allowed_missing(table, name) * rows.height)
+        tables = tables | {table: with_nulls(rows, name, count)}
     assert found(tables) == []
 
 
@@ -150,6 +155,8 @@ def test_a_finding_of_a_whole_table_names_no_column() -> None:
 
 # The rules that `schema.py` offers, on a table of our own
 
+MOMENT = pl.Datetime("us", "UTC")
+
 
 @pytest.fixture
 def orders(monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
@@ -157,7 +164,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
     colour = at_most(0.0, lambda values: values == "grey", "grey")
     schema = pa.DataFrameSchema(
         {
-            "at": column(pl.Datetime("us", "UTC"), missing=0.0),
+            "at": column(MOMENT, missing=0.0),
             "price": column(pl.Float64, within(1, 5, exceptions=0.01)),
             "colour": column(pl.String, colour, missing=0.5),
         },
@@ -165,10 +172,15 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
     )
     names = SimpleNamespace(TABLES={"orders": schema}, DATED={"orders": "at"}, TIME_ZONE="UTC")
     monkeypatch.setattr(room, "tables", lambda: names)
+    last_minute = datetime(2013, 6, 30, 23, 59, tzinfo=UTC)
     return pl.DataFrame(
-        {"price": [1.0, 5.0] * 1000, "colour": ["red", None] * 1000},
-        schema={"price": pl.Float64, "colour": pl.String},
-    ).with_columns(at=pl.lit(datetime(2013, 6, 30, 23, 59, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")))
+        {
+            "at": [last_minute] * 2000,
+            "price": [1.0, 5.0] * 1000,
+            "colour": ["red", None] * 1000,
+        },
+        schema={"at": MOMENT, "price": pl.Float64, "colour": pl.String},
+    )
 
 
 def faults(orders: pl.DataFrame) -> list[str]:

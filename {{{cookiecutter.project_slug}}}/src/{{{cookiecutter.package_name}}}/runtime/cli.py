@@ -9,12 +9,14 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from .errors import BadInput
-from .results import Result
+
+if TYPE_CHECKING:
+    from .results import Result
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -289,7 +291,7 @@ def interrupted(*_: object) -> NoReturn:
     os._exit(130)
 
 
-def exit_with(work: Callable[[], list[Result]]) -> NoReturn:
+def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
     """Do the work, print its results, and exit with the code of the worst run."""
     from .config import load_params
 
@@ -314,7 +316,10 @@ def exit_with(work: Callable[[], list[Result]]) -> NoReturn:
 
 def main() -> None:
     """Run a command; print input errors as one sentence."""
+    from .room import check_room
+
     try:
+        check_room()  # before a command imports a module that lacks something
         app()
     except BadInput as error:
         typer.echo(f"error: {error}", err=True)

@@ -1,0 +1,119 @@
+"""The team's modules are complete; what they lack is named before anything runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.run import plan
+
+from .conftest import Project
+
+HELP = ": runtime/room.py says what it is for, docs/make-it-yours.md how to write it."
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package."""
+    folder = Path(str(package.__file__)).parent
+    return Path(shutil.copytree(folder, tmp_path / "code" / package.__name__))
+
+
+def rename(module: Path, name: str) -> None:
+    """Give a name at the top of a module another one."""
+    text = module.read_text(encoding="utf-8")
+    changed = re.sub(rf"^(def |class )?{name}\b", r"\1renamed", text, flags=re.MULTILINE)
+    assert changed != text
+    module.write_text(changed, encoding="utf-8")
+
+
+def test_the_room_is_complete(copy: Path) -> None:
+    room.check_room()
+    room.check_room(copy)
+
+
+@pytest.mark.parametrize("name", room.ROOM)
+def test_a_module_is_missing(copy: Path, name: str) -> None:
+    (copy / f"{name}.py").unlink()
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    assert str(error.value) == f"{name}.py is missing in {copy}{HELP}"
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("tables", "MAIN"), ("evaluation", "HEADLINE"), ("params", "TrainParams")]
+)
+def test_a_name_is_missing(copy: Path, module: str, name: str) -> None:
+    rename(copy / f"{module}.py", name)
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    assert str(error.value) == f"{module}.py lacks the name `{name}`{HELP}"
+
+
+@pytest.mark.parametrize(
+    ("module", "signature"),
+    [
+        ("features", "join(tables)"),
+        ("evaluation", "decide(limits, challenger, champion)"),
+        ("plots", "figures(model, rows, predictions, slices, seed)"),
+    ],
+)
+def test_a_function_is_missing(copy: Path, module: str, signature: str) -> None:
+    rename(copy / f"{module}.py", signature.partition("(")[0])
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    assert str(error.value) == f"{module}.py lacks `{signature}`{HELP}"
+
+
+def test_a_function_takes_other_arguments(copy: Path) -> None:
+    with (copy / "evaluation.py").open("a", encoding="utf-8") as module:
+        module.write("\n\ndef measure(labels):\n    return {}\n")
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    assert str(error.value) == (
+        "evaluation.py has `measure(labels)`, and the runtime calls "
+        f"`measure(labels, predictions)`{HELP}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "command"),
+    [
+        ("features", "check_labels", ("check-room",)),
+        ("tables", "MAIN", ("run", "--period", "2013-04")),
+        ("params", "EvaluateParams", ("status",)),
+    ],
+)
+def test_a_command_is_refused(
+    copy: Path, project: Project, module: str, name: str, command: tuple[str, ...]
+) -> None:
+    files = project.files()
+    rename(copy / f"{module}.py", name)
+    done = subprocess.run(
+        [sys.executable, "-m", package.__name__, *command],
+        env=os.environ | {"PYTHONPATH": str(copy.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.match(rf"error: {module}\.py lacks (the name )?`{name}", line)
+    assert project.files() == files
+
+
+def test_no_run_is_planned(project: Project, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor by an orchestrator, which plans without the command line."""
+    check = room.check_room
+    rename(copy / "model.py", "predict")
+    monkeypatch.setattr(plan.room, "check_room", lambda: check(copy))
+    with pytest.raises(BadInput, match=r"^model\.py lacks `predict\(model, rows\)`"):
+        project.plan("2013-04")
+    assert not list((project.folder / "runs").glob("*/plan.json"))
