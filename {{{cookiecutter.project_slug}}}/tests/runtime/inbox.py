@@ -1,4 +1,4 @@
-"""Where the alerts of a test arrive: a webhook of its own, on this machine."""
+"""A webhook on this machine, to which the alerts of a test go."""
 
 import json
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from {{{ cookiecutter.package_name }}} import alerts
+from {{{ cookiecutter.package_name }}}.runtime.notify import alerts
 
 
 class Inbox:
-    """A webhook of ours."""
+    """A webhook that keeps what it receives; `status` is what it answers."""
 
     def __init__(self) -> None:
         self.alerts: list[dict[str, Any]] = []
@@ -36,13 +36,13 @@ class Inbox:
 
     @property
     def kinds(self) -> list[str]:
-        """What arrived."""
+        """Return the kinds of the alerts that arrived."""
         return [alert["kind"] for alert in self.alerts]
 
 
 @pytest.fixture
 def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    """Where alerts go; trying again takes no time."""
+    """The receiver of all alerts; retries are immediate."""
     monkeypatch.setattr(alerts, "PAUSE", 0.0)
     inbox = Inbox()
     monkeypatch.setenv("ALERT_URLS", inbox.url)
