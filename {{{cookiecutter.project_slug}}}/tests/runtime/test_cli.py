@@ -1,4 +1,4 @@
-"""`python -m`: exit codes, and one sentence for what is refused."""
+"""The command line: exit codes, and one sentence for what is refused."""
 
 import subprocess
 import sys
@@ -7,8 +7,11 @@ import polars as pl
 import pytest
 
 import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import Project
+from .conftest import MAIN, Project
 
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
@@ -27,29 +30,19 @@ def refused(*words: str) -> str:
     return sentence.removeprefix("error: ")
 
 
-def test_a_period_that_is_refused(project: Project) -> None:
+def test_refused_input_leaves_nothing_behind(project: Project) -> None:
     before = project.files()
-    assert refused("run", "--period", "2013-6").startswith("'2013-6' is not a month")
+    assert refused("run", "--period", "2013-6").startswith(f"'2013-6' is not a {PARTITION}")
     assert refused("run", "--period", "2014-01").startswith("The source has no 2014-01")
-    assert refused("run", "--period", "2013-02").startswith("Too few months come before 2013-02")
-    assert project.files() == before
-
-
-def test_a_backfill_that_is_refused(project: Project) -> None:
-    before = project.files()
-    sentence = refused("backfill", "--first", "2013-06", "--last", "2013-05")
-    assert sentence.startswith("The last month 2013-05 comes before the first")
-    assert project.files() == before
-
-
-def test_parameters_that_are_refused(project: Project) -> None:
+    assert refused("run", "--period", "2013-02").startswith("Too few periods come before 2013-02")
+    backwards = refused("backfill", "--first", "2013-06", "--last", "2013-05")
+    assert backwards.startswith(f"The last {PARTITION} 2013-05 comes before the first, 2013-06")
+    assert "'2013-04' is not a finished run" in refused("report", "--run", "2013-04")
+    project.tune(source="nowhere")
+    assert refused("run").startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
     project.tune(sead=1)
     assert refused("run").startswith("params.yaml: sead: no such parameter exists")
-
-
-def test_a_source_that_is_not_there(project: Project) -> None:
-    project.tune(source="nowhere")
-    assert refused("run").startswith("The source nowhere has no month of flights")
+    assert project.files() == before
 
 
 def test_outside_of_a_project(
@@ -59,38 +52,37 @@ def test_outside_of_a_project(
     assert refused("run") == "params.yaml is not here: run this from the project's folder."
 
 
-def test_status_before_anything_ran(project: Project) -> None:
+def test_a_project_without_a_champion(project: Project) -> None:
+    before = project.files()
     done = cli("status")
     assert done.returncode == 0, done.stderr
     assert "No version is released yet" in done.stdout
+    name = project.params.model_name
+    assert refused("rollback").startswith(f"{name} cannot be rolled back: no version was champion")
+    assert project.files() - before <= {"runs", "runs/.release.lock"}
 
 
 def test_status_with_a_champion(released: Project) -> None:
     run = released.plan("2013-04")
     done = cli("status")
     assert done.returncode == 0, done.stderr
-    assert "Champion: version 1 of " in done.stdout
-    assert "judged on 2013-04, registered" in done.stdout
-    assert run.run_id in done.stdout
-    assert "released" in done.stdout
+    assert f"Champion: version 1 of {released.params.model_name}" in done.stdout
+    assert "evaluated on 2013-04, registered" in done.stdout
+    headline = released.result(run).metrics[room.evaluation().HEADLINE]
+    (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
+    assert "released" in row
+    assert f"{headline:.4f}" in row
 
 
-def test_predict_writes_and_says_where(released: Project) -> None:
+def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
     done = cli("predict", "--period", "2013-07")
     assert done.returncode == 0, done.stderr
     assert "Wrote predictions/2013-07.parquet" in done.stdout
-    assert pl.read_parquet("predictions/2013-07.parquet").height > 3000
+    rows = pl.read_parquet(released.delivered(MAIN, "2013-07")).height
+    assert pl.read_parquet("predictions/2013-07.parquet").height == rows
 
 
-def test_nothing_to_roll_back(project: Project) -> None:
-    before = project.files()
-    assert refused("rollback").startswith("No version was champion before this one")
-    assert project.files() - before <= {"runs", "runs/.release.lock"}
-
-
-def test_roll_back(evaluated: Project) -> None:
-    from {{{ cookiecutter.package_name }}}.steps.release import release
-
+def test_rollback(evaluated: Project) -> None:
     release(evaluated.plan("2013-05"))
     done = cli("rollback")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""`make doctor` says what is missing before a run does."""
+"""`make doctor` reports what is missing before a run does."""
 
 import os
 import shutil
@@ -6,37 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from {{{ cookiecutter.package_name }}} import doctor, snapshots
-from {{{ cookiecutter.package_name }}}.doctor import examine
+from {{{ cookiecutter.package_name }}}.runtime.monitor import doctor
+from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
 
-from .conftest import HERE, ROOT, Project, enter
+from .conftest import HERE, MAIN, ROOT, Project, enter
 
 
-def ill(project: Project) -> dict[str, str]:
-    """What is not well, and the sentence about it."""
-    return {name: said for name, well, said in examine(project.params) if not well}
+def errors(project: Project) -> dict[str, str]:
+    """Return the checks that failed, and the sentence of each."""
+    return {name: message for name, passed, message in examine(project.params) if not passed}
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody is told."""
+def target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alerts have a target."""
     monkeypatch.setenv("ALERT_URLS", "json://ada:hunter2@127.0.0.1/hook")
 
 
-def test_all_is_well(released: Project) -> None:
+def test_a_project_that_works(released: Project) -> None:
     found = list(examine(released.params))
-    assert len(found) == 5
-    assert all(well for _, well, _ in found)
-    said = " ".join(sentence for _, _, sentence in found)
-    assert "data/source has 2013-01 to 2013-12" in said
-    assert "version 1 is the champion" in said
-    assert "hunter2" not in said
+    assert len(found) == 6
+    assert all(passed for _, passed, _ in found)
+    messages = " ".join(message for _, _, message in found)
+    assert "data/source has 2013-01 to 2013-12" in messages
+    assert "version 1 is the champion" in messages
+    assert "hunter2" not in messages
 
 
 def test_it_leaves_nothing_behind(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a project of which there is nothing yet but its data."""
+    """In a project that has nothing yet but its data."""
     for name in ("params.yaml", ".dvc/config"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -44,7 +46,7 @@ def test_it_leaves_nothing_behind(
     (tmp_path / "data/source").symlink_to(source)
     project = enter(tmp_path, monkeypatch)
     project.tune(**HERE)
-    assert ill(project) == {}
+    assert errors(project) == {}
     left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
     assert left == {"params.yaml"}
 
@@ -56,34 +58,35 @@ def test_a_run_that_stores_data_is_left_alone(
     working = snapshots.WORKSHOP / "of-a-run"
     working.mkdir(parents=True)
     with snapshots.one_at_a_time():
-        assert "could not be acquired" in ill(released)["data versions"]
+        assert "could not be acquired" in errors(released)["data versions"]
     assert working.exists()
 
 
-def test_what_is_missing_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.tune(source="nowhere")
     Path("data/remote").touch()
     monkeypatch.setenv("ALERT_URLS", "slack://hush")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    found = ill(project)
+    found = errors(project)
     assert set(found) == {"source", "data versions", "tracker", "alerts"}
-    assert found["source"].startswith("The source nowhere has no month of flights")
+    assert found["source"].startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
     assert "127.0.0.1" in found["tracker"]
-    assert found["alerts"].startswith("ALERT_URLS: entry 1 lacks something of a slack:// address")
+    assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")
 
 
-def test_a_folder_that_is_not_to_be_written_to(project: Project) -> None:
+def test_a_folder_of_runs_that_is_read_only(project: Project) -> None:
     Path("runs").mkdir(mode=0o500)
     if os.access("runs", os.W_OK):
         pytest.skip("root may write everywhere")
-    assert "Permission denied" in ill(project)["runs"]
+    assert "Permission denied" in errors(project)["runs"]
 
 
-def test_no_target_is_said_where_one_is_wanted(
+def test_a_missing_target_is_an_error_where_alerts_are_wanted(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ALERT_URLS")
-    assert ill(project) == {"alerts": "ALERT_URLS is not set: see .env.example"}
+    project.tune(alerts__wanted=True)
+    assert errors(project) == {"alerts": "ALERT_URLS is not set: see .env.example"}
     project.tune(alerts__wanted=False)
-    assert ill(project) == {}
+    assert errors(project) == {}

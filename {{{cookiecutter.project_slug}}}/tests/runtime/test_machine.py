@@ -1,4 +1,4 @@
-"""`make doctor` says what this machine lacks, and what for; what is optional is no error."""
+"""`make doctor` reports what this machine lacks and what needs it; optional tools are no error."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from {{{ cookiecutter.package_name }}} import machine
-from {{{ cookiecutter.package_name }}}.doctor import examine
+from {{{ cookiecutter.package_name }}}.runtime.monitor import machine
+from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
 
 from .conftest import ROOT, Project
 
@@ -17,8 +17,9 @@ NAMED = 'case "$1$2" in --version) echo git 2;; configuser.name) echo Ada;; *) f
 @pytest.fixture
 def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project's repository, on a machine that has none of the programs."""
-    for name in ("pyproject.toml", "Dockerfile"):
-        shutil.copy(ROOT / name, project.folder)
+    for name in ("pyproject.toml", "ops/Dockerfile"):
+        (project.folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project.folder / name)
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1/hook")
@@ -28,7 +29,7 @@ def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def found(project: Project) -> dict[str, tuple[bool, str]]:
-    return {name: (well, said) for name, well, said in examine(project.params)}
+    return {name: (passed, message) for name, passed, message in examine(project.params)}
 
 
 def install(name: str, script: str, tmp_path: Path) -> None:
@@ -38,53 +39,53 @@ def install(name: str, script: str, tmp_path: Path) -> None:
     program.chmod(0o755)
 
 
-def test_a_machine_on_which_tests_run_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_on_which_tests_run_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    said = {name: check() for name, check in machine.checks().items()}
-    assert list(said)[:6] == ["python", "git", "make", "uv", "disk", "docker"]
-    assert all(said.values())
+    messages = {name: check() for name, check in machine.checks().items()}
+    assert list(messages)[:6] == ["python", "git", "make", "uv", "disk", "docker"]
+    assert all(messages.values())
 
 
-def test_an_image_is_not_looked_at(project: Project) -> None:
+def test_an_image_is_not_checked(project: Project) -> None:
     assert machine.checks() == {}
     assert "git" not in found(project)
 
 
-def test_what_is_needed_is_an_error_and_what_is_optional_is_not(repository: Project) -> None:
-    looked = found(repository)
-    assert {name for name, (well, _) in looked.items() if not well} == {"git", "make"}
-    assert looked["git"] == (False, "git is not installed, or does not start.")
-    assert "`make setup` fetches it" in looked["uv"][1]
-    assert looked["docker"][1].startswith("not there; only ")
-    assert "`make up`" in looked["docker"][1]
-    assert "kubectl" not in looked
+def test_only_what_is_needed_is_an_error(repository: Project) -> None:
+    checks = found(repository)
+    assert {name for name, (passed, _) in checks.items() if not passed} == {"git", "make"}
+    assert checks["git"] == (False, "git is not installed, or does not start: install it.")
+    assert "`make setup` fetches it" in checks["uv"][1]
+    assert checks["docker"][1].startswith("not installed; only ")
+    assert "`make up`" in checks["docker"][1]
+    assert "kubectl" not in checks
 
 
-def test_kubectl_is_looked_for_where_something_stands_on_a_cluster(repository: Project) -> None:
-    Path("deploy/kubernetes").mkdir(parents=True)
-    well, said = found(repository)["kubectl"]
-    assert well
-    assert said.startswith("not there; only ")
+def test_kubectl_is_checked_where_services_run_on_a_cluster(repository: Project) -> None:
+    Path("ops/kubernetes").mkdir(parents=True)
+    passed, message = found(repository)["kubectl"]
+    assert passed
+    assert message.startswith("not installed; only ")
 
 
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ('[ "$1" = --version ] && echo "Docker version 28"', "there, without Compose; only "),
-        ('[ "$1" = version ] && exit 1; echo 2.40', "there, but its engine does not answer; only "),
+        ('[ "$1" = --version ] && echo "Docker version 28"', "installed without Compose; only "),
+        ('[ "$1" = version ] && exit 1; echo 2.40', "installed, but its engine does not answer; only "),
         ("echo 28.5", "Docker 28.5 with Compose 28.5"),
     ],
 )
-def test_docker_is_there_in_part(
+def test_a_docker_installation_that_is_incomplete(
     repository: Project, tmp_path: Path, script: str, sentence: str
 ) -> None:
     install("docker", script, tmp_path)
-    well, said = found(repository)["docker"]
-    assert well
-    assert said.startswith(sentence)
+    passed, message = found(repository)["docker"]
+    assert passed
+    assert message.startswith(sentence)
 
 
-def test_nobody_is_named_to_git(repository: Project, tmp_path: Path) -> None:
+def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None:
     install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
     assert found(repository)["git"] == (
         True,
@@ -105,18 +106,19 @@ def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
 
 
 def test_another_python(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {}
+    messages = {}
     for version in ("3.10.13", "{{{ cookiecutter.python_version }}}.9", "3.99.1"):
         monkeypatch.setattr(machine, "python_version", lambda version=version: version)
-        said[version] = found(repository)["python"]
-    assert said["3.10.13"] == (False, "Python 3.10.13 runs this, and 3.11 or newer is needed.")
-    assert said["{{{ cookiecutter.python_version }}}.9"] == (True, "{{{ cookiecutter.python_version }}}.9, as in the image")
-    assert said["3.99.1"][0]
-    assert "the image has {{{ cookiecutter.python_version }}}" in said["3.99.1"][1]
+        messages[version] = found(repository)["python"]
+    assert messages["3.10.13"] == (False, "This is Python 3.10.13; 3.11 or newer is needed.")
+    same = "{{{ cookiecutter.python_version }}}.9"
+    assert messages[same] == (True, f"{same}, as in the image")
+    assert messages["3.99.1"][0]
+    assert "the image has {{{ cookiecutter.python_version }}}" in messages["3.99.1"][1]
 
 
 def test_a_disk_that_is_nearly_full(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.5 * 2**30))
-    well, said = found(repository)["disk"]
-    assert not well
-    assert said.startswith("0.5 GiB are free")
+    passed, message = found(repository)["disk"]
+    assert not passed
+    assert message.startswith("0.5 GiB are free")
