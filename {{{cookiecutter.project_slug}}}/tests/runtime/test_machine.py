@@ -72,7 +72,7 @@ def test_kubectl_is_checked_where_services_run_on_a_cluster(repository: Project)
     ("script", "sentence"),
     [
         ('[ "$1" = --version ] && echo "Docker version 28"', "installed without Compose; only "),
-        ('[ "$1" = version ] && exit 1; echo 2.40', "installed, but its engine does not answer; only "),
+        ('[ "$1" = version ] && exit 1; echo 2.40', "installed, but its engine does not answer; "),
         ("echo 28.5", "Docker 28.5 with Compose 28.5"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`make predict`: the champion's probabilities of a month, or one sentence why not."""
+"""`make predict`: the champion's predictions for a period, or one sentence why not."""
 
 import shutil
 
@@ -6,53 +6,47 @@ import numpy as np
 import polars as pl
 import pytest
 
-from {{{ cookiecutter.package_name }}} import tracking
-from {{{ cookiecutter.package_name }}}.contract import (
-    FLIGHT_KEY,
-    KNOWN_AFTER_DEPARTURE,
-)
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.steps.predict import predict
-from {{{ cookiecutter.package_name }}}.workspace import (
-    Workspace,
-    read_parquet,
-)
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.predict import predict
+from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import Project
+from .conftest import KEY, MAIN, OUTCOME, REQUIRED, Project
+
+PREDICTION = room.model().PREDICTION
 
 
-def test_every_flight_is_scored(released: Project) -> None:
+def test_every_row_is_scored(released: Project) -> None:
+    """Also those without an outcome, and where nothing is known yet that is known afterwards."""
     file = predict(released.params, "2013-07")
     assert str(file) == "predictions/2013-07.parquet"
-    table = read_parquet(file)
-    assert table.columns == [*FLIGHT_KEY, "probability", "version"]
-    flights = pl.read_parquet(released.delivered("flights", "2013-07"))
-    assert flights["arr_delay"].null_count() > 0  # cancelled ones are scored as well
-    assert table.select(FLIGHT_KEY).equals(flights.select(FLIGHT_KEY))
-    assert table["probability"].is_between(0, 1).all()
-    assert table["probability"].n_unique() > 1000
-    assert table["version"].unique().to_list() == ["1"]
+    scored = read_parquet(file)
+    assert scored.columns == [*KEY, PREDICTION, "version"]
+    rows = pl.read_parquet(released.delivered(MAIN, "2013-07"))
+    assert rows[OUTCOME].null_count() > 0
+    assert scored.select(KEY).equals(rows.select(KEY))
+    assert scored[PREDICTION].is_finite().all()
+    assert scored[PREDICTION].n_unique() > scored.height / 10
+    assert scored["version"].unique().to_list() == ["1"]
+    released.deliver(MAIN, "2013-07", lambda rows: rows.drop(room.tables().KNOWN_AFTERWARDS))
+    assert read_parquet(predict(released.params, "2013-07")).equals(scored)
 
 
-def test_the_scores_are_those_of_the_evaluation(released: Project) -> None:
-    judged = read_parquet(Workspace(released.plan("2013-04")).scores)
+def test_the_predictions_are_those_of_the_evaluation(released: Project) -> None:
+    evaluated = read_parquet(RunDir(released.plan("2013-04")).scores)
     now = read_parquet(predict(released.params, "2013-04"))
-    both = judged.join(now, on=FLIGHT_KEY, suffix="_now")
-    assert both.height == judged.height
-    np.testing.assert_allclose(both["probability"], both["probability_now"], rtol=0, atol=1e-12)
-
-
-def test_a_month_that_has_not_flown_yet_is_scored(released: Project) -> None:
-    released.deliver("flights", "2013-07", lambda rows: rows.drop(KNOWN_AFTER_DEPARTURE))
-    assert read_parquet(predict(released.params, "2013-07")).height > 3000
+    both = evaluated.join(now, on=KEY, suffix="_now")
+    assert both.height == evaluated.height
+    np.testing.assert_allclose(both[PREDICTION], both[f"{PREDICTION}_now"], rtol=0, atol=1e-12)
 
 
 def test_after_a_rollback_the_other_version_scores(evaluated: Project) -> None:
-    from {{{ cookiecutter.package_name }}}.steps.release import release
-
     release(evaluated.plan("2013-05"))
     assert read_parquet(predict(evaluated.params, "2013-07"))["version"][0] == "2"
-    tracking.rollback(evaluated.params.model_name)
+    registry.rollback(evaluated.params.model_name)
     assert read_parquet(predict(evaluated.params, "2013-07"))["version"][0] == "1"
 
 
@@ -69,25 +63,19 @@ def test_without_a_champion(project: Project) -> None:
 
 
 @pytest.mark.parametrize("period", ["2014-07", "2013-7"])
-def test_a_period_that_is_not_there(released: Project, period: str) -> None:
+def test_a_period_that_was_not_delivered(released: Project, period: str) -> None:
     assert period in refused(released, period)
 
 
-def test_a_month_that_breaks_the_contract(released: Project) -> None:
-    released.deliver("flights", "2013-07", lambda rows: rows.drop("dest"))
-    assert refused(released) == (
-        "2013-07 breaks the data contract: flights.dest: the column is missing."
-    )
-
-
-def test_a_file_that_is_not_parquet(released: Project) -> None:
-    released.delivered("weather", "2013-07").write_bytes(b"PAR1 cut off")
-    sentence = "2013-07 cannot be scored: weather/month=2013-07/weather.parquet is not readable"
-    assert sentence in refused(released)
-
-
-def test_a_table_that_was_not_delivered(released: Project) -> None:
-    shutil.rmtree(released.delivered("weather", "2013-07").parent)
-    assert refused(released) == (
-        "2013-07 breaks the data contract: weather: no file was delivered."
-    )
+def test_data_that_break_the_contract(released: Project) -> None:
+    file = released.delivered(MAIN, "2013-07")
+    released.deliver(MAIN, "2013-07", lambda rows: rows.drop(REQUIRED))
+    contract = "2013-07 breaks the data contract"
+    assert refused(released) == f"{contract}: {MAIN}.{REQUIRED}: the column is missing."
+    file.write_bytes(b"PAR1 truncated")
+    assert refused(released).startswith(f"2013-07 cannot be scored: {MAIN}/")
+    assert refused(released).endswith(".parquet is not readable as Parquet.")
+    file.unlink()
+    assert refused(released) == f"{contract}: {MAIN}: no file was delivered."
+    shutil.rmtree(file.parent)
+    assert refused(released).startswith("The source has no 2013-07")

@@ -1,27 +1,34 @@
 """The result for machines and the page for people, on both branches."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
+import mlflow
 import pytest
 
-from {{{ cookiecutter.package_name }}} import tracking
-from {{{ cookiecutter.package_name }}}.results import (
-    Result,
-    finished,
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry
+from {{{ cookiecutter.package_name }}}.runtime.results import Result
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
+    completed_result,
     history,
     nothing_new,
     write_failed,
 )
-from {{{ cookiecutter.package_name }}}.steps import quarantine, report
-from {{{ cookiecutter.package_name }}}.workspace import (
-    Run,
-    Workspace,
-    read_json,
-)
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
+from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import CHAIN, Project
+from .conftest import CHAIN, MAIN, REQUIRED, Project
 
+HEADLINE = room.evaluation().HEADLINE
 KEYS = {
     "schema_version",
     "run_id",
@@ -60,54 +67,58 @@ class Page(HTMLParser):
 
 
 def page_of(run: Run) -> Page:
-    return Page(Workspace(run).report.read_text(encoding="utf-8"))
+    return Page(RunDir(run).report.read_text(encoding="utf-8"))
 
 
 def quarantined(project: Project) -> Run:
     """Run the other branch, on data that lack a column."""
-    project.deliver("flights", "2013-05", lambda rows: rows.drop("dest"))
+    project.deliver(MAIN, "2013-05", lambda rows: rows.drop(REQUIRED))
     run = project.work("2013-05", last="validate")
-    quarantine.quarantine(run)
-    report.report(run, "none")
+    checkpoint(quarantine, run)
+    checkpoint(report, run, "none")
     return run
+
+
+# result.json
 
 
 def test_the_result_of_a_release(released: Project) -> None:
     run = released.plan("2013-04")
-    content = json.loads(Workspace(run).result.read_bytes())
+    content = json.loads(RunDir(run).result.read_bytes())
     assert set(content) == KEYS
     result = Result.model_validate(content)
     assert (result.run_id, result.period, result.status) == (run.run_id, "2013-04", "released")
     assert result.champion_before is None
-    assert result.champion_after == tracking.champion(released.params.model_name)
-    assert set(result.rows) == {"ingested", "cancelled", "trained", "scored"}
+    assert result.champion_after == registry.champion(released.params.model_name)
+    assert set(result.rows) == {"ingested", "unlabelled", "trained", "scored"}
     assert result.rows["ingested"] == (
-        result.rows["cancelled"] + result.rows["trained"] + result.rows["scored"]
+        result.rows["unlabelled"] + result.rows["trained"] + result.rows["scored"]
     )
-    assert set(result.metrics) == {"auc", "average_precision", "log_loss", "brier"}
+    assert HEADLINE in result.metrics
     assert result.tracker_url is not None
     assert result.tracker_url.startswith("http")
     assert list(result.seconds) == [*CHAIN, "all"]
-    assert finished(run) == result
-    assert history("runs") == {run.run_id: result}
+    assert completed_result(run) == result
+    assert [past.result for past in history("runs")] == [result]
 
 
-def test_the_result_of_a_run_that_kept_the_champion(released: Project) -> None:
-    released.tune(evaluate__min_gain=0.9)
-    run = released.work("2013-05")
-    result = read_json(Workspace(run).result, Result)
+def test_the_result_of_a_run_that_kept_the_champion(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room.evaluation(), "decide", lambda *_: (False, "it is not better"))
+    result = released.result(released.work("2013-05"))
     assert result.status == "kept_champion"
     assert result.champion_after == result.champion_before is not None
-    assert "not better than the champion" in result.reason
+    assert result.reason.startswith("it is not better")
 
 
 def test_the_result_of_a_quarantine(released: Project) -> None:
     run = quarantined(released)
-    content = json.loads(Workspace(run).result.read_bytes())
+    content = json.loads(RunDir(run).result.read_bytes())
     assert set(content) == KEYS
     result = Result.model_validate(content)
     assert result.status == "quarantined"
-    assert result.reason.endswith("flights.dest: the column is missing")
+    assert result.reason.endswith(f"{MAIN}.{REQUIRED}: the column is missing")
     assert result.champion_before == result.champion_after
     assert result.champion_after is not None
     assert result.champion_after.version == "1"
@@ -115,34 +126,56 @@ def test_the_result_of_a_quarantine(released: Project) -> None:
     assert result.data_version is None
 
 
-def test_the_page_of_a_release(released: Project) -> None:
+def test_the_result_of_a_failure(project: Project) -> None:
+    run = project.work("2013-04", last="ingest")
+    assert completed_result(run) is None
+    failed = write_failed(run, "none", OSError("\nno space left\nsee there\n"))
+    assert (failed.status, failed.reason) == ("failed", "OSError: no space left")
+    assert list(failed.seconds) == ["ingest"]
+    assert [past.result for past in history("runs")] == [failed]
+    assert completed_result(run) is None
+    assert write_failed(run, "none", KeyError()).reason == "KeyError"
+
+
+def test_what_fails_after_the_end_does_not_change_the_result(released: Project) -> None:
     run = released.plan("2013-04")
-    page = page_of(run)
-    assert page.tags.count("svg") == 6
-    plots = ("ROC", "Precision", "Calibration", "Importance", "AUC by carrier", "AUC by origin")
-    assert all(title in page.text for title in plots)
-    result = read_json(Workspace(run).result, Result)
-    for shown in (run.run_id, f"{result.metrics['auc']:.4f}", "2013-01", result.data_version):
-        assert str(shown) in page.text
-    assert "script" not in page.tags
+    done = completed_result(run)
+    assert done is not None
+    assert write_failed(run, "none", OSError("afterwards")) == done == completed_result(run)
 
 
-def test_the_page_shows_the_champion_beside_the_challenger(released: Project) -> None:
+def test_nothing_new(released: Project) -> None:
+    done = completed_result(released.plan("2013-04"))
+    assert done is not None
+    result = nothing_new(done)
+    assert result.status == "nothing_new"
+    assert result.reason == f"2013-04 is done: run {done.run_id} ended as released"
+    assert result.champion_after == done.champion_after
+
+
+# report.html
+
+
+def test_the_page_of_a_release(released: Project) -> None:
     run = released.work("2013-05")
-    assert "champion, version 1" in page_of(run).text
+    page, result = page_of(run), released.result(run)
+    assert page.tags.count("svg") == page.tags.count("h3") >= 1 + len(room.evaluation().SLICES)
+    assert "script" not in page.tags
+    shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", "2013-02", "champion, version 1"]
+    assert all(text in page.text for text in [*shown, result.data_version or ""])
 
 
 def test_the_page_of_a_quarantine(released: Project) -> None:
     page = page_of(quarantined(released))
     assert "svg" not in page.tags
-    assert "flights.dest: the column is missing" in page.text
+    assert f"{MAIN}.{REQUIRED}: the column is missing" in page.text
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_what_comes_with_the_data_is_text_on_the_page(released: Project, good: bool) -> None:
-    """A file may have any name: here one that would run in a browser."""
-    month = "2013-04" if good else "2013-05"
-    evil = released.delivered("flights", month).with_name("<img src=x onerror=alert(1)>.parquet")
+def test_names_from_the_source_are_text_on_the_page(released: Project, good: bool) -> None:
+    """A file may have any name: this one would run in a browser."""
+    period = "2013-04" if good else "2013-05"
+    evil = released.delivered(MAIN, period).with_name("<img src=x onerror=alert(1)>.parquet")
     evil.write_bytes(b"not Parquet")
     run = released.work("2013-05") if good else quarantined(released)
     page = page_of(run)
@@ -150,9 +183,7 @@ def test_what_comes_with_the_data_is_text_on_the_page(released: Project, good: b
     assert "<img src=x onerror=alert(1)>.parquet is not readable as Parquet" in page.text
 
 
-def test_the_page_is_kept_by_the_tracker(released: Project) -> None:
-    import mlflow
-
+def test_the_tracker_has_the_page(released: Project) -> None:
     run = released.plan("2013-04")
     (found,) = mlflow.search_runs(
         search_all_experiments=True,
@@ -160,36 +191,38 @@ def test_the_page_is_kept_by_the_tracker(released: Project) -> None:
         output_format="list",
     )
     assert found.data.tags["status"] == "released"
-    kept = mlflow.artifacts.load_text(f"{found.info.artifact_uri}/report.html")
-    assert kept == Workspace(run).report.read_text(encoding="utf-8")
-    assert found.data.metrics["auc"] == read_json(Workspace(run).result, Result).metrics["auc"]
+    tracked = mlflow.artifacts.load_text(f"{found.info.artifact_uri}/report.html")
+    assert tracked == RunDir(run).report.read_text(encoding="utf-8")
+    assert found.data.metrics[HEADLINE] == released.result(run).metrics[HEADLINE]
 
 
-def test_a_failed_run_is_not_finished(project: Project) -> None:
-    run = project.work("2013-04", last="ingest")
-    assert finished(run) is None
-    failed = write_failed(run, "none", OSError("\nno space left\nsee there\n"))
-    assert (failed.status, failed.reason) == ("failed", "OSError: no space left")
-    assert list(failed.seconds) == ["ingest"]
-    assert history("runs") == {run.run_id: failed}
-    assert finished(run) is None
+OTHER_FIGURES = """
+former = figures
 
 
-def test_what_fails_after_the_end_changes_nothing(released: Project) -> None:
+def figures(*args, **kwargs):
+    return {f"Redrawn {title}": figure for title, figure in former(*args, **kwargs).items()}
+"""
+
+
+def test_the_report_of_a_finished_run_is_redrawn(released: Project) -> None:
+    """After a change of the figures, by a process of its own, as after a commit."""
     run = released.plan("2013-04")
-    done = finished(run)
-    assert done is not None
-    assert write_failed(run, "none", OSError("too late")) == done == finished(run)
-
-
-def test_an_error_without_words(project: Project) -> None:
-    assert write_failed(project.plan("2013-04"), "none", KeyError()).reason == "KeyError"
-
-
-def test_nothing_new(released: Project) -> None:
-    done = finished(released.plan("2013-04"))
-    assert done is not None
-    result = nothing_new(done)
-    assert result.status == "nothing_new"
-    assert result.reason == f"2013-04 is done: run {done.run_id} ended as released"
-    assert result.champion_after == done.champion_after
+    before, result = page_of(run), RunDir(run).result.read_bytes()
+    code = released.folder / "code"
+    shutil.copytree(Path(str(package.__file__)).parent, code / package.__name__)
+    with (code / package.__name__ / "plots.py").open("a", encoding="utf-8") as plots:
+        plots.write(OTHER_FIGURES)
+    done = subprocess.run(
+        [sys.executable, "-m", package.__name__, "report", "--run", run.run_id],
+        env=os.environ | {"PYTHONPATH": str(code)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"runs/{run.run_id}/report.html\n"
+    after = page_of(run)
+    assert after.text.count("Redrawn") == after.tags.count("h3") == before.tags.count("h3") > 0
+    assert RunDir(run).result.read_bytes() == result
+    assert released.plan("2013-04") == run
