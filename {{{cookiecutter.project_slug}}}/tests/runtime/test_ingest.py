@@ -1,5 +1,7 @@
 """Ingest: the files of a period are copied byte for byte, and each is downloaded once."""
 
+import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
 from {{{ cookiecutter.package_name }}}.runtime.results import Manifest, Quality
+from {{{ cookiecutter.package_name }}}.runtime.run import incoming
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source, sha256
@@ -117,14 +120,15 @@ def ingest_all(run: Run) -> set[str]:
     return {name for files in plan.checksums.values() for name in files}
 
 
-def incoming(project: Project) -> list[str]:
+def left(project: Project) -> list[str]:
+    """Return what plans left beside the runs."""
     return [file.name for file in (project.folder / "runs/.incoming").iterdir()]
 
 
 def test_each_file_is_downloaded_once_per_run(project: Project, bucket: Bucket) -> None:
     names = ingest_all(project.plan("2013-06"))
     assert bucket.downloads == dict.fromkeys(names, 1)
-    assert incoming(project) == ["checksums.json"]
+    assert left(project) == ["checksums.json"]
     # Resumed, it reads nothing.
     ingest_all(project.plan("2013-06"))
     assert bucket.downloads == dict.fromkeys(names, 1)
@@ -132,7 +136,7 @@ def test_each_file_is_downloaded_once_per_run(project: Project, bucket: Bucket) 
     project.tune(seed=1)
     ingest_all(project.plan("2013-06"))
     assert bucket.downloads == dict.fromkeys(names, 2)
-    assert incoming(project) == ["checksums.json"]
+    assert left(project) == ["checksums.json"]
 
 
 def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucket) -> None:
@@ -151,6 +155,19 @@ def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucke
     assert bucket.downloads[FILE] == 1
     names = ingest_all(after)
     assert bucket.downloads == dict.fromkeys(names, 1)
+
+
+def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucket: Bucket) -> None:
+    project.plan("2013-06")
+    folder = project.folder / "runs/.incoming"
+    for name, age in (("checksums.json", 2), ("killed", 2), ("downloading", 0)):
+        (folder / name).touch()
+        moment = time.time() - age * incoming.ABANDONED
+        os.utime(folder / name, (moment, moment))
+    bucket.downloads.clear()
+    project.plan("2013-06")
+    assert set(left(project)) == {"checksums.json", "downloading"}
+    assert bucket.downloads == {}
 
 
 def test_a_plan_that_is_refused_leaves_no_file(
