@@ -56,12 +56,17 @@ def code_of(source: str) -> str:
     Positions are taken from `ast` and `tokenize`, and the rest is kept as it is written: unlike a
     dump of the syntax tree, that is the same in every version of Python.
     """
-    lines = [line.encode() for line in source.splitlines(keepends=True)]
+    lines = [line.encode() for line in _lines(source)]
     for start, end in sorted(_docstrings(source) + _comments(source), reverse=True):
         (first, left), (last, right) = start, end
         lines[first - 1 : last] = [lines[first - 1][:left] + lines[last - 1][right:]]
     kept = (line.decode().rstrip() for line in lines)
     return "\n".join(line for line in kept if line)
+
+
+def _lines(source: str) -> list[str]:
+    """Return the lines as Python counts them: `str.splitlines` also ends one at a form feed."""
+    return list(io.StringIO(source))
 
 
 _Span = tuple[tuple[int, int], tuple[int, int]]
@@ -80,7 +85,7 @@ def _docstrings(source: str) -> list[_Span]:
 
 def _comments(source: str) -> list[_Span]:
     """Return where comments stand, in lines and bytes."""
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
 
     def position(row: int, characters: int) -> tuple[int, int]:
         return row, len(lines[row - 1][:characters].encode())

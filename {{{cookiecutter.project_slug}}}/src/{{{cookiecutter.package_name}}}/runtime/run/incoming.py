@@ -2,9 +2,12 @@
 
 The id of a run depends on the content of its files, so they are read before its directory is known.
 Files of a remote source are kept in `<runs>/.incoming` until then. Of a file that did not change
-since an earlier plan (by its ETag, say) the checksum is remembered; `ingest` downloads it.
+since an earlier plan (by its ETag, say) the checksum is remembered; `ingest` downloads it, or
+`move_to` where periods share it.
 """
 
+import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +21,9 @@ from ..files import is_local, read_json, write, write_json
 from ..source.reader import Source, sha256
 
 FILES_AT_ONCE = 4
+
+ABANDONED = 24 * 3600
+"""Seconds after which a download belongs to a plan that was killed."""
 
 
 class Remembered(BaseModel):
@@ -33,11 +39,17 @@ class Incoming:
         """Take the source and the folder of runs; nothing is read yet."""
         self._source = source
         self._folder = runs / ".incoming"
+        self._memory = self._folder / "checksums.json"
         self._downloads: dict[str, UPath] = {}
         self._remembered: dict[str, str] = {}
+        self._shared: dict[str, UPath] = {}
 
     def __enter__(self) -> "Incoming":
-        """Return itself."""
+        """Remove what plans that were killed left behind, and return itself."""
+        for file in self._folder.glob("*"):
+            with suppress(OSError):
+                if file != self._memory and time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
         return self
 
     def __exit__(
@@ -55,14 +67,15 @@ class Incoming:
         """Return the SHA-256 of each file, by period and name."""
         files = {period: self._source.files(period) for period in periods}
         distinct = {name: file for named in files.values() for name, file in named.items()}
-        memory = self._folder / "checksums.json"
-        before = read_json(memory, Remembered).sha256 if memory.exists() else {}
+        uses = Counter(name for named in files.values() for name in named)
+        self._shared = {name: file for name, file in distinct.items() if uses[name] > 1}
+        before = read_json(self._memory, Remembered).sha256 if self._memory.exists() else {}
         self._remembered = dict(before)
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
             found = pool.map(self._checksum, distinct, distinct.values())
             checksum = dict(zip(distinct, found, strict=True))
         if self._remembered != before:
-            write_json(memory, Remembered(sha256=self._remembered))
+            write_json(self._memory, Remembered(sha256=self._remembered))
         return {period: {name: checksum[name] for name in named} for period, named in files.items()}
 
     def _checksum(self, name: str, file: UPath) -> str:
@@ -81,9 +94,15 @@ class Incoming:
         return checksum
 
     def move_to(self, raw: UPath) -> None:
-        """Move the downloads into the folder of a run's raw files, unless they are there."""
+        """Move the downloads into the folder of a run's raw files, unless they are there.
+
+        Files that periods share are added: tasks that ingest them at once would each download them.
+        """
         for name, file in list(self._downloads.items()):
             if not (raw / name).exists():
                 (raw / name).parent.mkdir(parents=True, exist_ok=True)
                 file.rename(raw / name)
                 del self._downloads[name]
+        for name, file in self._shared.items():
+            if not is_local(file) and not (raw / name).exists():
+                write(raw / name, self._source.read(file))

@@ -119,10 +119,14 @@ def _plots(run_dir: RunDir, plan: Plan, evaluation: Evaluation) -> dict[str, str
     """Return the team's figures by title, as SVG."""
     log.info("report: drawing the figures")
     headline = room.evaluation().HEADLINE
-    slices: dict[str, dict[str, float]] = {by: {} for by in room.evaluation().SLICES}
+    slices: dict[str, dict[str, float]] = {}
     for part in evaluation.slices:
         if headline in part.metrics:
-            slices[part.by][f"{part.value}  ({part.rows:,})"] = part.metrics[headline]
+            values = slices.setdefault(part.by, {})
+            values[f"{part.value}  ({part.rows:,})"] = part.metrics[headline]
+    made_by, again = f"The model of {run_dir.folder.name}", "run the period again"
+    training = read_json(run_dir.training, Training)
+    pickling.check_python(training.python, made_by, again)
     drawn = room.plots().figures(
         pickling.load_model(run_dir.model.read_bytes()),
         read_parquet(run_dir.features(plan.period)),

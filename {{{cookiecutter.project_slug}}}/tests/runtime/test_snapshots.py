@@ -1,4 +1,4 @@
-"""The data of a run come back as they were, and only what nobody needs is removed."""
+"""Snapshots: the data of a run can be restored, and only what no run needs is removed."""
 
 import json
 import shutil
@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from {{{ cookiecutter.package_name }}} import snapshots
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.retention import kept, prune, restore
-from {{{ cookiecutter.package_name }}}.source import sha256
-from {{{ cookiecutter.package_name }}}.steps.version import DataVersion, version
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json
+from {{{ cookiecutter.package_name }}}.runtime.registry.retention import kept, prune, restore
+from {{{ cookiecutter.package_name }}}.runtime.results import Snapshot
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
+from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
+from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
 
 from .conftest import Project
 
@@ -28,7 +31,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def version_of(run: Run) -> str:
-    return read_json(Workspace(run).version, DataVersion).data_version
+    return read_json(RunDir(run).snapshot, Snapshot).data_version
 
 
 def stored(project: Project) -> list[Path]:
@@ -38,47 +41,48 @@ def stored(project: Project) -> list[Path]:
 
 
 @pytest.mark.parametrize("by", ["run", "version", "part of it"])
-def test_the_data_of_a_run_come_back(project: Project, by: str) -> None:
-    run = project.work("2013-06", last="version")
+def test_the_data_of_a_run_are_restored(project: Project, by: str) -> None:
+    run = project.work("2013-06", last="snapshot")
     before = content(Path(run.folder) / "raw")
     shutil.rmtree(Path(run.folder) / "raw")
     version = version_of(run)
     asked = {"run": run.run_id, "version": version, "part of it": version[:8]}
-    back = restore(project.params, asked[by])
-    assert content(back) == before
-    # They are a source: on them, the same work is the same run.
-    project.tune(source=str(back))
+    folder = restore(project.params, asked[by])
+    assert content(folder) == before
+    # The folder is a source: on it, the same work is the same run.
+    project.tune(source=str(folder))
     assert project.plan("2013-06") == run
 
 
 def test_the_same_data_are_stored_once(project: Project) -> None:
-    first = project.work("2013-06", last="version")
+    first = project.work("2013-06", last="snapshot")
     files = stored(project)
     project.tune(train__max_iter=31)
-    second = project.work("2013-06", last="version")
+    second = project.work("2013-06", last="snapshot")
     assert first.run_id != second.run_id
     assert version_of(first) == version_of(second)
     assert stored(project) == files
 
 
-def test_what_a_killed_process_left_half_written_is_not_stored(project: Project) -> None:
-    run = project.work("2013-06", last="version")
+def test_half_written_files_of_a_killed_process_are_not_stored(project: Project) -> None:
+    run = project.work("2013-06", last="snapshot")
     before = version_of(run)
-    half = Path(run.folder) / "raw/planes/.planes.parquet.01234567.part"
-    half.write_bytes(b"PAR1")
-    version(run)
+    (Path(run.folder) / "raw/.0.parquet.01234567.part").write_bytes(b"PAR1")
+    snapshot(run)
     assert version_of(run) == before
 
 
-def test_other_data_are_another_version(project: Project) -> None:
-    first = project.work("2013-06", last="version")
-    project.deliver("flights", "2013-05", lambda rows: rows.reverse())
-    assert version_of(project.work("2013-06", last="version")) != version_of(first)
+@pytest.mark.parametrize("table", room.tables().DATED)
+@pytest.mark.parametrize("period", ["2013-03", "2013-06"])
+def test_other_data_are_another_version(project: Project, table: str, period: str) -> None:
+    first = project.work("2013-06", last="snapshot")
+    project.deliver(table, period, lambda rows: rows.reverse())
+    assert version_of(project.work("2013-06", last="snapshot")) != version_of(first)
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_damage_in_the_storage_is_noticed(project: Project, verify: bool) -> None:
-    run = project.work("2013-06", last="version")
+    run = project.work("2013-06", last="snapshot")
     config = project.folder / ".dvc/config"
     if not verify:  # as `dvc remote add --force` leaves it
         config.write_text(config.read_text().replace("verify = true\n", ""))
@@ -92,8 +96,8 @@ def test_damage_in_the_storage_is_noticed(project: Project, verify: bool) -> Non
 
 def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -> None:
     april = next((released.folder / "runs").glob("2013-04-*"))
-    may = released.work("2013-05", last="version")
-    june = released.work("2013-06", last="version")
+    may = released.work("2013-05", last="snapshot")
+    june = released.work("2013-06", last="snapshot")
     shutil.rmtree(april)  # its version is registered, and the champion
     shutil.rmtree(june.folder)
     params = released.params
@@ -106,14 +110,14 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
         restore(params, june.run_id)
 
 
-def wrong_storage(project: Project) -> None:
+def another_storage(project: Project) -> None:
     shutil.rmtree(project.folder / "data/remote/snapshots")
 
 
 def no_run(project: Project) -> None:
-    """Nor is an experiment one: it may be all that a fresh clone has."""
+    """An experiment is not a run, and may be all that a fresh clone has."""
     shutil.rmtree(project.folder / "runs")
-    experiment = project.folder / "experiment/version.json"
+    experiment = project.folder / "experiment/snapshot.json"
     experiment.parent.mkdir()
     experiment.write_text(json.dumps({"data_version": "0" * 32}))
 
@@ -132,16 +136,16 @@ def shared_storage(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (wrong_storage, "lacks the data of 2013-06-"),
+        (another_storage, "lacks the data of 2013-06-"),
         (no_run, "neither runs nor the registry at sqlite:///.*mlflow.db has a run"),
-        (damaged_list, "or has them damaged"),
-        (shared_storage, "others may keep data there"),
+        (damaged_list, "or they are damaged"),
+        (shared_storage, "other projects may store data there"),
     ],
 )
 def test_prune_removes_nothing_where_it_may_be_needed(
     project: Project, change: Callable[[Project], None], why: str
 ) -> None:
-    project.work("2013-06", last="version")
+    project.work("2013-06", last="snapshot")
     change(project)
     other = project.folder / "data/remote/snapshots/files/md5/00/other"
     other.parent.mkdir(parents=True)
@@ -152,15 +156,15 @@ def test_prune_removes_nothing_where_it_may_be_needed(
     assert stored(project) == before
 
 
-def test_what_a_killed_process_left_is_cleared_away(project: Project) -> None:
+def test_files_of_a_killed_process_are_removed(project: Project) -> None:
     left = project.folder / ".dvc/tmp/snapshots/tmp01234567"
     (left / "data").mkdir(parents=True)
-    project.work("2013-06", last="version")
+    project.work("2013-06", last="snapshot")
     assert [file.name for file in left.parent.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("asked", ["", "2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])
-def test_what_is_no_version_is_refused(project: Project, asked: str) -> None:
+def test_what_names_no_version_is_refused(project: Project, asked: str) -> None:
     with pytest.raises(BadInput, match="is neither a run that is kept nor a data version"):
         restore(project.params, asked)
 
@@ -170,18 +174,18 @@ def test_an_unknown_version_is_refused(project: Project) -> None:
         restore(project.params, "0" * 32)
 
 
-def test_a_missing_storage_is_said(project: Project) -> None:
+def test_a_missing_storage_is_reported(project: Project) -> None:
     run = project.work("2013-06", last="validate")
     (project.folder / ".dvc/config").write_text("[core]\nanalytics = false\n")
-    with pytest.raises(BadInput, match=r"No remote `snapshots` is in \.dvc/config"):
-        snapshots.save(Workspace(run).folder, ["plan.json"])
+    with pytest.raises(BadInput, match=r"\.dvc/config has no remote `snapshots`: add it"):
+        snapshots.save(RunDir(run).folder, ["plan.json"])
 
 
 def test_the_version_is_dvc_s_own_hash(project: Project) -> None:
-    """So that `dvc.lock` of an experiment and the tags of a run name the same data alike."""
+    """So `dvc.lock` of an experiment and the tags of a run agree on the name of the same data."""
     from dvc.repo import Repo
 
-    run = project.work("2013-06", last="version")
+    run = project.work("2013-06", last="snapshot")
     folder = project.folder / "elsewhere"
     folder.mkdir()
     with Repo.init(str(folder), no_scm=True) as repo:

@@ -1,4 +1,4 @@
-"""The monitor: what Prometheus is told, and what becomes of the alerts that it has sent."""
+"""The metrics that Prometheus scrapes, and the alerts that Alertmanager posts back."""
 
 import json
 import os
@@ -17,16 +17,25 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import {{{ cookiecutter.package_name }}} as package
-from {{{ cookiecutter.package_name }}} import metrics
-from {{{ cookiecutter.package_name }}}.monitor import Handler, Monitor, Server
-from {{{ cookiecutter.package_name }}}.once import once
-from {{{ cookiecutter.package_name }}}.results import write_failed
-from {{{ cookiecutter.package_name }}}.steps import ingest
-from {{{ cookiecutter.package_name }}}.workspace import Workspace
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.monitor import run_metrics
+from {{{ cookiecutter.package_name }}}.runtime.monitor.exporter import (
+    Handler,
+    Monitor,
+    Server,
+)
+from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps import ingest
+from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
+from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import Project, failing
+from .conftest import MAIN, SCHEMA, Project, failing
 from .inbox import Inbox
 
+HEADLINE = room.evaluation().HEADLINE
 LABELS = {"alertname": "RunFailed", "severity": "critical", "period": "2013-05", "run_id": "r"}
 
 # As Alertmanager 0.28 posts it.
@@ -51,13 +60,13 @@ def notification(*alerts: dict[str, Any]) -> bytes:
 
 
 class Running:
-    """A monitor that runs."""
+    """A monitor that is serving."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def scrape(self) -> dict[str, float]:
-        """The values by name and labels, as Prometheus would write them."""
+        """Return the values by name and labels."""
         with urlopen(f"{self.address}/metrics") as answer:  # noqa: S310
             families = text_string_to_metric_families(answer.read().decode())
         return {
@@ -67,10 +76,10 @@ class Running:
         }
 
     def post(self, body: bytes, path: str = "/alerts", length: int | None = None) -> int:
-        """Return the status that a notification is answered with, which says how long it is."""
-        said = {"Content-Length": str(len(body) if length is None else length)}
+        """Return the status of the answer to a notification of a claimed length."""
+        headers = {"Content-Length": str(len(body) if length is None else length)}
         try:
-            with urlopen(Request(self.address + path, body, said)) as answer:  # noqa: S310
+            with urlopen(Request(self.address + path, body, headers)) as answer:  # noqa: S310
                 return int(answer.status)
         except HTTPError as error:
             return error.code
@@ -78,16 +87,16 @@ class Running:
 
 @pytest.fixture
 def monitor(released: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """One that looks again whenever it is asked."""
-    monkeypatch.setattr(metrics, "KEPT", 0.0)
-    monkeypatch.setattr(metrics, "PATIENCE", 60.0)
+    """A monitor whose answers are never older than the question."""
+    monkeypatch.setattr(run_metrics, "KEPT", 0.0)
+    monkeypatch.setattr(run_metrics, "PATIENCE", 60.0)
     with make_server("127.0.0.1", 0, Monitor(released.params), Server, Handler) as server:
         Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
         yield Running(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
 
 
-def test_what_runs_left_is_told(monitor: Running, released: Project) -> None:
+def test_the_metrics_of_runs(monitor: Running, released: Project) -> None:
     first, second = released.plan("2013-04"), released.work("2013-05")
     files = {file: file.stat().st_mtime for file in Path("runs").rglob("*")}
     seen = monitor.scrape()
@@ -108,27 +117,50 @@ def test_what_runs_left_is_told(monitor: Running, released: Project) -> None:
         for metric, value in result.metrics.items():
             about = f"metric={metric} model=challenger {period}"
             assert seen[f"pipeline_model_score {about}"] == pytest.approx(value)
-        assert seen[f"pipeline_data_findings {period} table=flights"] == 0
-    assert "pipeline_model_score metric=auc model=champion period=2013-04" not in seen
-    assert 0.5 < seen["pipeline_model_score metric=auc model=champion period=2013-05"] < 1
+        assert seen[f"pipeline_data_findings {period} table={MAIN}"] == 0
     last = results[1]
     about = f"period=2013-05 run_id={last.run_id} status={last.status}"
     assert f"pipeline_last_run_info {about}" in seen
-    ended = Workspace(second).result.stat().st_mtime
+    ended = RunDir(second).result.stat().st_mtime
     assert seen["pipeline_last_success_timestamp_seconds"] == pytest.approx(ended, abs=1e-3)
-    assert seen["pipeline_period_start_timestamp_seconds period=2013-05"] == 1367366400
+    start = bounds("2013-05", "UTC")[0].timestamp()
+    assert seen["pipeline_period_start_timestamp_seconds period=2013-05"] == start
 
 
-def test_the_champion_is_told(monitor: Running, released: Project) -> None:
+def test_the_headline_metric(
+    monitor: Running, released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.work("2013-05")
+    seen, params = monitor.scrape(), released.params
+    ours = room.evaluation()
+    better = "higher" if ours.HIGHER_IS_BETTER else "lower"
+    labels = f"better={better} label={ours.HEADLINE_LABEL} metric={HEADLINE}"
+    assert seen[f"pipeline_headline_info {labels}"] == 1
+    assert seen["pipeline_headline_floor"] == params.evaluate.floor
+    for model in ("model=challenger period=2013-04", "model=champion period=2013-05"):
+        score = seen[f"pipeline_headline_score {model}"]
+        assert seen[f"pipeline_model_score metric={HEADLINE} {model}"] == score
+        distance = abs(score - params.evaluate.floor)
+        assert abs(seen[f"pipeline_headline_margin {model}"]) == pytest.approx(distance)
+    assert "pipeline_headline_score model=champion period=2013-04" not in seen
+    margin = seen["pipeline_headline_margin model=challenger period=2013-04"]
+    assert margin > 0  # it was released
+    monkeypatch.setattr(ours, "HIGHER_IS_BETTER", not ours.HIGHER_IS_BETTER)
+    turned = monitor.scrape()
+    assert turned["pipeline_headline_margin model=challenger period=2013-04"] == -margin
+
+
+def test_the_champion(monitor: Running, released: Project) -> None:
     run_id = released.plan("2013-04").run_id
     seen = monitor.scrape()
     assert seen[f"pipeline_champion_info period=2013-04 run_id={run_id} version=1"] == 1
-    score = seen["pipeline_model_score metric=auc model=challenger period=2013-04"]
-    assert seen["pipeline_champion_score metric=auc"] == pytest.approx(score)
+    score = seen["pipeline_headline_score model=challenger period=2013-04"]
+    assert seen["pipeline_champion_headline"] == pytest.approx(score)
+    assert seen[f"pipeline_champion_score metric={HEADLINE}"] == pytest.approx(score)
     assert 0 < time.time() - seen["pipeline_champion_registered_timestamp_seconds"] < 3600
 
 
-def test_a_run_on_its_way_and_its_failure(
+def test_an_unfinished_run_and_its_failure(
     monitor: Running, released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = released.plan("2013-05")
@@ -137,7 +169,7 @@ def test_a_run_on_its_way_and_its_failure(
     failing(monkeypatch, ingest, "ingest", OSError("no answer"), times=2)
     for _ in range(2):
         with pytest.raises(OSError, match="no answer"):
-            once(ingest.ingest, run, "2013-05")
+            checkpoint(ingest.ingest, run, "2013-05")
     seen = monitor.scrape()
     begun = seen[f"pipeline_unfinished_run_begin_timestamp_seconds {about}"]
     assert seen[f"pipeline_unfinished_run_active_timestamp_seconds {about}"] > begun
@@ -154,21 +186,21 @@ def test_a_run_on_its_way_and_its_failure(
     assert monitor.scrape()["pipeline_runs status=failed"] == 0
 
 
-def test_what_is_wrong_with_the_data_is_counted(monitor: Running, released: Project) -> None:
-    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
-    from {{{ cookiecutter.package_name }}}.steps.report import report
-
-    released.deliver("flights", "2013-05", lambda rows: rows.drop("origin", "carrier"))
+def test_findings_are_counted_by_table(monitor: Running, released: Project) -> None:
+    released.deliver(MAIN, "2013-05", lambda rows: rows.drop(list(SCHEMA.columns)[:2]))
     run = released.work("2013-05", last="validate")
-    quarantine(run)
-    report(run, "none")
+    checkpoint(quarantine, run)
+    checkpoint(report, run, "none")
     seen = monitor.scrape()
-    assert seen["pipeline_data_findings period=2013-05 table=flights"] == 2
-    assert seen["pipeline_data_findings period=2013-05 table=weather"] == 0
+    findings = {
+        table: seen[f"pipeline_data_findings period=2013-05 table={table}"]
+        for table in room.tables().TABLES
+    }
+    assert findings == dict.fromkeys(findings, 0) | {MAIN: 2}
     assert seen["pipeline_runs status=quarantined"] == 1
 
 
-def test_a_broken_run_keeps_no_other_from_being_told(monitor: Running, released: Project) -> None:
+def test_a_broken_run_does_not_hide_the_others(monitor: Running) -> None:
     whole = monitor.scrape()
     broken = Path("runs/2013-09-0123abcd")
     broken.mkdir()
@@ -179,68 +211,72 @@ def test_a_broken_run_keeps_no_other_from_being_told(monitor: Running, released:
     assert seen == whole
 
 
-def test_a_tracker_that_is_down_keeps_the_runs_from_nobody(
+def test_runs_are_served_while_the_tracker_is_down(
     monitor: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = monitor.scrape()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter2@127.0.0.1:9")
     seen = monitor.scrape()
-    assert seen == whole | {"pipeline_tracker_up": 0}  # the champion is the last that was known
+    assert seen == whole | {"pipeline_tracker_up": 0}  # with the last champion known
     assert "tracker: no answer" in caplog.text
     assert "hunter2" not in caplog.text
 
 
-def test_a_tracker_that_hangs_keeps_no_scrape_waiting(
+def test_a_tracker_that_hangs_delays_no_scrape(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "PATIENCE", 0.2)
-    monkeypatch.setattr(metrics, "in_use", lambda _name: time.sleep(5))
-    collector = metrics.PipelineMetrics(released.params)
+    monkeypatch.setattr(run_metrics, "PATIENCE", 0.2)
+    monkeypatch.setattr(run_metrics, "in_use", lambda _name: time.sleep(5))
+    collector = run_metrics.PipelineMetrics(released.params)
     begun = time.monotonic()
-    told = {metric.name: metric.samples for metric in collector.collect()}
+    samples = {metric.name: metric.samples for metric in collector.collect()}
     assert time.monotonic() - begun < 4
-    assert told["pipeline_tracker_up"][0].value == 0
-    assert told["pipeline_champion_info"] == []
+    assert samples["pipeline_tracker_up"][0].value == 0
+    assert samples["pipeline_champion_info"] == []
 
 
-def test_a_deadline_is_told_where_one_is_set(monitor: Running, released: Project) -> None:
-    assert "pipeline_deadline_days" not in monitor.scrape()
-    released.tune(deadlines__champion_days=3)
-    collected = metrics.PipelineMetrics(released.params).collect()
-    (days,) = (metric for metric in collected if metric.name == "pipeline_deadline_days")
-    assert [sample.value for sample in days.samples] == [3]
+def test_limits_are_served_where_they_are_set(released: Project) -> None:
+    def limits() -> dict[str, list[float]]:
+        names = ("pipeline_deadline_days", "pipeline_headline_quality_drop")
+        collected = run_metrics.PipelineMetrics(released.params).collect()
+        return {m.name: [s.value for s in m.samples] for m in collected if m.name in names}
+
+    released.tune(deadlines__champion_days=None, alerts__quality_drop=None)
+    assert limits() == {"pipeline_headline_quality_drop": [], "pipeline_deadline_days": []}
+    released.tune(deadlines__champion_days=3, alerts__quality_drop=0.25)
+    assert limits() == {"pipeline_headline_quality_drop": [0.25], "pipeline_deadline_days": [3]}
 
 
-def test_the_orchestrator_s_components_are_told(
+def test_the_components_of_the_orchestrator(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told() -> dict[str, float]:
+    def components() -> dict[str, float]:
         (up,) = (m for m in collector.collect() if m.name == "pipeline_orchestrator_up")
         return {sample.labels["component"]: sample.value for sample in up.samples}
 
-    monkeypatch.setattr(metrics, "KEPT", 0.0)
-    monkeypatch.setattr(metrics, "PATIENCE", 60.0)
-    collector = metrics.PipelineMetrics(released.params)
-    assert told() == {}
+    monkeypatch.setattr(run_metrics, "KEPT", 0.0)
+    monkeypatch.setattr(run_metrics, "PATIENCE", 60.0)
+    collector = run_metrics.PipelineMetrics(released.params)
+    assert components() == {}
     page = released.folder / "health.json"
     monkeypatch.setenv("HEALTH_URL", page.as_uri())
-    collector = metrics.PipelineMetrics(released.params)
-    assert told() == {"api-server": 0}
-    answer = {  # as Airflow 3 gives it
+    collector = run_metrics.PipelineMetrics(released.params)
+    assert components() == {"api-server": 0}
+    answer = {  # of Airflow 3
         "metadatabase": {"status": "healthy"},
         "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": "2013-06-02T06:00:00Z"},
         "triggerer": {"status": "unhealthy", "latest_triggerer_heartbeat": "2013-06-02T05:00:00Z"},
         "dag_processor": {"status": None, "latest_dag_processor_heartbeat": None},
     }
     page.write_text(json.dumps(answer), encoding="utf-8")
-    well = {"api-server": 1, "metadatabase": 1, "scheduler": 1}
-    assert told() == well | {"triggerer": 0, "dag-processor": 0}
+    healthy = {"api-server": 1, "metadatabase": 1, "scheduler": 1}
+    assert components() == healthy | {"triggerer": 0, "dag-processor": 0}
     page.unlink()
-    assert told() == {"api-server": 0}
+    assert components() == {"api-server": 0}
 
 
-def test_an_alert_arrives_as_the_events_of_runs_do(monitor: Running, inbox: Inbox) -> None:
+def test_an_alert_is_sent_as_an_event(monitor: Running, inbox: Inbox) -> None:
     assert monitor.post(notification(ALERT)) == 200
     (arrived,) = inbox.alerts
     assert arrived["title"].endswith(": The run for 2013-05 failed")
@@ -262,7 +298,7 @@ def test_an_alert_arrives_as_the_events_of_runs_do(monitor: Running, inbox: Inbo
     assert over["severity"] == "info"
 
 
-def test_an_alert_of_a_rule_of_somebody_s_own(monitor: Running, inbox: Inbox) -> None:
+def test_an_alert_of_a_team_s_own_rule(monitor: Running, inbox: Inbox) -> None:
     labels = {"alertname": "Mine", "severity": "page"}
     assert monitor.post(notification(ALERT | {"labels": labels, "annotations": {}})) == 200
     (arrived,) = inbox.alerts
@@ -270,7 +306,7 @@ def test_an_alert_of_a_rule_of_somebody_s_own(monitor: Running, inbox: Inbox) ->
     assert arrived["severity"] == "warning"
 
 
-def test_who_was_told_is_not_told_again_for_another_s_sake(
+def test_a_target_that_received_an_alert_is_not_sent_it_again(
     monitor: Running, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Inbox()
@@ -284,34 +320,39 @@ def test_who_was_told_is_not_told_again_for_another_s_sake(
     assert len(other.alerts) == 1
     assert monitor.post(body) == 200
     assert len(inbox.alerts) == len(other.alerts) == 2
-    assert monitor.post(body) == 200  # a day later: nobody has mended it
+    assert monitor.post(body) == 200  # a day later, and still firing
     assert len(inbox.alerts) == len(other.alerts) == 3
     other.server.server_close()
 
 
-def test_what_is_no_notification_is_refused(monitor: Running, inbox: Inbox) -> None:
+def test_a_body_that_is_no_notification_is_refused(monitor: Running, inbox: Inbox) -> None:
     for body in (b"", b"nonsense", b"[]", b'{"alerts": [{}]}', b"\xff"):
         assert monitor.post(body) == 400, body
-    assert monitor.post(notification(ALERT), length=1_000_001) == 400  # it is not even read
+    assert monitor.post(notification(ALERT), length=1_000_001) == 400  # it is not read
     assert inbox.alerts == []
 
 
-def test_there_is_nothing_else(monitor: Running) -> None:
+def test_other_paths_are_not_found(monitor: Running) -> None:
     assert monitor.post(notification(ALERT), "/elsewhere") == 404
 
 
 def test_the_command(released: Project, inbox: Inbox) -> None:
-    """A process of its own, as in the stack: it serves, passes on, and ends when it is told to."""
+    """In a process of its own, as in the stack: it serves, sends alerts, and ends on SIGTERM."""
     command = [sys.executable, "-m", package.__name__, "monitor", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stderr is not None
-        said = next(line for line in process.stderr if line.startswith("monitor: "))
-        monitor = Running(said.removeprefix("monitor: ").removesuffix("/metrics\n"))
-        with urlopen(f"{monitor.address}/health") as answer:  # noqa: S310
-            assert answer.read() == b"ok\n"
-        assert monitor.scrape()["pipeline_runs status=released"] == 1
-        assert monitor.post(notification(ALERT)) == 200
-        assert inbox.kinds == ["monitoring"]
-        process.terminate()
+        try:
+            address = next(line for line in process.stderr if line.startswith("monitor: "))
+            monitor = Running(address.removeprefix("monitor: ").removesuffix("/metrics\n"))
+            with urlopen(f"{monitor.address}/health") as answer:  # noqa: S310
+                assert answer.read() == b"ok\n"
+            end = time.monotonic() + 60
+            while not (seen := monitor.scrape())["pipeline_runs_up"]:  # while it still imports
+                assert time.monotonic() < end
+            assert seen["pipeline_runs status=released"] == 1
+            assert monitor.post(notification(ALERT)) == 200
+            assert inbox.kinds == ["monitoring"]
+        finally:
+            process.terminate()
         assert process.wait(timeout=30) == 0
         assert "secret-path" not in process.stderr.read()

@@ -1,4 +1,4 @@
-"""Alerts: what they say, that they are said once, and that nothing of them does harm."""
+"""Alerts: what they say, that each is sent once, and that none of them harms a run."""
 
 import logging
 from pathlib import Path
@@ -7,24 +7,26 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.__main__ import deploy_alert
-from {{{ cookiecutter.package_name }}}.alerts import notify, targets
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.events import LONGEST, Event, outcome
-from {{{ cookiecutter.package_name }}}.once import once
-from {{{ cookiecutter.package_name }}}.results import write_failed
-from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
-from {{{ cookiecutter.package_name }}}.steps.report import report
-from {{{ cookiecutter.package_name }}}.workspace import Workspace
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.cli import deploy_alert
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import notify
+from {{{ cookiecutter.package_name }}}.runtime.notify.events import LONGEST, Event, run_event
+from {{{ cookiecutter.package_name }}}.runtime.notify.targets import targets
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
+from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import Project, drop_a_third
+from .conftest import MAIN, REQUIRED, SCHEMA, Project, drop_a_third
 from .inbox import Inbox
 
 FAILED = Event(kind="run_failed", title="2013-05 failed", reason="why", attempt="1")
 LINKS: dict[str, Any] = {"attempt": "1", "run_url": "http://page/1", "rerun": "make run"}
 
 
-def test_what_was_said_of_a_try_is_not_said_again(inbox: Inbox, tmp_path: Path) -> None:
+def test_each_try_sends_its_alert_once(inbox: Inbox, tmp_path: Path) -> None:
     again = FAILED.model_copy(update={"attempt": "2"})
     other = FAILED.model_copy(update={"kind": "quarantined"})
     for event in (FAILED, FAILED, again, other, again):
@@ -32,11 +34,11 @@ def test_what_was_said_of_a_try_is_not_said_again(inbox: Inbox, tmp_path: Path) 
     assert inbox.kinds == ["run_failed", "run_failed", "quarantined"]
 
 
-def test_how_a_deploy_ended_is_said(inbox: Inbox, project: Project) -> None:
-    del project  # whose parameters say that people want to be told
-    for ended in ("success", "cancelled"):
+def test_the_alert_of_a_deploy(inbox: Inbox, project: Project) -> None:
+    del project  # its parameters want alerts
+    for outcome in ("success", "cancelled"):
         with pytest.raises(SystemExit, match="0"):
-            deploy_alert(ended, "staging", "registry/name@sha256:1", "http://page/1")
+            deploy_alert(outcome, "staging", "registry/name@sha256:1", "http://page/1")
     assert inbox.kinds == ["deployed", "deploy_failed"]
     titles = [alert["title"] for alert in inbox.alerts]
     assert "staging has a new version" in titles[0]
@@ -47,49 +49,36 @@ def test_how_a_deploy_ended_is_said(inbox: Inbox, project: Project) -> None:
         deploy_alert("success", "staging", "registry/name@sha256:1", "http://page/1")
 
 
-def test_what_nobody_got_is_said_again(inbox: Inbox, tmp_path: Path) -> None:
-    inbox.status = 500
-    notify(FAILED, UPath(tmp_path))
-    inbox.status = 200
-    notify(FAILED, UPath(tmp_path))
-    assert inbox.kinds == ["run_failed"]
-
-
-def test_no_alert_raises(inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_alert_that_reached_nobody_is_sent_again(
+    inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     inbox.status = 403
     notify(FAILED, UPath(tmp_path))
     assert "alert run_failed: not sent to JSON (entry 1), in 3 tries" in caplog.text
-
-
-def test_a_malformed_target_keeps_none_from_the_others(
-    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("ALERT_URLS", f"nonsense {inbox.url}")
-    notify(FAILED, UPath(tmp_path))
-    assert "ALERT_URLS: entry 1 is no URL" in caplog.text
-    assert inbox.kinds == ["run_failed"]
-
-
-def test_who_was_not_told_is_told_later(
-    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}?+X-Id=1 {inbox.url}?+X-Id=2")
-    inbox.status = 500
-    notify(FAILED, UPath(tmp_path))
     inbox.status = 200
     notify(FAILED, UPath(tmp_path))
     notify(FAILED, UPath(tmp_path))
+    assert inbox.kinds == ["run_failed"]
+
+
+def test_a_malformed_target_does_not_block_the_others(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    two = f"{inbox.url}?+X-Id=1 {inbox.url}?+X-Id=2"
+    monkeypatch.setenv("ALERT_URLS", f"nonsense {two}")
+    notify(FAILED, UPath(tmp_path))
+    assert "ALERT_URLS: entry 1 is not a URL" in caplog.text
     assert inbox.kinds == ["run_failed"] * 2
 
 
-def test_what_cannot_be_remembered_is_said(inbox: Inbox, tmp_path: Path) -> None:
+def test_an_alert_that_cannot_be_recorded_is_sent(inbox: Inbox, tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.touch()
     notify(FAILED, UPath(in_the_way))
     assert inbox.kinds == ["run_failed"]
 
 
-def test_logs_tell_no_secret(
+def test_logs_contain_no_secret(
     inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -102,15 +91,15 @@ def test_logs_tell_no_secret(
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("slack://hush-hush", "entry 1 lacks something of a slack:// address, such as credentials"),
-        ("mailtos://smtp.example.com/hush", "entry 1 lacks something of a mailtos:// address"),
-        ("pagerduty://hush", "entry 1 lacks something of a pagerduty:// address"),
-        ("smack://hush", "entry 1 has a scheme that no service has"),
-        ("https://hush.example.com", "entry 1 is of no known service; for a webhook of yours"),
-        ("hush", "entry 1 is no URL"),
-        ("json://example.com critical=hush", "entry 2 is no URL"),
+        ("slack://hush-hush", "entry 1 is an incomplete slack:// address"),
+        ("mailtos://smtp.example.com/hush", "entry 1 is an incomplete mailtos:// address"),
+        ("pagerduty://hush", "entry 1 is an incomplete pagerduty:// address"),
+        ("smack://hush", "entry 1 has an unknown scheme"),
+        ("https://hush.example.com", "entry 1 names no known service; for a webhook of your own"),
+        ("hush", "entry 1 is not a URL"),
+        ("json://example.com critical=hush", "entry 2 is not a URL"),
         ("json://hush.example.com, json://b.example", "entry 1 ends with a comma"),
-        ("urgent=json://example.com/hush", "entry 1 has a scheme that no service has"),
+        ("urgent=json://example.com/hush", "entry 1 has an unknown scheme"),
     ],
 )
 def test_a_malformed_target_is_refused(
@@ -123,10 +112,10 @@ def test_a_malformed_target_is_refused(
     monkeypatch.setenv("ALERT_URLS", entry)
     with pytest.raises(BadInput) as refused:
         targets()
-    said = str(refused.value)
-    assert said.startswith(f"ALERT_URLS: {sentence}")
-    assert said.endswith(".")
-    assert "hush" not in said + caplog.text
+    message = str(refused.value)
+    assert message.startswith(f"ALERT_URLS: {sentence}")
+    assert message.endswith(".")
+    assert "hush" not in message + caplog.text
 
 
 def test_targets_are_read_from_the_environment_or_a_file(
@@ -141,41 +130,45 @@ def test_targets_are_read_from_the_environment_or_a_file(
     assert len(targets()) == 1
 
 
-def test_a_release_tells_old_and_new_metrics(evaluated: Project) -> None:
+def test_a_release_reports_old_and_new_metrics(evaluated: Project) -> None:
     run = evaluated.work("2013-05")
     result = evaluated.result(run)
-    event = outcome(run, result, **LINKS)
+    event = run_event(run, result, **LINKS)
     assert event is not None
     released = result.status == "released"
     assert event.kind == ("champion_changed" if released else "challenger_rejected")
     whose = "the former champion's" if released else "the champion's"
-    assert event.facts[0].startswith(f"auc {result.metrics['auc']:.4f}, {whose} 0.")
+    headline = room.evaluation().HEADLINE
+    name = headline.replace("_", " ")
+    (fact,) = (fact for fact in event.facts if fact.startswith(f"{name} "))
+    assert fact.startswith(f"{name} {result.metrics[headline]:.4f}, {whose} ")
     assert (event.run_id, event.period, event.severity) == (run.run_id, "2013-05", "info")
 
 
-def test_a_quarantine_tells_the_three_worst_findings(released: Project) -> None:
-    lost = ("origin", "carrier", "distance", "flight")
-    released.deliver("flights", "2013-05", lambda rows: drop_a_third(rows).drop(*lost))
+def test_a_quarantine_reports_the_three_worst_findings(released: Project) -> None:
+    lost = [name for name in SCHEMA.columns if name != REQUIRED][:4]
+    released.deliver(MAIN, "2013-05", lambda rows: drop_a_third(rows).drop(lost))
     run = released.work("2013-05", last="validate")
-    once(quarantine, run)
-    once(report, run, "none")
-    event = outcome(run, released.result(run), **LINKS)
+    checkpoint(quarantine, run)
+    checkpoint(report, run, "none")
+    event = run_event(run, released.result(run), **LINKS)
     assert event is not None
     assert (event.kind, event.severity) == ("quarantined", "warning")
-    assert all(fact.startswith("2013-05: flights.") for fact in event.facts[:3])
+    assert all(fact.startswith(f"2013-05: {MAIN}.") for fact in event.facts[:3])
     assert event.facts[3:] == ["and 1 more", "the champion stays: version 1"]
 
 
-def test_a_failure_tells_step_reason_and_what_to_do(project: Project) -> None:
+def test_a_failure_reports_step_reason_and_what_to_do(project: Project) -> None:
     run = project.plan("2013-04")
-    Workspace(run).lock("train").parent.mkdir(parents=True, exist_ok=True)
-    Workspace(run).lock("train").touch()
+    lock = RunDir(run).lock("train")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
     error = OSError("no answer of http://ada:hunter2@db " + "so long " * 100 + "\nmore: see there")
-    event = outcome(run, write_failed(run, "none", error), **LINKS)
+    event = run_event(run, write_failed(run, "none", error), **LINKS)
     assert event is not None
     assert (event.kind, event.severity, event.step) == ("run_failed", "critical", "train")
     assert event.title == "2013-04 failed at train"
     assert event.reason.startswith("OSError: no answer of http://db so long")
     assert len(event.reason) == LONGEST + 1
-    assert "once mended: make run" in event.all_facts
+    assert "to resume: make run" in event.all_facts
     assert "page of the run: http://page/1" in event.all_facts

@@ -1,4 +1,4 @@
-"""Files of a run: there whole, or not at all."""
+"""Files of a run are written whole or not at all."""
 
 from pathlib import Path
 
@@ -7,15 +7,14 @@ import pytest
 from polars.testing import assert_frame_equal
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.workspace import (
-    Run,
-    Workspace,
+from {{{ cookiecutter.package_name }}}.runtime.files import (
     read_json,
     read_parquet,
     write,
     write_json,
     write_parquet,
 )
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
 RUN = Run(run_id="2013-06-0123abcd", period="2013-06", folder="/runs/2013-06-0123abcd")
 
@@ -26,16 +25,16 @@ def test_a_run_travels_as_json() -> None:
     assert len(text) < 100
 
 
-def test_everything_lies_below_the_run_s_folder() -> None:
-    workspace = Workspace(RUN)
-    assert str(workspace.folder) == "/runs/2013-06-0123abcd"
-    places = [place for place in vars(workspace).values() if place != workspace.folder]
-    places += [workspace.manifest("2013-05"), workspace.features("2013-05"), workspace.curve("roc")]
+def test_everything_lies_in_the_run_directory() -> None:
+    run_dir = RunDir(RUN)
+    assert str(run_dir.folder) == "/runs/2013-06-0123abcd"
+    places = [place for place in vars(run_dir).values() if place != run_dir.folder]
+    places += [run_dir.manifest("2013-05"), run_dir.features("2013-05"), run_dir.curve("any")]
     assert len(set(places)) == len(places) >= 10
-    assert all(workspace.folder in place.parents for place in places)
+    assert all(run_dir.folder in place.parents for place in places)
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     folder = UPath(tmp_path) / "not" / "yet" / "there"
     table = pl.DataFrame({"a": [1, None], "b": ["é", "'"], "c": [0.1, float("inf")]})
     write_parquet(folder / "table.parquet", table)
@@ -48,13 +47,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {"table.parquet", "run.json", "bytes"}
 
 
-def test_a_run_s_folder_may_be_in_an_object_store() -> None:
+def test_a_run_directory_may_be_in_an_object_store() -> None:
     run = RUN.model_copy(update={"folder": "memory://bucket/runs/2013-06-0123abcd"})
-    write_json(Workspace(run).plan, run)
-    assert read_json(Workspace(run).plan, Run) == run
+    write_json(RunDir(run).plan, run)
+    assert read_json(RunDir(run).plan, Run) == run
 
 
-def test_a_write_that_fails_leaves_the_old_file_alone(
+def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = UPath(tmp_path) / "model.pkl"

@@ -1,0 +1,151 @@
+"""Checkpoints: a step of a run is done once; afterwards its stored result is returned."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pydantic import BaseModel
+
+from {{{ cookiecutter.package_name }}}.runtime.files import write_json
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import (
+    checkpoint,
+    retries,
+    seconds,
+    unfinished,
+)
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+
+KILLED = """
+import os, signal, sys
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+
+def ingest(run: Run, period: str) -> Run:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint(ingest, Run.model_validate_json(sys.argv[1]), "2013-04")
+"""
+
+
+class Read(BaseModel):
+    run_id: str
+    period: str
+
+
+class Steps:
+    """A step that records its calls, and fails or waits on demand."""
+
+    def __init__(self) -> None:
+        self.periods: list[str] = []
+        self.fails = False
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def ingest(self, run: Run, period: str) -> Read:
+        self.periods.append(period)
+        self.may_end.wait(60)
+        if self.fails:
+            raise OSError("no answer")
+        read = Read(run_id=run.run_id, period=period)
+        write_json(RunDir(run).step_result("ingest", period), read)
+        return read
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(run_id="2013-06-0123abcd", period="2013-06", folder=str(tmp_path))
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+def test_each_period_of_each_run_is_done_once(run: Run, steps: Steps, tmp_path: Path) -> None:
+    other = run.model_copy(update={"folder": str(tmp_path / "other"), "run_id": "other"})
+    for _ in range(2):
+        for period in ("2013-04", "2013-05"):
+            read = checkpoint(steps.ingest, run, period)
+            assert read == Read(run_id=run.run_id, period=period)
+        assert checkpoint(steps.ingest, other, "2013-04").run_id == "other"
+    assert steps.periods == ["2013-04", "2013-05", "2013-04"]
+
+
+def test_a_step_that_failed_is_done_again(run: Run, steps: Steps) -> None:
+    steps.fails = True
+    with pytest.raises(OSError, match="no answer"):
+        checkpoint(steps.ingest, run, "2013-04")
+    assert unfinished(run) == ["ingest"]
+    steps.fails = False
+    checkpoint(steps.ingest, run, "2013-04")
+    assert steps.periods == ["2013-04", "2013-04"]
+    assert unfinished(run) == []
+
+
+def test_a_step_that_returns_no_model_does_not_start(run: Run) -> None:
+    def note(run: Run) -> None:
+        raise AssertionError(run)
+
+    with pytest.raises(TypeError, match="step note: annotate the pydantic model that it returns"):
+        checkpoint(note, run)  # type: ignore[type-var]
+
+
+def test_of_two_processes_the_second_waits_and_finds_it_done(
+    run: Run, steps: Steps, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps.may_end.clear()
+    both = [
+        threading.Thread(target=lambda: checkpoint(steps.ingest, run, "2013-04")) for _ in range(2)
+    ]
+    for thread in both:
+        thread.start()
+    while "ingest-2013-04: waiting for another process that runs it" not in caplog.text:
+        assert any(thread.is_alive() for thread in both)
+    steps.may_end.set()
+    for thread in both:
+        thread.join()
+    assert steps.periods == ["2013-04"]
+
+
+def test_the_periods_of_a_step_are_added_up(run: Run, steps: Steps) -> None:
+    checkpoint(steps.ingest, run, "2013-04")
+    first = seconds(run)
+    checkpoint(steps.ingest, run, "2013-05")
+    assert list(first) == ["ingest"]
+    assert seconds(run)["ingest"] >= first["ingest"] >= 0
+
+
+def test_only_retries_are_counted(run: Run, steps: Steps) -> None:
+    steps.fails = True
+    for period in ("2013-04", "2013-04", "2013-05"):
+        with pytest.raises(OSError, match="no answer"):
+            checkpoint(steps.ingest, run, period)
+    assert retries(run) == {"ingest": 1}
+    steps.fails = False
+    for period in ("2013-04", "2013-05", "2013-06", "2013-06"):
+        checkpoint(steps.ingest, run, period)
+    assert retries(run) == {"ingest": 3}
+    other = run.model_copy(update={"folder": f"{run.folder}/other"})
+    checkpoint(steps.ingest, other, "2013-04")
+    assert retries(other) == {}
+
+
+def test_a_try_that_was_killed_is_counted(run: Run, steps: Steps) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, run.model_dump_json()], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    checkpoint(steps.ingest, run, "2013-04")
+    assert retries(run) == {"ingest": 1}
+
+
+def test_tries_are_counted_in_an_object_store(run: Run, steps: Steps) -> None:
+    there = run.model_copy(update={"folder": f"memory://runs/{uuid4().hex}"})
+    steps.fails = True
+    with pytest.raises(OSError, match="no answer"):
+        checkpoint(steps.ingest, there, "2013-04")
+    steps.fails = False
+    checkpoint(steps.ingest, there, "2013-04")
+    assert retries(there) == {"ingest": 1}

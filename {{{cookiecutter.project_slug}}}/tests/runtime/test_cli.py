@@ -1,0 +1,89 @@
+"""The command line: exit codes, and one sentence for what is refused."""
+
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+import {{{ cookiecutter.package_name }}} as package
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
+
+from .conftest import MAIN, Project
+
+
+def cli(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in the current folder."""
+    command = [sys.executable, "-m", package.__name__, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def refused(*words: str) -> str:
+    """Return the one sentence with which a command is refused."""
+    done = cli(*words)
+    assert done.returncode == 2, done.stderr
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("error: ")
+    assert sentence.endswith(".")
+    return sentence.removeprefix("error: ")
+
+
+def test_refused_input_leaves_nothing_behind(project: Project) -> None:
+    before = project.files()
+    assert refused("run", "--period", "2013-6").startswith(f"'2013-6' is not a {PARTITION}")
+    assert refused("run", "--period", "2014-01").startswith("The source has no 2014-01")
+    assert refused("run", "--period", "2013-02").startswith("Too few periods come before 2013-02")
+    backwards = refused("backfill", "--first", "2013-06", "--last", "2013-05")
+    assert backwards.startswith(f"The last {PARTITION} 2013-05 comes before the first, 2013-06")
+    assert "'2013-04' is not a finished run" in refused("report", "--run", "2013-04")
+    project.tune(source="nowhere")
+    assert refused("run").startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
+    project.tune(sead=1)
+    assert refused("run").startswith("params.yaml: sead: no such parameter exists")
+    assert project.files() == before
+
+
+def test_outside_of_a_project(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert refused("run") == "params.yaml is not here: run this from the project's folder."
+
+
+def test_a_project_without_a_champion(project: Project) -> None:
+    before = project.files()
+    done = cli("status")
+    assert done.returncode == 0, done.stderr
+    assert "No version is released yet" in done.stdout
+    name = project.params.model_name
+    assert refused("rollback").startswith(f"{name} cannot be rolled back: no version was champion")
+    assert project.files() - before <= {"runs", "runs/.release.lock"}
+
+
+def test_status_with_a_champion(released: Project) -> None:
+    run = released.plan("2013-04")
+    done = cli("status")
+    assert done.returncode == 0, done.stderr
+    assert f"Champion: version 1 of {released.params.model_name}" in done.stdout
+    assert "evaluated on 2013-04, registered" in done.stdout
+    headline = released.result(run).metrics[room.evaluation().HEADLINE]
+    (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
+    assert "released" in row
+    assert f"{headline:.4f}" in row
+
+
+def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
+    done = cli("predict", "--period", "2013-07")
+    assert done.returncode == 0, done.stderr
+    assert "Wrote predictions/2013-07.parquet" in done.stdout
+    rows = pl.read_parquet(released.delivered(MAIN, "2013-07")).height
+    assert pl.read_parquet("predictions/2013-07.parquet").height == rows
+
+
+def test_rollback(evaluated: Project) -> None:
+    release(evaluated.plan("2013-05"))
+    done = cli("rollback")
+    assert done.returncode == 0, done.stderr
+    assert "The champion is version 1 again; it was version 2." in done.stdout

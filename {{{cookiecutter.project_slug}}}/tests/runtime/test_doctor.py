@@ -1,0 +1,92 @@
+"""`make doctor` reports what is missing before a run does."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from {{{ cookiecutter.package_name }}}.runtime.monitor import doctor
+from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
+
+from .conftest import HERE, MAIN, ROOT, Project, enter
+
+
+def errors(project: Project) -> dict[str, str]:
+    """Return the checks that failed, and the sentence of each."""
+    return {name: message for name, passed, message in examine(project.params) if not passed}
+
+
+@pytest.fixture(autouse=True)
+def target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alerts have a target."""
+    monkeypatch.setenv("ALERT_URLS", "json://ada:hunter2@127.0.0.1/hook")
+
+
+def test_a_project_that_works(released: Project) -> None:
+    found = list(examine(released.params))
+    assert len(found) == 6
+    assert all(passed for _, passed, _ in found)
+    messages = " ".join(message for _, _, message in found)
+    assert "data/source has 2013-01 to 2013-12" in messages
+    assert "version 1 is the champion" in messages
+    assert "hunter2" not in messages
+
+
+def test_it_leaves_nothing_behind(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project that has nothing yet but its data."""
+    for name in ("params.yaml", ".dvc/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/source").symlink_to(source)
+    project = enter(tmp_path, monkeypatch)
+    project.tune(**HERE)
+    assert errors(project) == {}
+    left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
+    assert left == {"params.yaml"}
+
+
+def test_a_run_that_stores_data_is_left_alone(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 0.1)
+    working = snapshots.WORKSHOP / "of-a-run"
+    working.mkdir(parents=True)
+    with snapshots.one_at_a_time():
+        assert "could not be acquired" in errors(released)["data versions"]
+    assert working.exists()
+
+
+def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.tune(source="nowhere")
+    Path("data/remote").touch()
+    monkeypatch.setenv("ALERT_URLS", "slack://hush")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    found = errors(project)
+    assert set(found) == {"source", "data versions", "tracker", "alerts"}
+    assert found["source"].startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
+    assert "127.0.0.1" in found["tracker"]
+    assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")
+
+
+def test_a_folder_of_runs_that_is_read_only(project: Project) -> None:
+    Path("runs").mkdir(mode=0o500)
+    if os.access("runs", os.W_OK):
+        pytest.skip("root may write everywhere")
+    assert "Permission denied" in errors(project)["runs"]
+
+
+def test_a_missing_target_is_an_error_where_alerts_are_wanted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALERT_URLS")
+    project.tune(alerts__wanted=True)
+    assert errors(project) == {"alerts": "ALERT_URLS is not set: see .env.example"}
+    project.tune(alerts__wanted=False)
+    assert errors(project) == {}

@@ -1,0 +1,132 @@
+"""dvc.yaml: the same graph, the same numbers, and stages that depend on the code they run."""
+
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import networkx as nx  # a dependency of DVC
+import pytest
+import yaml
+from dvc.repo import Repo
+from typer.testing import CliRunner
+
+from {{{ cookiecutter.package_name }}}.runtime.cli import app
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry
+from {{{ cookiecutter.package_name }}}.runtime.run.identity import PACKAGE, computing_files
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps import experiment
+
+from .conftest import GRAPH, MAIN, REQUIRED, ROOT, Project
+
+WITHOUT_STAGE = {"quarantine", "release"}
+
+
+def stages() -> dict[str, Any]:
+    """Return the stages of dvc.yaml, with DVC's variables filled in."""
+    with Repo(str(ROOT)) as repo:
+        return {stage.name: stage for stage in repo.index.stages}
+
+
+def edges() -> set[tuple[str, str]]:
+    """Return which stage waits for which, without what follows from the others."""
+    with Repo(str(ROOT)) as repo:
+        needs = repo.index.graph
+        graph = nx.DiGraph((before.name, after.name) for after, before in needs.edges)
+    return set(nx.transitive_reduction(graph).edges)
+
+
+def test_the_stages_are_the_steps_of_the_graph() -> None:
+    steps = list(GRAPH)[: list(GRAPH).index("evaluate") + 1]
+    found = stages()
+    assert sorted(found) == sorted(steps) == sorted(experiment.STEPS)
+    assert edges() == set(pairwise(steps))
+    for name, stage in found.items():
+        assert stage.cmd == f".venv/bin/python -m {PACKAGE.name} step {name}"
+
+
+def test_the_stages_depend_on_the_code_that_decides_a_result() -> None:
+    """Together they name the files that the id of a run depends on."""
+    code: dict[str, set[str]] = {
+        name: {str(dep.def_path) for dep in stage.deps if str(dep.def_path).startswith("src/")}
+        for name, stage in stages().items()
+    }
+    for name, deps in code.items():
+        assert f"src/{PACKAGE.name}/runtime/steps/{name}.py" in deps
+    computing = {
+        f"src/{PACKAGE.name}/{file.relative_to(PACKAGE).as_posix()}"
+        for file in computing_files()
+        if file.stem not in WITHOUT_STAGE
+    }
+    assert set().union(*code.values()) == computing
+
+
+def test_every_parameter_of_the_work_belongs_to_a_stage() -> None:
+    declared = {
+        name
+        for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+        for name in stage.get("params", [])
+    }
+    places = {"runs", "predictions", "source_timeout", "alerts", "deadlines"}
+    assert {name.partition(".")[0] for name in declared} | places == set(
+        yaml.safe_load((ROOT / "params.yaml").read_text())
+    )
+
+
+def test_an_experiment_gives_the_numbers_of_a_run_and_registers_nothing(released: Project) -> None:
+    run = released.work("2013-05", last="evaluate")
+    champion = registry.champion(released.params.model_name)
+    assert champion is not None
+    released.tune(experiment__period="2013-05")
+    for name in experiment.STEPS:
+        experiment.run_step(released.params, name)
+    folder = released.folder / "experiment"
+    same = [*Path(run.folder).glob("curves/*"), Path(run.folder) / "evaluation.json"]
+    assert len(same) > 1
+    for file in same:
+        assert (folder / file.relative_to(run.folder)).read_bytes() == file.read_bytes()
+    assert (folder / "snapshot.json").read_bytes() == RunDir(run).snapshot.read_bytes()
+    evaluation = yaml.safe_load((folder / "evaluation.json").read_text())
+    assert yaml.safe_load((folder / "metrics.json").read_text()) == evaluation["metrics"]
+    assert registry.champion(released.params.model_name) == champion
+    assert list(registry.data_versions()) == [champion.run_id]
+    assert len(list((released.folder / "runs").glob("*/"))) == 2
+
+
+def test_bad_data_end_an_experiment(project: Project) -> None:
+    project.tune(experiment__period="2013-05")
+    project.deliver(MAIN, "2013-05", lambda rows: rows.drop(REQUIRED))
+    experiment.run_step(project.params, "ingest")
+    with pytest.raises(BadInput, match=rf"2013-05 breaks the data contract: {MAIN}\.{REQUIRED}: "):
+        experiment.run_step(project.params, "validate")
+
+
+def test_a_malformed_period_stops_the_experiment_only(project: Project) -> None:
+    project.tune(experiment__period="soon")
+    with pytest.raises(BadInput, match=f"'soon' is not a {PARTITION}"):
+        experiment.run_step(project.params, "ingest")
+    assert project.plan("2013-05").period == "2013-05"
+
+
+def test_an_unknown_step_is_refused(project: Project) -> None:
+    with pytest.raises(BadInput, match=r"There is no step release: it is one of ingest, validate"):
+        experiment.run_step(project.params, "release")
+
+
+def test_the_command_line_runs_a_step(project: Project) -> None:
+    project.tune(experiment__period="2013-05")
+    done = CliRunner().invoke(app, ["step", "ingest"])
+    assert done.exit_code == 0, done.output
+    assert (project.folder / f"experiment/raw/{MAIN}/{PARTITION}=2013-05").is_dir()
+
+
+def test_a_stage_imports_only_what_its_step_needs() -> None:
+    script = f"import sys, {experiment.__name__}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"mlflow", "sklearn", "prefect", "airflow", "kfp", "dvc", "matplotlib"}
+    assert not heavy & set(done.stdout.split())

@@ -1,0 +1,190 @@
+"""Ingest: the files of a period are copied byte for byte, and each is downloaded once."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.results import Manifest, Quality
+from {{{ cookiecutter.package_name }}}.runtime.run import incoming
+from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source, sha256
+from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
+
+from .conftest import MAIN, Project
+
+FILE = f"{MAIN}/{PARTITION}=2013-05/{MAIN}.parquet"
+
+
+def test_files_are_copied_byte_for_byte_and_counted(project: Project) -> None:
+    run = project.plan("2013-06")
+    manifest = ingest(run, "2013-05")
+    assert manifest == read_json(RunDir(run).manifest("2013-05"), Manifest)
+    assert {name.partition("/")[0] for name in manifest.files} == set(room.tables().TABLES)
+    for name, file in manifest.files.items():
+        copy = RunDir(run).raw / name
+        assert sha256(copy.read_bytes()) == file.sha256 == read_plan(run).checksums["2013-05"][name]
+        assert read_parquet(copy).height == file.rows
+    assert manifest.files[FILE].sha256 == sha256(project.delivered(MAIN, "2013-05").read_bytes())
+
+
+def test_a_file_that_changed_after_planning_is_refused(project: Project) -> None:
+    run = project.plan("2013-06")
+    project.deliver(MAIN, "2013-05", lambda rows: rows.head(100))
+    with pytest.raises(RuntimeError, match=f"{FILE} of 2013-05 changed at the source"):
+        ingest(run, "2013-05")
+    assert not RunDir(run).manifest("2013-05").exists()
+    project.delivered(MAIN, "2013-05").unlink()
+    with pytest.raises(RuntimeError, match="start the run again once the delivery is complete"):
+        ingest(run, "2013-05")
+
+
+def test_a_file_that_is_not_parquet_has_no_rows(project: Project) -> None:
+    project.delivered(MAIN, "2013-05").write_bytes(b"PAR1 truncated")
+    run = project.plan("2013-06")
+    assert ingest(run, "2013-05").files[FILE].rows is None
+
+
+def test_several_files_of_a_table_are_one_table(project: Project) -> None:
+    """Their columns may be in any order."""
+    file = project.delivered(MAIN, "2013-05")
+    whole = pl.read_parquet(file)
+    whole.head(1000).write_parquet(file)
+    rest = whole.tail(-1000).select(reversed(whole.columns))
+    rest.write_parquet(file.with_name("more.parquet"))
+    run = project.work("2013-06", last="validate")
+    read = Source(str(RunDir(run).raw)).tables("2013-05", [MAIN])[MAIN]
+    assert_frame_equal(read, whole, check_row_order=False, check_column_order=False)
+    assert read_json(RunDir(run).quality, Quality).reason == "no findings"
+
+
+# A source that is not a disk: files have an ETag, and downloads are counted.
+
+
+class Bucket:
+    """The source of a project in an object store."""
+
+    def __init__(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.downloads: Counter[str] = Counter()
+        self.root = UPath(f"memory://{uuid4().hex}/source")
+        local = project.folder / "data/source"
+        for file in (file for file in local.rglob("*") if file.is_file()):
+            self.put(file.relative_to(local).as_posix(), file.read_bytes())
+        info, opened = MemoryFileSystem.info, MemoryFileSystem._open
+
+        def info_with_tag(store: Any, path: str, **kwargs: Any) -> dict[str, Any]:
+            found: dict[str, Any] = info(store, path, **kwargs)
+            content = store.store.get(found["name"])
+            return found | ({"ETag": sha256(content.getvalue())[:32]} if content else {})
+
+        def counted_open(store: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+            if mode == "rb":
+                self.downloads[path.removeprefix(self.root.path).lstrip("/")] += 1
+            return opened(store, path, mode, **kwargs)
+
+        monkeypatch.setattr(MemoryFileSystem, "info", info_with_tag)
+        monkeypatch.setattr(MemoryFileSystem, "_open", counted_open)
+        project.tune(source=str(self.root))
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_bytes(content)
+
+
+@pytest.fixture
+def bucket(project: Project, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    return Bucket(project, monkeypatch)
+
+
+def ingest_all(run: Run) -> set[str]:
+    """Ingest all periods at once, as orchestrators do; return the names of the files."""
+    plan = read_plan(run)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(partial(ingest, run), plan.periods))
+    return {name for files in plan.checksums.values() for name in files}
+
+
+def left(project: Project) -> list[str]:
+    """Return what plans left beside the runs."""
+    return [file.name for file in (project.folder / "runs/.incoming").iterdir()]
+
+
+def test_each_file_is_downloaded_once_per_run(project: Project, bucket: Bucket) -> None:
+    names = ingest_all(project.plan("2013-06"))
+    assert bucket.downloads == dict.fromkeys(names, 1)
+    assert left(project) == ["checksums.json"]
+    # Resumed, it reads nothing.
+    ingest_all(project.plan("2013-06"))
+    assert bucket.downloads == dict.fromkeys(names, 1)
+    # Another run on the same files downloads each once: their checksums are known.
+    project.tune(seed=1)
+    ingest_all(project.plan("2013-06"))
+    assert bucket.downloads == dict.fromkeys(names, 2)
+    assert left(project) == ["checksums.json"]
+
+
+def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucket) -> None:
+    before = project.plan("2013-06")
+    ingest_all(before)
+    bucket.downloads.clear()
+    same = (bucket.root / FILE).read_bytes()
+    bucket.put(FILE, same)
+    bucket.downloads.clear()
+    assert project.plan("2013-06") == before
+    assert bucket.downloads == {}
+    project.deliver(MAIN, "2013-05", pl.DataFrame.reverse)
+    bucket.put(FILE, project.delivered(MAIN, "2013-05").read_bytes())
+    after = project.plan("2013-06")
+    assert after.run_id != before.run_id
+    assert bucket.downloads[FILE] == 1
+    names = ingest_all(after)
+    assert bucket.downloads == dict.fromkeys(names, 1)
+
+
+def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucket: Bucket) -> None:
+    project.plan("2013-06")
+    folder = project.folder / "runs/.incoming"
+    for name, age in (("checksums.json", 2), ("killed", 2), ("downloading", 0)):
+        (folder / name).touch()
+        moment = time.time() - age * incoming.ABANDONED
+        os.utime(folder / name, (moment, moment))
+    bucket.downloads.clear()
+    project.plan("2013-06")
+    assert set(left(project)) == {"checksums.json", "downloading"}
+    assert bucket.downloads == {}
+
+
+def test_a_plan_that_is_refused_leaves_no_file(
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match="The source has no 2014-06"):
+        project.plan("2014-06")
+    assert not (project.folder / "runs").exists()
+    opened: Callable[..., Any] = MemoryFileSystem._open
+
+    def closed(store: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        if path.endswith(FILE):
+            raise PermissionError("access denied")
+        return opened(store, path, mode, **kwargs)
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", closed)
+    with pytest.raises(BadInput, match="cannot be read: access denied"):
+        project.plan("2013-06")
+    assert sum(bucket.downloads.values()) > 0
+    assert [file for file in Path("runs").rglob("*") if file.is_file()] == []

@@ -1,0 +1,124 @@
+"""`make doctor` reports what this machine lacks and what needs it; optional tools are no error."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from {{{ cookiecutter.package_name }}}.runtime.monitor import machine
+from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
+
+from .conftest import ROOT, Project
+
+NAMED = 'case "$1$2" in --version) echo git 2;; configuser.name) echo Ada;; *) false; esac'
+
+
+@pytest.fixture
+def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project's repository, on a machine that has none of the programs."""
+    for name in ("pyproject.toml", "ops/Dockerfile"):
+        (project.folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project.folder / name)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1/hook")
+    for part in ("NAME", "EMAIL"):
+        monkeypatch.delenv(f"GIT_AUTHOR_{part}", raising=False)
+    return project
+
+
+def found(project: Project) -> dict[str, tuple[bool, str]]:
+    return {name: (passed, message) for name, passed, message in examine(project.params)}
+
+
+def install(name: str, script: str, tmp_path: Path) -> None:
+    """Put a program on the machine."""
+    program = tmp_path / "bin" / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_machine_on_which_tests_run_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    messages = {name: check() for name, check in machine.checks().items()}
+    assert list(messages)[:6] == ["python", "git", "make", "uv", "disk", "docker"]
+    assert all(messages.values())
+
+
+def test_an_image_is_not_checked(project: Project) -> None:
+    assert machine.checks() == {}
+    assert "git" not in found(project)
+
+
+def test_only_what_is_needed_is_an_error(repository: Project) -> None:
+    checks = found(repository)
+    assert {name for name, (passed, _) in checks.items() if not passed} == {"git", "make"}
+    assert checks["git"] == (False, "git is not installed, or does not start: install it.")
+    assert "`make setup` fetches it" in checks["uv"][1]
+    assert checks["docker"][1].startswith("not installed; only ")
+    assert "`make up`" in checks["docker"][1]
+    assert "kubectl" not in checks
+
+
+def test_kubectl_is_checked_where_services_run_on_a_cluster(repository: Project) -> None:
+    Path("ops/kubernetes").mkdir(parents=True)
+    passed, message = found(repository)["kubectl"]
+    assert passed
+    assert message.startswith("not installed; only ")
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ('[ "$1" = --version ] && echo "Docker version 28"', "installed without Compose; only "),
+        ('[ "$1" = version ] && exit 1; echo 2.40', "installed, but its engine does not answer; "),
+        ("echo 28.5", "Docker 28.5 with Compose 28.5"),
+    ],
+)
+def test_a_docker_installation_that_is_incomplete(
+    repository: Project, tmp_path: Path, script: str, sentence: str
+) -> None:
+    install("docker", script, tmp_path)
+    passed, message = found(repository)["docker"]
+    assert passed
+    assert message.startswith(sentence)
+
+
+def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None:
+    install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
+    assert found(repository)["git"] == (
+        True,
+        'git version 2.39; before you commit: git config --global user.name "…"'
+        ' && git config --global user.email "…"',
+    )
+    install("git", NAMED, tmp_path)
+    assert "user.email" in found(repository)["git"][1]
+    install("git", "echo git 2", tmp_path)
+    assert found(repository)["git"] == (True, "git 2")
+
+
+def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
+    install("uv", "echo uv 0.13", tmp_path)
+    Path(".uv/bin").mkdir(parents=True)
+    (tmp_path / "bin/uv").rename(".uv/bin/uv")
+    assert found(repository)["uv"] == (True, "uv 0.13")
+
+
+def test_another_python(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = {}
+    for version in ("3.10.13", "{{{ cookiecutter.python_version }}}.9", "3.99.1"):
+        monkeypatch.setattr(machine, "python_version", lambda version=version: version)
+        messages[version] = found(repository)["python"]
+    assert messages["3.10.13"] == (False, "This is Python 3.10.13; 3.11 or newer is needed.")
+    same = "{{{ cookiecutter.python_version }}}.9"
+    assert messages[same] == (True, f"{same}, as in the image")
+    assert messages["3.99.1"][0]
+    assert "the image has {{{ cookiecutter.python_version }}}" in messages["3.99.1"][1]
+
+
+def test_a_disk_that_is_nearly_full(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.5 * 2**30))
+    passed, message = found(repository)["disk"]
+    assert not passed
+    assert message.startswith("0.5 GiB are free")

@@ -1,0 +1,108 @@
+"""Features and train: labelled rows, and a model that the same data give again."""
+
+from typing import Any
+
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal, assert_series_equal
+
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_model
+from {{{ cookiecutter.package_name }}}.runtime.results import (
+    FeatureTable,
+    Snapshot,
+    Training,
+)
+from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
+
+from .conftest import MAIN, OUTCOME, Project, advance, drop_a_third
+
+LABEL = room.features().LABEL
+
+# features
+
+
+def test_a_labelled_row_for_each_row_with_an_outcome(project: Project) -> None:
+    run = project.work("2013-06", last="features")
+    rows = read_parquet(RunDir(run).features("2013-05"))
+    known = pl.read_parquet(project.delivered(MAIN, "2013-05")).filter(
+        pl.col(OUTCOME).is_not_null()
+    )
+    assert rows.height == known.height
+    same = [name for name in rows.columns if name in known.columns]
+    assert_frame_equal(rows.select(same), known.select(same))
+    label = room.features().label(project.params.features).alias(LABEL)
+    assert_series_equal(rows[LABEL], known.select(label).to_series())
+    assert not set(rows.columns) & set(room.tables().KNOWN_AFTERWARDS)
+    table = read_json(RunDir(run).step_result("features", "2013-05"), FeatureTable)
+    assert table == FeatureTable(rows=rows.height, columns=rows.columns)
+
+
+def test_a_join_that_loses_rows_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.work("2013-06", last="snapshot")
+    join = room.features().join
+    monkeypatch.setattr(room.features(), "join", lambda tables: join(tables).head(-1))
+    with pytest.raises(RuntimeError, match=r"`join` in features\.py returned .*: let it return"):
+        advance(run, "features")
+
+
+# train
+
+
+def predictions(run: Run) -> Any:
+    """Return what the run's model predicts for its period."""
+    model = load_model(RunDir(run).model.read_bytes())
+    rows = read_parquet(RunDir(run).features(run.period))
+    return room.model().predict(model, rows.drop(LABEL))
+
+
+def test_training_twice_gives_the_same_model(project: Project) -> None:
+    run = project.work("2013-04", last="train")
+    first = predictions(run)
+    train(run)
+    np.testing.assert_array_equal(predictions(run), first)
+    project.tune(runs="others")
+    np.testing.assert_array_equal(predictions(project.work("2013-04", last="train")), first)
+    assert len(np.unique(first)) > len(first) / 10
+
+
+def test_parameters_reach_the_model(project: Project, quick: dict[str, Any]) -> None:
+    first = predictions(project.work("2013-04", last="train"))
+    project.tune(**{f"train__{name}": value + 5 for name, value in quick.items()})
+    second = predictions(project.work("2013-04", last="train"))
+    assert np.abs(second - first).max() > 0
+
+
+def test_only_good_periods_are_trained_on(project: Project) -> None:
+    project.deliver(MAIN, "2013-04", drop_a_third)
+    run = project.work("2013-06", last="train")
+    training = read_json(RunDir(run).training, Training)
+    assert training.periods == ["2013-03", "2013-05"]
+    heights = [read_parquet(RunDir(run).features(period)).height for period in training.periods]
+    assert training.rows == sum(heights)
+    assert not RunDir(run).features("2013-04").exists()
+
+
+def test_training_is_tracked_once(project: Project, quick: dict[str, Any]) -> None:
+    run = project.work("2013-04", last="train")
+    first = read_json(RunDir(run).training, Training)
+    again = train(run)
+    assert again.tracker_id == first.tracker_id
+    tracked = mlflow.get_run(first.tracker_id).data
+    assert tracked.tags["run_id"] == run.run_id
+    assert tracked.tags["code_version"] == read_plan(run).code_version
+    snapshot = read_json(RunDir(run).snapshot, Snapshot)
+    assert tracked.tags["data_version"] == snapshot.data_version
+    assert {name: str(value) for name, value in quick.items()}.items() <= tracked.params.items()
+    model = mlflow.models.get_model_info(again.model_uri)
+    assert model.signature is not None
+    rows = read_parquet(RunDir(run).features("2013-04"))
+    assert set(model.signature.inputs.input_names()) <= set(rows.columns) - {LABEL}
+    assert model.saved_input_example_info is not None
