@@ -11,7 +11,7 @@ import tempfile
 from functools import cache, partial
 from pathlib import Path
 
-from . import airflow, data, first, render, repro, run, stack
+from . import airflow, busy, data, first, render, repro, run, stack
 
 QUESTIONS = {
     "first": first.main,
@@ -21,6 +21,7 @@ QUESTIONS = {
     "render": render.main,
     "airflow": airflow.main,
     "stack": stack.main,
+    "busy": busy.main,
 }
 
 

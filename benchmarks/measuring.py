@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 
 # Uncompiled imports cost ten seconds a start, and settings of the caller's are not the project's.
-LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PREFECT_", "MLFLOW_", "DVC_", "COPIER_", "AIRFLOW_")
+LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PREFECT_", "MLFLOW_", "DVC_", "COPIER_", "AIRFLOW_", "OMP_")
 
 
 def environment() -> dict[str, str]:
