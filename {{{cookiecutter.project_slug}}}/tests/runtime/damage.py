@@ -132,7 +132,7 @@ def closed(project: Project) -> None:
     (project.folder / "data/source" / MAIN).chmod(0)
 
 
-LOST = into(REQUIRED, None, tenths=3)
+LOST = into(REQUIRED, None)
 
 SOURCE = (
     Damage("The source is missing", source_at("data/nowhere"), "refused", "data/nowhere"),
@@ -243,7 +243,7 @@ COLUMNS = (
     Damage(
         "There is a column more", rows(lambda rows: rows.with_columns(more=pl.lit("?"))), "goes on"
     ),
-    Damage("30 % of a column are missing", rows(LOST), "is quarantined", "30.0% are missing"),
+    Damage("A column is empty", rows(LOST), "is quarantined", "main.column: 100.0% are missing"),
     Damage(
         "No outcome is known yet",
         rows(into(OUTCOME, None)),
