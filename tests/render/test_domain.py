@@ -13,10 +13,11 @@ PACKAGE = "src/{{{cookiecutter.package_name}}}"
 MACHINERY = (f"{PACKAGE}/runtime", "ops", "tests/runtime")
 PERIODS = f"{PACKAGE}/runtime/periods.py"
 
-# Each also as a part of a name, such as `auc_floor`, but not of a word, such as "original".
+# Each also as a part of a name, such as `auc_floor`, but not of a word, such as "original". "late"
+# counts where it is a column; "Late" is a state of Prefect's runs.
 DOMAIN = (
     r"flights?|carriers?|airports?|planes?|weather|tailnum|origin|dest|auc"
-    r"|arr_delay|late_minutes|(?<=[\"'])late(?=[\"'])"
+    r"|arr_delay|late_minutes|(?<=[\"'])(?-i:late)(?=[\"'])"
 )
 PERIOD = r"months?|monthly"
 

@@ -1,6 +1,7 @@
 """The data of the tests."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,3 +14,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "source"
     main(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, Any]:
+    """Return nothing: the model is fitted quickly as it is."""
+    return {}

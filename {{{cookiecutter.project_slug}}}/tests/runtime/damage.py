@@ -33,15 +33,9 @@ class Damage:
     """Whether it takes permissions away, which root does not notice."""
 
 
-def into(column: str, value: object, tenths: int = 10) -> Change:
-    """Return the change that puts a value into so many tenths of the rows of a column."""
-
-    def change(rows: pl.DataFrame) -> pl.DataFrame:
-        new = value if isinstance(value, pl.Expr) else pl.lit(value, rows.schema[column])
-        chosen = pl.int_range(pl.len()) % 10 < tenths
-        return rows.with_columns(pl.when(chosen).then(new).otherwise(column).alias(column))
-
-    return change
+def without_values(column: str) -> Change:
+    """Return the change that removes all values of a column."""
+    return lambda rows: rows.with_columns(pl.lit(None, rows.schema[column]).alias(column))
 
 
 def of_another_type(rows: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -132,7 +126,7 @@ def closed(project: Project) -> None:
     (project.folder / "data/source" / MAIN).chmod(0)
 
 
-LOST = into(REQUIRED, None, tenths=3)
+LOST = without_values(REQUIRED)
 
 SOURCE = (
     Damage("The source is missing", source_at("data/nowhere"), "refused", "data/nowhere"),
@@ -243,10 +237,10 @@ COLUMNS = (
     Damage(
         "There is a column more", rows(lambda rows: rows.with_columns(more=pl.lit("?"))), "goes on"
     ),
-    Damage("30 % of a column are missing", rows(LOST), "is quarantined", "30.0% are missing"),
+    Damage("A column is empty", rows(LOST), "is quarantined", "main.column: 100.0% are missing"),
     Damage(
         "No outcome is known yet",
-        rows(into(OUTCOME, None)),
+        rows(without_values(OUTCOME)),
         "is quarantined",
         "main.outcome: 100.0% are missing",
     ),
