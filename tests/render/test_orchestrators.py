@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
@@ -55,11 +55,11 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def projects(
-    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door
+    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd
 ) -> dict[str, dict[str, bytes]]:
     """Give the files of a project of each orchestrator, by their names."""
     out = tmp_path_factory.mktemp("orchestrators")
-    folders = {name: open_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
+    folders = {name: render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
     return {name: contents(folder) for name, folder in folders.items()}
 
 
@@ -88,7 +88,9 @@ def test_only_these_files_are_its_own(
     assert not [name for name in own if not re.fullmatch(OWN[orchestrator], name)]
 
 
-def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecutter: Door) -> None:
+def test_the_target_of_alerts_changes_three_files(
+    tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
     targets = {
         "slack": "slack://",
         "email": "mailtos://",
@@ -97,7 +99,7 @@ def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecut
         "webhook": "jsons://",
         "none": "",
     }
-    folders = {name: open_cookiecutter(tmp_path / name, alerting=name) for name in targets}
+    folders = {name: render_cookiecutter(tmp_path / name, alerting=name) for name in targets}
     files = {name: contents(folder) for name, folder in folders.items()}
     names = set.union(*(set(found) for found in files.values()))
     different = {name for name in names if len({f.get(name) for f in files.values()}) > 1}
@@ -107,8 +109,10 @@ def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecut
         assert line.startswith(f"'{start}" if start else "")
 
 
-def test_without_monitoring_nothing_of_it_is_there(tmp_path: Path, open_cookiecutter: Door) -> None:
-    chosen = {name: open_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
+def test_without_monitoring_nothing_of_it_is_there(
+    tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
+    chosen = {name: render_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
     files = {name: contents(folder) for name, folder in chosen.items()}
     more = set(files["prometheus"]) - set(files["none"])
     own = (

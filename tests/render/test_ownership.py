@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.ownership import team_files, team_patterns
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory, open_copier: Door) -> dict[str, Path]:
+def projects(tmp_path_factory: pytest.TempPathFactory, render_copier: FrontEnd) -> dict[str, Path]:
     """Give a project of each orchestrator."""
     out = tmp_path_factory.mktemp("ownership")
-    return {name: open_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
+    return {name: render_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
 
 
 def test_no_answer_but_the_package_name_changes_a_file_of_the_team(template: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every combination of choices, through both doors, as text: it is run in tests/run."""
+"""Every combination of choices, rendered with both front ends and checked as text."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.hostile import ANSWERS
 from tests.render.rendered import PARSED, Rendered, parse
 from tests.shell import ROOT, TREE
@@ -35,20 +35,20 @@ DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n
 
 @pytest.fixture(scope="module")
 def projects(
-    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door, open_copier: Door
+    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd, render_copier: FrontEnd
 ) -> list[Rendered]:
     out = tmp_path_factory.mktemp("projects")
     return [
         Rendered(
             answers,
-            folder=open_cookiecutter(out / f"cookiecutter-{number}", **answers),
-            other=open_copier(out / f"copier-{number}", **answers),
+            folder=render_cookiecutter(out / f"cookiecutter-{number}", **answers),
+            other=render_copier(out / f"copier-{number}", **answers),
         )
         for number, answers in enumerate([*COMBINATIONS, *NAMES, ANSWERS])
     ]
 
 
-def test_both_doors_give_the_same_bytes(projects: list[Rendered]) -> None:
+def test_both_front_ends_render_the_same_bytes(projects: list[Rendered]) -> None:
     for project in projects:
         project.check_bytes()
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 
 TOOLS = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
-def projects(open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def projects(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Give a project of each orchestrator, with monitoring and without."""
     out = tmp_path_factory.mktemp("stacks")
     return [
-        open_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
+        render_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
         for orchestrator in ORCHESTRATORS
         for watching in ("prometheus", "none")
         if (answers := {"orchestrator": orchestrator, "monitoring": watching})

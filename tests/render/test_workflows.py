@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
 from tests.workflows.syntax import read
@@ -19,10 +19,10 @@ PINNED = re.compile(r"^ *(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+(?: 
 
 
 @pytest.fixture(scope="module")
-def roots(open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def roots(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Give the folders with workflows: the template's own, and a project of each orchestrator."""
     out = tmp_path_factory.mktemp("workflows")
-    rendered = [open_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS]
+    rendered = [render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS]
     return [ROOT, *rendered]
 
 

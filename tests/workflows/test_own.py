@@ -89,7 +89,7 @@ def github(shell: Shell, tmp_path: Path) -> GitHub:
 def test_a_nightly_matrix_that_fails_opens_an_issue(github: GitHub) -> None:
     one_fails = 'echo "$TESTS"; test "$TESTS" != stack'
     done = github.run(github.hub.schedule(), "nightly.yml", one_fails)
-    assert done.results == {"today": "success", "matrix": "failure", "tell": "success"}
+    assert done.results == {"today": "success", "matrix": "failure", "report": "success"}
     listed, created = github.asked.read_text().splitlines()
     assert listed.startswith("issue list --state open")
     assert created.startswith("issue create --title Today's versions of the packages break")
@@ -105,14 +105,14 @@ def test_a_nightly_matrix_that_hangs_opens_an_issue(github: GitHub) -> None:
     hangs = {"timeout-minutes: 180": "timeout-minutes: 0.1"}
     one_hangs = 'test "$TESTS" != stack || sleep 60'
     done = github.run(github.hub.schedule(), "nightly.yml", one_hangs, hangs)
-    assert done.results == {"today": "success", "matrix": "cancelled", "tell": "success"}
+    assert done.results == {"today": "success", "matrix": "cancelled", "report": "success"}
     assert "the result of the matrix is cancelled: https:" in github.asked.read_text()
 
 
 def test_a_nightly_matrix_that_never_starts_opens_an_issue(github: GitHub) -> None:
     broken = {"date --utc +%F)": 'date --utc +%F)"; false "'}
     done = github.run(github.hub.schedule(), "nightly.yml", replaced=broken)
-    assert done.results == {"today": "failure", "matrix": "skipped", "tell": "success"}
+    assert done.results == {"today": "failure", "matrix": "skipped", "report": "success"}
     assert "the result of the matrix is skipped: https:" in github.asked.read_text()
 
 
@@ -120,7 +120,7 @@ def test_a_nightly_matrix_that_passes_says_nothing(github: GitHub) -> None:
     done = github.run(
         github.hub.schedule(), "nightly.yml", f"grep {datetime.now(UTC):%F} pyproject.toml"
     )
-    assert done.results == {"today": "success", "matrix": "success", "tell": "skipped"}
+    assert done.results == {"today": "success", "matrix": "success", "report": "skipped"}
     assert not github.asked.exists()
 
 

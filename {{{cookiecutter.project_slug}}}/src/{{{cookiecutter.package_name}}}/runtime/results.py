@@ -43,7 +43,7 @@ class Plan(Planned):
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of the deliveries."""
+        """Return notes for people on the deliveries."""
         absent = [f"not delivered: {', '.join(self.absent)}"] if self.absent else []
         anew = [
             f"{period} was delivered anew since run {run_id} used it"
@@ -94,7 +94,7 @@ class Quality(BaseModel):
     reason: str
     """What is wrong with the data, and the notes."""
     notes: list[str]
-    """What a person should know of a run that goes on: periods left out, or delivered anew."""
+    """Notes for people on a run with good data: periods left out, or delivered again."""
     window: list[str]
     """The periods that are fit to train on."""
     periods: dict[str, PeriodQuality]

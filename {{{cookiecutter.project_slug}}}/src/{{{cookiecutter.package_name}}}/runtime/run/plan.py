@@ -191,7 +191,7 @@ def identify(plan: Plan, runs: UPath | None) -> Run:
 
 
 def _record(plan: Plan, run_dir: RunDir) -> Plan:
-    """Write a plan to its run directory, unless it is there already; return it as it is there."""
+    """Write a plan to its run directory unless it has one; return the stored plan."""
     file = run_dir.plan
     with locked(run_dir.lock("plan"), "plan: waiting for another process"):
         for part in file.parent.glob(f".{file.name}.*.part"):  # of a process that was killed
@@ -209,7 +209,7 @@ def find_delivered_anew(plan: Plan) -> dict[str, str]:
     """Return the periods of which the newest run before had other files, with that run's id.
 
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
-    Tables without a date are delivered anew as a matter of course, and do not count.
+    Tables without a date are delivered again every time, and do not count.
     """
     runs = UPath(plan.params.runs)
     files = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
