@@ -46,7 +46,7 @@ def by_task(instances: list[Any]) -> dict[str, float]:
 
 
 def idle() -> bool:
-    """Tell whether there was a run, and none is queued or running."""
+    """Return whether there was a run, and none is queued or running."""
     unfinished = (DagRunState.QUEUED, DagRunState.RUNNING)
     return bool(DagRun.find()) and not any(DagRun.find(state=state) for state in unfinished)
 

@@ -104,7 +104,7 @@ ANY = st.one_of(
 
 
 def through(front_end: FrontEnd, out: Path, answers: dict[str, str]) -> Path | str:
-    """Give the project, or the sentence that refuses it."""
+    """Return the project, or the message that refuses the answers."""
     try:
         return front_end(out, **answers)
     except FailedHookException as refused:
@@ -117,13 +117,13 @@ def through(front_end: FrontEnd, out: Path, answers: dict[str, str]) -> Path | s
 
 
 def shown(markdown: str) -> list[str]:
-    """Give the HTML as which two readers of Markdown show it, GitHub's own the first."""
+    """Return the HTML that two Markdown renderers make of it, GitHub's own first."""
     github = re.sub(r'<a href="mailto:[^>]*>|</a>', "", github_flavored_markdown_to_html(markdown))
     return [github, MarkdownIt("gfm-like", {"linkify": False}).render(markdown)]
 
 
 def check_metadata(folder: Path, answers: dict[str, str], out: Path) -> None:
-    """Build the wheel, as installing does, and read what it tells of itself."""
+    """Build the wheel, as installing does, and check its metadata."""
     wheel = next(WheelBuilder(str(folder)).build(directory=str(out)))
     with ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -162,7 +162,7 @@ def check_text(folder: Path, answers: dict[str, str]) -> None:
 
 
 def check(answers: dict[str, str], cookiecutter: FrontEnd, copier: FrontEnd) -> Lines | None:
-    """Render with both front ends; give the lines of each file, or nothing where both refuse."""
+    """Render with both front ends; return the lines of each file, or None if both refuse."""
     with TemporaryDirectory() as name:
         out = Path(name)
         ours = through(cookiecutter, out / "ours/new", answers)
@@ -188,7 +188,7 @@ def check(answers: dict[str, str], cookiecutter: FrontEnd, copier: FrontEnd) -> 
 def plain(
     render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Lines]:
-    """Give the lines of a project with harmless answers, by its licence."""
+    """Return the lines of a project with harmless answers, by its licence."""
 
     @cache
     def lines(licence: str) -> Lines:
@@ -239,7 +239,7 @@ def test_the_command_lines_keep_the_same(
     render_cookiecutter: FrontEnd,
     render_copier: FrontEnd,
 ) -> None:
-    """As the engines' Python interfaces do, through which the other tests of this folder go."""
+    """The other tests of this folder call the front ends through Python."""
     address = str(template)
     done = shell.cookiecutter(tmp_path / "a", template=address, **ANSWERS)
     assert done.returncode == 0, done.stdout
@@ -266,7 +266,7 @@ def test_the_command_lines_refuse_the_same(
 
 @pytest.mark.slow
 def test_hostile_projects_install(tmp_path: Path, render_copier: FrontEnd, shell: Shell) -> None:
-    """Without what they depend on, which no answer changes."""
+    """Without their dependencies, which no answer changes."""
     projects = {
         "hostile": ANSWERS,
         "on": {"project_slug": "on", "description": "%YAML \"\"\" ''' \\u0041 שלום e\u0301"},
@@ -278,6 +278,6 @@ def test_hostile_projects_install(tmp_path: Path, render_copier: FrontEnd, shell
     shell(python, "-m", "pip", "install", "--quiet", "--no-deps", *folders)
     for name, answers in projects.items():
         package = name.replace("-", "_")
-        tell = f"import {package}, importlib.metadata as m; print(m.metadata('{name}')['Summary'])"
-        said = shell(python, "-X", "utf8", "-c", tell).stdout
+        code = f"import {package}, importlib.metadata as m; print(m.metadata('{name}')['Summary'])"
+        said = shell(python, "-X", "utf8", "-c", code).stdout
         assert said == answers.get("description", QUESTIONS["description"]) + "\n"

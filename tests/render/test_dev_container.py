@@ -1,6 +1,6 @@
-"""The dev container is the project's: its Python, its pages, its tools.
+"""The dev container fits the project: its Python, its pages, its tools.
 
-Its schema comes with no package, and an image cannot be had without a registry: neither is asked.
+Neither its schema nor its image is checked: no package has the schema, and images need a registry.
 """
 
 import json
@@ -22,13 +22,13 @@ def read(project: Path) -> Any:
 
 @pytest.mark.parametrize("orchestrator", ["prefect", "airflow", "kubeflow"])
 def test_pages(render_cookiecutter: FrontEnd, tmp_path: Path, orchestrator: str) -> None:
-    """It forwards the ports at which `make ui` puts its pages, and names each."""
+    """It forwards and names each port that `make ui` uses."""
     project = render_cookiecutter(tmp_path, orchestrator=orchestrator)
     starters = [project / name for name in ("Makefile", "flows/ui.sh", "ops/ui.py")]
-    told = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
+    ports = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
     container = read(project)
-    assert {str(port) for port in container["forwardPorts"]} == told
-    assert container["portsAttributes"].keys() == told
+    assert {str(port) for port in container["forwardPorts"]} == ports
+    assert container["portsAttributes"].keys() == ports
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])

@@ -1,4 +1,4 @@
-"""Rules, their tests and dashboards: held against each other, the exporter and the documents."""
+"""Rules, their tests and dashboards agree with each other, the exporter and the documents."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""Whatever the orchestrator, a project is the same but for the files that are named here."""
+"""Projects of different orchestrators differ only in the files that are listed here."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
 WATCHING = ("prometheus", "none")
 
-# Of these files there is one in each project, and it may differ.
+# Each project has these files, and their content may differ.
 DIFFERENT = {
     ".copier-answers.yml",
     ".devcontainer/devcontainer.json",
@@ -42,7 +42,7 @@ DIFFERENT = {
     "src/my_pipeline/runtime/cli.py",
     "tests/runtime/orchestrator.py",
 }
-# These belong to one of them.
+# Files of one orchestrator.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
     r"|ops/deploy\.py|tests/runtime/test_(automations|deployment|flow)\.py",
@@ -57,7 +57,7 @@ OWN = {
 def projects(
     tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd
 ) -> dict[str, dict[str, bytes]]:
-    """Give the files of a project of each orchestrator, by their names."""
+    """Return the files of a project of each orchestrator, by their names."""
     out = tmp_path_factory.mktemp("orchestrators")
     folders = {name: render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
     return {name: contents(folder) for name, folder in folders.items()}

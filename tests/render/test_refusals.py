@@ -1,4 +1,4 @@
-"""Answers that cannot be rendered: both front ends give the same sentence, and leave nothing."""
+"""Invalid answers: both front ends print the same sentence and write no file."""
 
 import shutil
 import subprocess
@@ -82,7 +82,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
 
 @pytest.fixture(scope="module")
 def plain_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the template without its history, which Copier would clone each time."""
+    """Return the template without its history, so that Copier does not clone it each time."""
     folder = tmp_path_factory.mktemp("plain") / "template"
     return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
 
@@ -147,7 +147,7 @@ def test_on_the_command_line(tmp_path: Path, shell: Shell) -> None:
 
 @pytest.mark.parametrize("question", ["license", "orchestrator", "tracker", "python_version"])
 def test_an_unknown_choice(tmp_path: Path, shell: Shell, question: str) -> None:
-    """Each engine refuses it in its own words, which name the question and its choices."""
+    """Each front end has its own message, which names the question and its choices."""
     for done in (
         shell.cookiecutter(tmp_path / "out", **{question: "nothing"}),
         shell.copier(tmp_path / "out", **{question: "nothing"}),

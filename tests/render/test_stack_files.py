@@ -18,7 +18,7 @@ TOOLS = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def projects(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Give a project of each orchestrator, with monitoring and without."""
+    """Return a project of each orchestrator, with monitoring and without."""
     out = tmp_path_factory.mktemp("stacks")
     return [
         render_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
@@ -64,7 +64,7 @@ def test_each_service_is_confined(projects: list[Path]) -> None:
 
 
 def test_what_serves_is_looked_after(projects: list[Path]) -> None:
-    """And nothing waits for another service but until that is well."""
+    """Services that wait for another one wait until it is healthy."""
     for project in projects:
         found = dict(services(project))
         for name, service in found.items():

@@ -1,4 +1,4 @@
-"""The tables that tests write have a cell for each thing and each column."""
+"""The tables that tests write have a cell for each row and column."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_each_step_of_a_workflow_has_its_cell(
 
 
 def steps(folder: Path, file: str, caller: str = "") -> Iterator[str]:
-    """Give the steps of a workflow, and of those that it calls, as the table names them."""
+    """Yield the steps of a workflow, and of those that it calls, as the table names them."""
     for name, job in syntax.read((folder / file).read_text(encoding="utf-8"), file)["jobs"].items():
         if "uses" in job:
             yield from steps(folder, Path(job["uses"]).name, f"{caller}{name} / ")

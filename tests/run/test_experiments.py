@@ -16,7 +16,7 @@ Dvc = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def fresh(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give one project to the tests of this file, which follow each other."""
+    """Return one project to the tests of this file, which follow each other."""
     return clone(project, tmp_path_factory.mktemp("experiments") / "my-pipeline")
 
 

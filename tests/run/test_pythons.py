@@ -49,7 +49,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def committed(shell: Shell) -> Project:
-    """Give the repository, with its lock, that each Python clones."""
+    """Return the repository, with its lock, that each Python clones."""
     return install(shell, "for-every-python")
 
 
@@ -57,7 +57,7 @@ def committed(shell: Shell) -> Project:
 def under(
     committed: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Outcome | None]:
-    """Give what a Python makes of the commit, None where it is not installed; each runs once."""
+    """Return what a Python makes of the commit, None where it is not installed; each runs once."""
 
     @cache
     def run(version: str) -> Outcome | None:
@@ -94,7 +94,7 @@ def run_clone(committed: Project, folder: Path, python: Path) -> Outcome:
 
 
 def compare(one: Outcome, other: Outcome, where: str) -> None:
-    """See that the second made the same of the commit as the first; print what differs."""
+    """Check that the second made the same of the commit as the first; print what differs."""
     names = sorted({*one.packages, *other.packages})
     others = {n for n in names if one.packages.get(n) != other.packages.get(n)} - {"pip"}
     computing = {name: one.packages[name] for name in COMPUTING if name in others}
@@ -131,7 +131,7 @@ def test_a_python_gives_the_same(version: str, under: Callable[[str], Outcome | 
 
 @pytest.fixture
 def image(committed: Project) -> Iterator[str]:
-    """Give the image of the repository, where there is an engine."""
+    """Return the image of the repository, where there is an engine."""
     need_docker()
     name = f"my-pipeline-everywhere:{uuid4().hex[:8]}"
     file = f"--file={committed.folder / 'ops/Dockerfile'}"

@@ -1,4 +1,4 @@
-"""The template's own workflows, executed; in the place of all tests, each runs something short."""
+"""The template's own workflows, executed with short commands in place of the tests."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
     reason="not all of Python 3.11, 3.12 and 3.13 are installed",
 )
 
-# `gh` is on every machine of GitHub's. This one has an open issue or none, and notes its words.
-# The newest release of every action is an old one, but that of one action, which is of today.
+# GitHub's machines have `gh`. This one has an open issue or none, and records its arguments.
+# The newest release of every action is old, except for one action, which was released today.
 GH = """#!/bin/sh
 case "$*" in
   "api repos/{young}/releases/latest"*) date --utc '+v99.0.0 %FT23:59:59Z'; exit ;;
@@ -50,7 +50,7 @@ class GitHub:
         self.path = f"{self.gh.parent}:{variables_of(shell)['PATH']}"
 
     def newest(self, tag: str) -> None:
-        """Say what the newest release of every action is."""
+        """Set the newest release of every action."""
         answers = {"young": YOUNG, "tag": tag, "commit": COMMIT}
         self.gh.write_text(GH.format(asked=self.asked, open=self.open, **answers))
 
@@ -67,7 +67,7 @@ class GitHub:
         tests: str = "true",
         replaced: dict[str, str] | None = None,
     ) -> Run:
-        """Run a workflow, in which something else is run for each folder of tests."""
+        """Run a workflow in which another command replaces each folder's tests."""
         number = len(list(self.folder.glob("run-*")))
         done = run(
             self.hub,

@@ -1,4 +1,4 @@
-"""The first and the last task of a run: what they record, and what alerts come of it."""
+"""The first and the last task of a run: what they record, and the alerts they send."""
 
 import os
 import shutil
