@@ -128,7 +128,7 @@ class Receiver(Desk):
     # What the servers ask for
 
     def context(self, host: str, trusted: bool) -> ssl.SSLContext:
-        """Return a TLS context for the host, with a certificate of the test's CA or an unknown one."""
+        """Return a TLS context for the host, with a certificate of a trusted or an unknown CA."""
         with self.changed:
             if (host, trusted) not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
