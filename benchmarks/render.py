@@ -49,7 +49,7 @@ def main(_project: Callable[[], Path]) -> None:
 
 
 def rendering(tool: str, template: Path, folder: Path) -> Callable[[], float]:
-    """Return what renders a template into a new folder at each call, and how long it took."""
+    """Return a function that renders into a new folder and returns the seconds that took."""
     words: dict[str, list[str | Path]] = {
         "cookiecutter": ["--no-input", template, "--output-dir"],
         "copier": ["copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", template],

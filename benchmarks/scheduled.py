@@ -1,4 +1,4 @@
-"""Run a DAG by the scheduler that is up.
+"""Run a DAG with a running scheduler.
 
 Run with the environment of a rendered project and its AIRFLOW_HOME:
 `python -P scheduled.py DAG_ID CONF`; without -P, the `airflow.py` beside this is taken for Airflow.
@@ -52,7 +52,7 @@ def idle() -> bool:
 
 
 def until(reached: Callable[[], bool]) -> None:
-    """Return once something is reached; leave if that takes too long."""
+    """Wait for a condition; exit if that takes too long."""
     deadline = time.monotonic() + LONGEST
     while not reached():
         if time.monotonic() > deadline:
