@@ -1,10 +1,10 @@
-# `make` or `make help` lists what there is. It needs Python 3.11 or newer, git and make;
-# uv is fetched into .uv/ where there is none.
+# `make` or `make help` lists the targets. Needs Python 3.11 or newer, git and make; uv is fetched
+# into .uv/ if it is missing.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-MAKEOVERRIDES = # variables of this Makefile are none of a project's
+MAKEOVERRIDES = # do not pass variables on to the make of a project
 unexport VIRTUAL_ENV
 
 PYTHON ?= python3
@@ -23,14 +23,14 @@ lint: setup ## check format, style and types; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: setup ## bring the code into the format that lint asks for
+format: setup ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 test: setup ## run the tests; ARGS go to pytest, as in ARGS='tests/render -x'
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not matrix" $(ARGS)
 
-matrix: setup ## run every test, those that take minutes too, with many more hostile answers
+matrix: setup ## run every test, including slow ones, with many more hostile answers
 	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(ARGS)
 
 demo: setup ## render the default project into ./demo and run its pipeline
@@ -50,12 +50,12 @@ module-names: setup ## list the modules that a package must not hide, after a ch
 	$(BIN)/python -m questions.module_names
 	$(BIN)/python -m questions.generate
 
-exclude-newer: ## let nothing younger be installed, here and in projects: DATE=2026-10-01
+exclude-newer: ## set the date of the newest packages, here and in projects: DATE=2026-10-01
 	@date --date "$$DATE" +%F | grep --quiet --line-regexp --fixed-strings -- "$$DATE" || { \
 		echo "error: DATE is '$$DATE': give a day such as 2026-10-01." >&2; exit 2; }
 	@sed --in-place "s/^exclude-newer = .*/exclude-newer = \"$${DATE}T00:00:00Z\"/" pyproject.toml */pyproject.toml
 
-actions: ## pin the tree's actions to their newest releases, none younger than DATE if that is set; needs gh
+actions: ## pin the tree's actions to their newest releases, up to DATE if it is set; needs gh
 	@for action in $$(grep --no-filename --only-matching --perl-regexp 'uses: \K[\w.-]+/[\w.-]+(?=@)' */.github/workflows/*.yml | sort --unique); do \
 		latest=$$(gh api "repos/$$action/releases/latest" --jq '.tag_name + " " + .published_at'); \
 		tag=$${latest% *}; \
@@ -66,13 +66,13 @@ actions: ## pin the tree's actions to their newest releases, none younger than D
 		sed --in-place "s|uses: $$action@[0-9a-f]* # v[0-9.]*|uses: $$action@$$commit # $$tag|" */.github/workflows/*.yml; \
 	done
 
-release-notes: ## print what CHANGELOG.md says of the version in pyproject.toml: VERSION=0.1.0
+release-notes: ## print the entry of CHANGELOG.md for the version in pyproject.toml: VERSION=0.1.0
 	@grep --quiet --line-regexp --fixed-strings "version = \"$$VERSION\"" pyproject.toml || { \
 		echo "error: pyproject.toml has another version than $$VERSION." >&2; exit 2; }
 	@awk -v "version=$$VERSION" '/^## /{ on = $$2 == version; next } on { print; found = 1 } END { exit !found }' CHANGELOG.md || { \
 		echo "error: CHANGELOG.md says nothing of $$VERSION." >&2; exit 2; }
 
-clean: ## remove what the other targets made
+clean: ## delete what the other targets created
 	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

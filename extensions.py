@@ -1,7 +1,7 @@
 """Jinja extension for Cookiecutter: keeps answers word for word, and refuses what Copier refuses.
 
-`_extensions` in cookiecutter.json names it. A `pre_gen_project` hook would refuse too late: by then
-Cookiecutter has made folders, and leaves some behind.
+`_extensions` in cookiecutter.json names it. A `pre_gen_project` hook would run too late: by then,
+Cookiecutter has created folders, and leaves some behind.
 """
 
 import json
@@ -22,7 +22,7 @@ TEMPLATES = {name: text for name, text in CONFIG.items() if isinstance(text, str
 
 
 class TemplateExtension(Extension):
-    """Adds what cookiecutter.json and the tree call to Cookiecutter's environment."""
+    """Adds the functions that cookiecutter.json and the tree call to Cookiecutter's environment."""
 
     def __init__(self, environment: Environment) -> None:
         """Register the functions and the filter."""
@@ -56,7 +56,7 @@ def refuse_bad_answers(answers: Mapping[str, str]) -> str:
     """Apply the validators of copier.yml.
 
     Raises:
-        FailedHookException: the sentence of the first one that refuses; it ends the run.
+        FailedHookException: a validator refuses an answer; the message is its sentence.
     """
     environment = Environment(undefined=StrictUndefined, **CONFIG["_jinja2_env_vars"])
     entries = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))

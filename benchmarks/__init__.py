@@ -1,1 +1,1 @@
-"""What the template costs: each file asks one question, and prints ratios from one run."""
+"""What the template costs: each module measures one thing and prints ratios from one run."""

@@ -1,9 +1,9 @@
-"""Print what the template costs, as ratios to what the same work costs without it.
+"""Print the template's costs, as ratios to the costs of the same work without it.
 
     make bench                     # all, in some minutes
     make bench ARGS='data repro'   # some
 
-Absolute times differ from machine to machine, the ratios less so.
+Absolute times differ between machines, ratios less so.
 """
 
 import argparse
@@ -26,14 +26,14 @@ QUESTIONS = {
 
 
 def main() -> None:
-    """Answer the questions named, or all."""
+    """Run the named benchmarks, or all."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("question", nargs="*", help=", ".join(QUESTIONS))
     asked = parser.parse_args().question or list(QUESTIONS)
     if unknown := set(asked) - set(QUESTIONS):
-        parser.error(f"{', '.join(unknown)}: no such question; there are {', '.join(QUESTIONS)}")
+        parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(QUESTIONS)}")
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
-        # One project for all that need one: the first model of `first` is what compiles it.
+        # All benchmarks share one project. Its first run, in `first`, compiles all imports.
         project = cache(partial(first.from_nothing, Path(made)))
         for question in asked:
             QUESTIONS[question](project)

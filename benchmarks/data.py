@@ -1,4 +1,4 @@
-"""The data work of ingest, validate and features on more and more rows, beside the same in pandas.
+"""The data work of ingest, validate and features on more and more rows, and the same in pandas.
 
 The sample's year is repeated under other years, so the months grow in number and not in size.
 Imports are not in the times.
@@ -47,7 +47,7 @@ def main(make_project: Callable[[], Path]) -> None:
 def measure(
     project: Path, folder: Path, years: int, rounds: int
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return what the steps, and pandas unless there is too much, print; medians by total time."""
+    """Return the output of the steps and, unless there are too many rows, of pandas; medians."""
     python, source = project / ".venv/bin/python", folder / "source"
     output([python, HERE / "repeat_months.py", source, str(years)], project)
     scripts = ["data_steps.py", "plain_pandas.py"][: 2 if years <= RIVAL_UP_TO else 1]

@@ -23,7 +23,9 @@ from my_pipeline.runtime.steps.ingest import ingest
 from my_pipeline.runtime.steps.validate import validate
 
 AT_ONCE = 4  # the workers of the flow's task runner
-END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)  # the repeated years lie ahead, and must have ended
+END_OF_TIME = datetime(
+    2100, 1, 1, tzinfo=UTC
+)  # the repeated years are in the future, and must have ended
 
 
 def main(source: str, runs: str) -> None:

@@ -1,4 +1,4 @@
-"""How times are taken and shown."""
+"""Measure times, and print them."""
 
 import os
 import statistics
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 
-# Uncompiled imports cost ten seconds a start, and settings of the caller's are not the project's.
+# Uncompiled imports cost ten seconds per start; the caller's settings are not the project's.
 LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PREFECT_", "MLFLOW_", "DVC_", "COPIER_", "AIRFLOW_", "OMP_")
 
 
@@ -22,12 +22,12 @@ def environment() -> dict[str, str]:
 
 
 def output(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
-    """Run a command in a folder and return what it printed; end here, with all of it, if it fails.
+    """Run a command in a folder and return its output; exit with that output if it fails.
 
     Args:
         command: the program and its arguments.
         folder: where it runs.
-        variables: what its environment has besides.
+        variables: added to its environment.
     """
     done = subprocess.run(
         command,
@@ -50,13 +50,13 @@ def seconds(command: Sequence[str | Path], folder: Path, **variables: str) -> fl
 
 
 def in_turns(works: Mapping[str, Callable[[], float]], rounds: int = 3) -> dict[str, float]:
-    """Return the median seconds of each work; they take turns, so that all see the same machine."""
+    """Return the median seconds of each work; they alternate, so that all meet the same load."""
     took = [{name: work() for name, work in works.items()} for _ in range(rounds)]
     return {name: statistics.median(turn[name] for turn in took) for name in works}
 
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: what is measured on the left, the figures right-aligned beside it."""
+    """Print a table: labels on the left, figures right-aligned beside them."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     print(f"\n{title}\n")
     for row in (header, *rows):
@@ -66,7 +66,7 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 
 
 def commit(folder: Path) -> None:
-    """Make a folder a git repository, all that is in it committed."""
+    """Make a folder a git repository with all of its files committed."""
     git = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com")
     output([*git, "init", "--quiet"], folder)
     output([*git, "add", "--all"], folder)

@@ -1,8 +1,8 @@
-"""The data work of a run as one would write it straight away in pandas, to the same contract.
+"""The data work of a run, written plainly in pandas, with the same contract.
 
 Run with the environment of a rendered project: `python plain_pandas.py SOURCE TARGET`. It
-copies the files with their checksums, reads all months into one table, holds each month against
-the rules of `tables.py`, joins, and writes Parquet by month. Prints the seconds by step and the
+copies the files with their checksums, reads all months into one table, checks each month by the
+rules of `tables.py`, joins, and writes Parquet by month. Prints the seconds by step and the
 peak of memory in MB, as JSON.
 """
 
@@ -92,7 +92,7 @@ def copy(source: Path, target: Path, month: str) -> None:
 
 
 def read(target: Path, months: list[str]) -> dict[str, pd.DataFrame]:
-    """Read what was copied, all months of a table in one; the undated tables as delivered last."""
+    """Return the copied tables: all months of a table in one, undated tables as last delivered."""
     raw = {month: target / "raw" / month for month in months}
     monthly = {
         table: pd.concat(
@@ -106,7 +106,7 @@ def read(target: Path, months: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def faults(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
-    """Yield what breaks the contract, each month held against it by itself."""
+    """Yield what breaks the contract, month by month."""
     for name, table in tables.items():
         by = table["partition"] if "partition" in table else pd.Series("all", index=table.index)
         if (by.value_counts() < FEWEST[name]).any():
@@ -130,7 +130,7 @@ def faults(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def clock_faults(name: str, table: pd.DataFrame, by: pd.Series) -> Iterator[str]:
-    """Yield what the clocks of New York do not show."""
+    """Yield times that disagree with New York's clocks."""
     if "time_hour" not in table:
         return
     local = table["time_hour"].dt.tz_convert(NEW_YORK).dt

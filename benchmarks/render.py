@@ -1,4 +1,4 @@
-"""Rendering through each door, beside the same engine rendering a template of one file."""
+"""Rendering with each front end, beside the same engine rendering a template of one file."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,37 +22,37 @@ ONE_FILE = {
 
 
 def main(_project: Callable[[], Path]) -> None:
-    """Print the seconds of both doors; templates are clones, as their users have them."""
+    """Print the seconds of both front ends; templates are clones, as their users have them."""
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         folder = Path(made)
         ours = folder / "ours"
         output(["git", "clone", "--quiet", ROOT, ours], folder)
         works = {}
-        for door, files in ONE_FILE.items():
-            small = folder / f"small-{door}"
+        for tool, files in ONE_FILE.items():
+            small = folder / f"small-{tool}"
             for name, content in files.items():
                 (small / name).parent.mkdir(parents=True, exist_ok=True)
                 (small / name).write_text(content)
             commit(small)
-            works[f"{door} small"] = rendering(door, small, folder)
-            works[f"{door} ours"] = rendering(door, ours, folder)
+            works[f"{tool} small"] = rendering(tool, small, folder)
+            works[f"{tool} ours"] = rendering(tool, ours, folder)
         for work in works.values():
             work()  # compiles what it imports
         took = in_turns(works, ROUNDS)
     rows = []
-    for door in ONE_FILE:
-        floor, whole = took[f"{door} small"], took[f"{door} ours"]
+    for tool in ONE_FILE:
+        floor, whole = took[f"{tool} small"], took[f"{tool} ours"]
         figures = (f"{floor:.2f}", f"{whole:.2f}", f"{whole / floor:.2f} x", f"< {AIM}")
-        rows.append([door, *figures])
-    header = ["door", "one file", "this template", "ratio", "aim"]
+        rows.append([tool, *figures])
+    header = ["front end", "one file", "this template", "ratio", "aim"]
     show(f"Rendering, seconds, medians of {ROUNDS}", header, rows)
 
 
-def rendering(door: str, template: Path, folder: Path) -> Callable[[], float]:
-    """Return what renders a template into a new folder at each call, and how long it took."""
+def rendering(tool: str, template: Path, folder: Path) -> Callable[[], float]:
+    """Return a function that renders into a new folder and returns the seconds that took."""
     words: dict[str, list[str | Path]] = {
         "cookiecutter": ["--no-input", template, "--output-dir"],
         "copier": ["copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", template],
     }
-    command = [TOOLS / door, *words[door]]
+    command = [TOOLS / tool, *words[tool]]
     return lambda: seconds([*command, tempfile.mkdtemp(dir=folder)], folder)

@@ -21,8 +21,8 @@ KEYS = {
 def shifted(table: pl.DataFrame, key: list[str], years: int) -> pl.DataFrame:
     """Return the rows of a month some years later, at the same hours by New York's clocks.
 
-    A few hours of weather go: those that clocks skip or repeat on the days they are changed, which
-    differ from year to year.
+    A few hours of weather are dropped: those that the clocks skip or repeat when they change, on
+    days that differ from year to year.
     """
     clock = pl.col("time_hour").dt.convert_time_zone(NEW_YORK).dt.replace_time_zone(None)
     moved = clock.dt.offset_by(f"{years}y").dt.replace_time_zone(

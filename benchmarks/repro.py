@@ -1,4 +1,4 @@
-"""A second `dvc repro` with nothing changed, beside that of as many stages that do nothing."""
+"""A second `dvc repro` with nothing changed, beside one of as many empty stages."""
 
 import tempfile
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def main(make_project: Callable[[], Path]) -> None:
 
 
 def chain(folder: Path, count: int) -> None:
-    """Write stages of which each makes an empty file, and waits for the file of the one before."""
+    """Write stages that each make an empty file, and depend on the one before."""
     lines = ["stages:"]
     for number in range(count):
         lines += [f"  s{number}:", f"    cmd: touch f{number}", f"    outs: [f{number}]"]

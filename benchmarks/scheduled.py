@@ -1,4 +1,4 @@
-"""Run a DAG by the scheduler that is up.
+"""Run a DAG with a running scheduler.
 
 Run with the environment of a rendered project and its AIRFLOW_HOME:
 `python -P scheduled.py DAG_ID CONF`; without -P, the `airflow.py` beside this is taken for Airflow.
@@ -46,13 +46,13 @@ def by_task(instances: list[Any]) -> dict[str, float]:
 
 
 def idle() -> bool:
-    """Tell whether there was a run, and none is queued or running."""
+    """Return whether there was a run, and none is queued or running."""
     unfinished = (DagRunState.QUEUED, DagRunState.RUNNING)
     return bool(DagRun.find()) and not any(DagRun.find(state=state) for state in unfinished)
 
 
 def until(reached: Callable[[], bool]) -> None:
-    """Return once something is reached; leave if that takes too long."""
+    """Wait for a condition; exit if that takes too long."""
     deadline = time.monotonic() + LONGEST
     while not reached():
         if time.monotonic() > deadline:

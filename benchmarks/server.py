@@ -1,4 +1,4 @@
-"""Servers, for as long as they are measured against."""
+"""Servers that run during a measurement."""
 
 import socket
 import subprocess
@@ -38,10 +38,10 @@ def running(
     """Start servers, yield once the address `health` answers, and end them.
 
     Args:
-        command: what starts them, and ends them when it is asked to end.
+        command: starts them, and stops them when it is terminated.
         folder: where it runs.
         health: an address that answers with 200 when they are up.
-        variables: what its environment has besides.
+        variables: added to its environment.
     """
     server = subprocess.Popen(
         command,
@@ -70,4 +70,4 @@ def wait_until_healthy(server: "subprocess.Popen[bytes]", health: str) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.2)
-    raise RuntimeError(f"Nothing came up that answers at {health}.")
+    raise RuntimeError(f"No server answers at {health}.")

@@ -1,4 +1,4 @@
-"""Finish what Cookiecutter rendered: drop what was not chosen; say what an upgrade needs."""
+"""Finish a project of Cookiecutter: delete files of other choices; report a missing version."""
 
 import shutil
 import sys

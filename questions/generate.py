@@ -1,4 +1,4 @@
-"""Generates cookiecutter.json and copier.yml from questions.yml: `make questions`."""
+"""Generate cookiecutter.json and copier.yml from questions.yml: `make questions`."""
 
 import json
 import keyword
@@ -46,7 +46,7 @@ def with_macros(source: Values, template: str) -> str:
 
 
 def for_cookiecutter(source: Values) -> Values:
-    """Return what cookiecutter.json holds."""
+    """Return the content of cookiecutter.json."""
     return {
         "_generated": NOTICE,
         **{name: cookiecutter_default(source, asked) for name, asked in questions(source)},
@@ -96,7 +96,7 @@ def cookiecutter_prompt(asked: Values) -> str | dict[str, str]:
 
 
 def for_copier(source: Values) -> Values:
-    """Return what copier.yml holds; the questions with `when: false` are never asked nor stored."""
+    """Return the content of copier.yml; questions with `when: false` are never asked nor stored."""
     team = source["team_files"]
     update = "{{% if _copier_operation == 'update' %}}{}{{% endif %}}"
     listed = "\n".join(f"- {name}" for name in team)
@@ -121,7 +121,7 @@ def hidden(kind: str, value: str) -> Values:
 
 
 def copier_question(source: Values, asked: Values) -> Values:
-    """Return a question as Copier takes it."""
+    """Return a question in Copier's format."""
     question: Values = {"type": "str", "help": asked["help"]}
     if "choices" in asked:
         answers = {label: answer for answer, label in asked["choices"].items()}
@@ -138,7 +138,7 @@ def copier_namespace(source: Values) -> str:
 
 
 def refused_names(source: Values) -> dict[str, str]:
-    """Return the names that a package must not have, in one text a reason."""
+    """Return the names that a package must not have, as one text for each reason."""
     folders = {path.name.rpartition("}")[2] for path in TREE.iterdir() if path.is_dir()}
     plugins = {path.stem for path in TREE.glob("*plugins/*.py")}  # Airflow imports them by name
     words = {*keyword.kwlist, *keyword.softkwlist, *folders, *plugins}

@@ -1,6 +1,6 @@
-"""Lists the modules that a package must not hide: `make module-names`, after a change of versions.
+"""List the modules that a package must not hide: `make module-names`, after a change of versions.
 
-It installs the project of each orchestrator, and writes one name a line, in lower case: modules,
+It installs the project of each orchestrator, and writes one name per line, in lower case: modules,
 and distributions with underscores for dashes.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def installed_names(folder: Path, orchestrator: str) -> set[str]:
-    """Return the names of what a project installs, and of what it would on other machines."""
+    """Return the names that a project installs here, or would install on another platform."""
     answers = {"orchestrator": orchestrator}
     project = cookiecutter(
         str(ROOT), no_input=True, extra_context=answers, output_dir=folder / orchestrator
@@ -51,7 +51,7 @@ def installed_names(folder: Path, orchestrator: str) -> set[str]:
 
 
 def run(*command: str, folder: Path = ROOT) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     return subprocess.run(command, cwd=folder, text=True, check=True, stdout=subprocess.PIPE).stdout
 
 

@@ -38,18 +38,18 @@ def shell(make_shell: Callable[[], Shell]) -> Shell:
 
 @pytest.fixture(scope="session")
 def template(shell: Shell) -> Path:
-    """Give the folder of the shared template."""
+    """Return the folder of the shared template."""
     return shell.home / "template"
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Give what a test saw of the tables in docs/ to its report, which comes from its worker."""
+    """Add the table cells that a test observed to its report, which its worker sends."""
     item.user_properties += tables.SEEN
     tables.SEEN.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the cells of the tables in docs/ that this run saw."""
+    """Print the cells of the tables in docs/ that this run observed."""
     ended = [report for reports in terminalreporter.stats.values() for report in reports]
     seen = [
         cell

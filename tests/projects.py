@@ -19,7 +19,7 @@ import pytest
 
 from tests.shell import Shell
 
-# The homes are empty, the package cache is not: a version is downloaded once, not once a home.
+# Homes are empty, but share the package cache: each version is downloaded once.
 os.environ.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
 
 
@@ -89,7 +89,7 @@ class Project:
         return results
 
     def damage(self, month: str) -> None:
-        """Take a column from the flights of a month: its contract is broken."""
+        """Drop a column of a month's flights, which breaks the data contract."""
         file = f"data/source/flights/month={month}/flights.parquet"
         code = (
             f"import polars as pl; pl.read_parquet('{file}').drop('dest').write_parquet('{file}')"
@@ -129,14 +129,14 @@ def pyenv_roots() -> list[Path]:
 
 
 def need_docker() -> None:
-    """Skip where no engine answers."""
+    """Skip the test if no Docker engine answers."""
     docker = shutil.which("docker") or "false"
     if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker engine answers: nothing is built or run in containers")
 
 
 def clone(project: Project, folder: Path) -> Project:
-    """Clone what is committed of a project, with environment and data: nothing has run there."""
+    """Clone a project's commits, with its environment and data, but without runs."""
     project.shell("git", "clone", "-q", project.folder, folder)
     for made in (".venv", ".uv"):  # .uv is there where `make` had to fetch uv
         if (project.folder / made).exists():
@@ -150,7 +150,7 @@ def clone(project: Project, folder: Path) -> Project:
 
 
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
-    """Wait for something to hold, as long as the process, if one is given, is there."""
+    """Return the first true value of `holds`; fail if the given process ends before."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and (process is None or process.poll() is None):
         if found := holds():
@@ -160,7 +160,7 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None
 
 
 def interrupt_and_go_on(project: Project, period: str) -> None:
-    """Press Ctrl-C in the middle of a run: nothing stays, and the same command goes on there."""
+    """Press Ctrl-C in the middle of a run: no process stays, and the same command resumes it."""
     log = project.folder.parent / "interrupted.log"
     process = project.start(log, "run", f"PERIOD={period}")
     until(lambda: "snapshot: the data are" in log.read_text(), process)
@@ -176,12 +176,12 @@ def interrupt_and_go_on(project: Project, period: str) -> None:
 
 @pytest.fixture
 def fresh(project: Project, tmp_path: Path) -> Project:
-    """Give a default project of the test's own, in which nothing has run."""
+    """Return a default project for one test, in which nothing has run."""
     return clone(project, tmp_path / "my-pipeline")
 
 
 def install(shell: Shell, name: str, **answers: str) -> Project:
-    """Give a project of these answers after `make setup`, all of it committed."""
+    """Return a committed project with these answers, after `make setup`."""
     out = shell.home / name
     done = shell.cookiecutter(out, **answers)
     assert done.returncode == 0, done.stderr
@@ -194,19 +194,19 @@ def install(shell: Shell, name: str, **answers: str) -> Project:
 
 @pytest.fixture(scope="session")
 def project(shell: Shell) -> Project:
-    """Give the default project."""
+    """Return the default project."""
     return install(shell, "on-prefect")
 
 
 @pytest.fixture(scope="session")
 def airflow(shell: Shell) -> Project:
-    """Give the project that runs on Airflow."""
+    """Return the project that runs on Airflow."""
     return install(shell, "on-airflow", orchestrator="airflow")
 
 
 @pytest.fixture(scope="session")
 def kubeflow(shell: Shell) -> Project:
-    """Give the project that runs on Kubeflow Pipelines."""
+    """Return the project that runs on Kubeflow Pipelines."""
     return install(shell, "on-kubeflow", orchestrator="kubeflow")
 
 

@@ -1,4 +1,4 @@
-"""The template as its users meet it: a git repository with a tag, behind an address."""
+"""The template as its users know it: a git repository with a tag, at an address."""
 
 import os
 import shutil
@@ -70,7 +70,7 @@ class Shell:
 
 
 def copy_template(target: Path) -> None:
-    """Copy what git would: the files of the working tree, with changes not yet committed."""
+    """Copy the files of the working tree that git does not ignore, uncommitted changes too."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,

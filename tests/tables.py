@@ -1,6 +1,6 @@
-"""Tables in the docs that tests write: each cell is what a test saw.
+"""Tables in the docs that tests write: each cell holds what a test observed.
 
-`WRITE_TABLES=1 make matrix` writes them; else a test fails where it sees what no cell says.
+`WRITE_TABLES=1 make matrix` writes them; otherwise a test fails if it observes something else.
 """
 
 import os
@@ -12,7 +12,7 @@ from tests.shell import ROOT
 
 EMPTY = "not run"
 SEEN: list[tuple[str, str]] = []
-"""The page and the cells that the test which runs now has seen; tests/conftest.py prints all."""
+"""The page and the cells that the current test has observed; tests/conftest.py prints them."""
 
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
@@ -34,14 +34,14 @@ def columns(page: Path) -> list[str]:
 
 
 def cells(line: str) -> list[str]:
-    """Return what stands in a line of a table."""
+    """Return the cells of a line of a table."""
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def record(page: Path, row: str, column: str, seen: str) -> None:
-    """Hold what a test saw against its cell, or write it there.
+    """Compare what a test observed with its cell, or write it there.
 
-    A page may have its rows already, each where people look for it; others come last.
+    Rows that the page has keep their place; new ones are appended.
     """
     SEEN.append((page.relative_to(ROOT).as_posix(), f"{row} | {column} | {seen}"))
     if "WRITE_TABLES" not in os.environ:

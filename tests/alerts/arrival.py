@@ -39,7 +39,7 @@ def text_of(alert: Alert) -> str:
 
 
 def told(receiver: Receiver, column: str, kind: str, title: str, *words: str) -> dict[str, str]:
-    """See that each target got one alert of this title, in its format; write down that it did.
+    """Check that each target got one alert of this title, in its format; write down that it did.
 
     Args:
         receiver: where they arrive; others may have arrived there, too.
@@ -69,7 +69,7 @@ def told(receiver: Receiver, column: str, kind: str, title: str, *words: str) ->
 
 
 def said_once(receiver: Receiver) -> None:
-    """See that nothing was said twice."""
+    """Check that nothing was said twice."""
     said = [
         (alert.payload["kind"], alert.payload["title"], alert.payload["attempt"])
         for alert in receiver.arrived

@@ -1,4 +1,4 @@
-"""What arrived so far, and what is wrong with whom: shared by the servers and the test."""
+"""The alerts that arrived and the faults of targets, shared by the servers and the test."""
 
 import threading
 from collections import Counter
@@ -12,7 +12,7 @@ FOREVER = 10**9
 
 @dataclass(frozen=True)
 class Alert:
-    """What arrived: `payload` is parsed JSON, or an `email.message.EmailMessage`."""
+    """An alert that arrived: `payload` is parsed JSON, or an `email.message.EmailMessage`."""
 
     target: Target
     when: datetime
@@ -24,7 +24,7 @@ class Alert:
 
 @dataclass
 class Fault:
-    """What is wrong with a target; `left` counts down, and at 0 the target is well again."""
+    """A fault of a target; `left` counts down, and at 0 the target works again."""
 
     kind: Literal["hang", "drip", "refuse", "fail", "untrusted", "login", "recipient"]
     seconds: float = 0.0
@@ -34,7 +34,7 @@ class Fault:
 
 @dataclass
 class Desk:
-    """Where alerts arrive; its methods may be called by any thread."""
+    """The record of alerts and faults; any thread may call its methods."""
 
     arrived: list[Alert] = field(default_factory=list)
     attempts: Counter[Target] = field(default_factory=Counter)  # answered well or not
@@ -44,7 +44,7 @@ class Desk:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def fault(self, target: Target, *kinds: str) -> Fault | None:
-        """Return the fault if the target has one of these kinds, and count it."""
+        """Return the target's fault if it is of one of these kinds, and count it."""
         with self.changed:
             found = self.faults.get(target)
             if not found or found.kind not in kinds or not found.left:
@@ -64,5 +64,5 @@ class Desk:
             self.attempts[target] += 1
 
     def rest(self, seconds: float) -> None:
-        """Sleep, but no longer than the receiver lives."""
+        """Sleep, but not after the receiver was closed."""
         self.closing.wait(seconds)

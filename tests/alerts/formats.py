@@ -27,7 +27,7 @@ def _shape(required: Schema, **optional: Any) -> Schema:
 
 
 def _one_of_type(**shapes: Schema) -> Schema:
-    """Return the schema of an object whose `type` chooses: errors then speak of that one."""
+    """Return the schema of an object that `type` selects, so that errors name that type."""
     return {
         "type": "object",
         "required": ["type"],
@@ -184,7 +184,7 @@ for _schema in SCHEMAS.values():
 
 
 def check_shape(alert: Alert) -> None:
-    """Fail unless the alert is what its receiver documents, and shows text as it was meant."""
+    """Fail unless the alert has the format that its receiver documents, with correct escapes."""
     if alert.target == "email":
         _check_mail(alert.payload)
         return
@@ -194,14 +194,14 @@ def check_shape(alert: Alert) -> None:
         for error in Draft202012Validator(schema).iter_errors(alert.payload)
     ]
     if alert.target == "slack":
-        wrong += [f"Markdown, which Slack shows as it is: {text}" for text in _markdown(alert)]
+        wrong += [f"Markdown, which Slack does not render: {text}" for text in _markdown(alert)]
     assert not wrong, f"{alert.target}: {wrong}"
     media, _, _ = alert.headers["Content-Type"].partition(";")
     assert media == "application/json", media
 
 
 def _markdown(alert: Alert) -> list[str]:
-    """Return what Slack would not read as bold text or a link; its own marks are others."""
+    """Return bold text and links in Markdown, for which Slack has other marks."""
     found = []
     for text in _values(alert.payload, "text"):
         found += re.findall(r"\*\*\S[^*]*\*\*|\[[^]]*\]\([^)]*\)", re.sub(r"`[^`]*`", "", text))
@@ -219,7 +219,7 @@ def _values(tree: Any, name: str) -> list[str]:
 
 
 def _check_mail(mail: EmailMessage) -> None:
-    """Fail unless RFC 5322's headers are there once, and the text both plain and as HTML."""
+    """Fail unless each header of RFC 5322 is there once, and the text is plain and HTML."""
     for name in ("From", "To", "Subject", "Date", "Message-ID"):
         assert len(mail.get_all(name, [])) == 1, f"email: {name}"
     for name in ("From", "To"):

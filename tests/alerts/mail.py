@@ -15,7 +15,7 @@ logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of its o
 
 
 class Mail:
-    """What happens to a mail, in the names that aiosmtpd calls."""
+    """Handles mails; aiosmtpd calls the methods by their names."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -47,7 +47,7 @@ class Mail:
 
 
 class BrokenMail(asyncio.Protocol):
-    """A mail server that closes, says nothing, or greets a byte each few seconds."""
+    """A mail server that closes the connection, never answers, or greets byte by byte."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault, self.greeting = fault, list(b"220 localhost ESMTP at your service\r\n")

@@ -1,7 +1,7 @@
-"""Stands in for those who receive alerts: what a process sends goes out as always, and ends here.
+"""Stands in for the targets of alerts: a process sends as always, and its alerts arrive here.
 
-Apprise posts to the vendors' fixed hosts. A process under test meets a proxy, as companies have
-one, that ends TLS with certificates of a CA made for the test; nothing in the process is patched.
+Apprise posts to the vendors' fixed hosts. The process under test uses a proxy that terminates TLS
+with certificates of the test's own CA; nothing in the process is patched.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Receiver(Desk):
     # What a test asks for
 
     def environment(self) -> dict[str, str]:
-        """Return the variables with which a process finds its way here, TLS checked as always."""
+        """Return the variables with which a process sends its alerts here; TLS is checked."""
         proxy = f"http://127.0.0.1:{self._proxy}"
         found = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1,localhost"}
         found |= {name.lower(): value for name, value in found.items()}  # these would win
@@ -84,7 +84,7 @@ class Receiver(Desk):
 
     @property
     def secrets(self) -> list[str]:
-        """Return what no log may contain."""
+        """Return the secrets, which no log may contain."""
         slack = self._slack.rpartition("/")[2]
         keys = [self._signature, self._routing_key, self._api_key]
         return [slack, *keys, self._password, self._path]
@@ -97,15 +97,15 @@ class Receiver(Desk):
             return list(self.arrived)
 
     def hang(self, target: Target, seconds: float = 600) -> None:
-        """Let the target take requests in and not answer."""
+        """Let the target accept requests and never answer."""
         self.faults[target] = Fault("hang", seconds)
 
     def drip(self, target: Target, seconds: float = 2) -> None:
-        """Let the target answer a byte each few seconds: no read of the client times out."""
+        """Let the target answer byte by byte: no read of the client times out."""
         self.faults[target] = Fault("drip", seconds)
 
     def refuse(self, target: Target) -> None:
-        """Let the target close connections without a word."""
+        """Let the target close connections without an answer."""
         self.faults[target] = Fault("refuse")
 
     def fail(self, target: Target, times: int = FOREVER, status: int = 500) -> None:
@@ -118,7 +118,7 @@ class Receiver(Desk):
         self.faults[target] = Fault("untrusted")
 
     def reject(self, what: Literal["login", "recipient"]) -> None:
-        """Let the mail servers reject who logs in, or to whom the mail goes."""
+        """Let the mail servers reject the login or the recipient."""
         self.faults["email"] = Fault(what)
 
     def heal(self, target: Target) -> None:
@@ -128,7 +128,7 @@ class Receiver(Desk):
     # What the servers ask for
 
     def context(self, host: str, trusted: bool) -> ssl.SSLContext:
-        """Return what proves to be the host to who trusts the test's CA, or to nobody."""
+        """Return a TLS context for the host, with a certificate of a trusted or an unknown CA."""
         with self.changed:
             if (host, trusted) not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -137,7 +137,7 @@ class Receiver(Desk):
             return self._contexts[host, trusted]
 
     def refusal(self, target: Target, url: str, user: str | None, payload: Any) -> str | None:
-        """Return why a vendor would turn the request away: its secrets are not the ones given."""
+        """Return why a vendor would refuse the request: its secrets are wrong."""
         parts = urlsplit(url)
         known = {
             "slack": parts.path == f"/services/{self._slack}",
@@ -151,7 +151,7 @@ class Receiver(Desk):
     def login(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any
     ) -> AuthResult:
-        """Let into the mail servers who knows the password."""
+        """Return whether a login at the mail servers has the right password."""
         given = LoginPassword(USER.encode(), self._password.encode())
         right = data == given and not self.fault("email", "login")
         return AuthResult(success=right, handled=False, auth_data=USER)
@@ -213,5 +213,5 @@ class Receiver(Desk):
 
 
 def _word(length: int) -> str:
-    """Return letters and digits that stand nowhere else."""
+    """Return unique letters and digits."""
     return secrets.token_hex(length)[:length].upper()

@@ -36,7 +36,7 @@ class Told:
         return said
 
     def expect(self, kind: str, title: str, *words: str) -> dict[str, str]:
-        """See that an alert arrived everywhere."""
+        """Check that an alert arrived everywhere."""
         return told(self.receiver, self.column, kind, title, *words)
 
     def tune(self, before: str, after: str, file: str = "params.yaml") -> None:
@@ -59,7 +59,7 @@ class Told:
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Told]:
-    """Give a project of an orchestrator to tests that follow each other."""
+    """Return a project of an orchestrator to tests that follow each other."""
     fixture = {"Prefect": "project", "Kubeflow": "kubeflow"}[request.param]
     whole: Project = request.getfixturevalue(fixture)
     project = clone(whole, tmp_path_factory.mktemp("told") / "my-pipeline")

@@ -1,4 +1,4 @@
-"""The receiver itself: alerts that Apprise sends arrive in it, and it can be ill in many ways."""
+"""The receiver itself: Apprise's alerts arrive in it, and it can fail in many ways."""
 
 import copy
 import email
@@ -250,7 +250,7 @@ def test_a_right_shape_passes(target: Target) -> None:
 
 
 def put(path: str, value: Any) -> Callable[[Any], None]:
-    """Return what sets the value at a path as in `a/0/b`; None takes it away."""
+    """Return a function that sets the value at a path such as `a/0/b`; None removes it."""
     *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
 
     def change(tree: Any) -> None:

@@ -1,4 +1,4 @@
-"""The proxy, and behind it the vendors; and the webhook, which needs no proxy."""
+"""The proxy with the vendors behind it, and the webhook, which needs no proxy."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ HOSTS: dict[str, Target] = {
 
 
 class Http(BaseHTTPRequestHandler):
-    """A connection to the proxy, where it begins with CONNECT, or else to the webhook."""
+    """A connection to the proxy if it starts with CONNECT, otherwise to the webhook."""
 
     protocol_version = "HTTP/1.1"
     target: Target = "webhook"

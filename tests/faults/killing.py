@@ -1,10 +1,10 @@
-"""Kills a process of a run at a chosen place, in code that nobody changed."""
+"""Kills a process of a run at a chosen file, without a change of the project's code."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-# Each Python that has this on its path kills itself when it is about to rename a file to the name
-# in question: it is written, and not yet there. The first that does takes the order away.
+# A Python with this on its path kills itself just before it renames a file to the given name: the
+# file is written, but not yet there. The first process that does so removes the order.
 SITE = """
 import os, pathlib, signal
 
@@ -22,7 +22,7 @@ def die_or_rename(part, name):
 pathlib.PosixPath.replace = die_or_rename
 """
 
-# Of each step, a file that it is there to make.
+# For each step, a file that it makes.
 PLACES = {
     "plan": "/plan.json",
     "ingest": "/raw/flights",
@@ -51,10 +51,10 @@ class Killer:
         return {"PYTHONPATH": str(self.folder), "DIES_AT": str(self.folder / "order")}
 
     def at(self, place: str) -> None:
-        """Let the next process die that gets so far as to name a file of this place."""
+        """Kill the next process that is about to rename a file to a name with this in it."""
         (self.folder / "order").write_text(place, encoding="utf-8")
 
     @property
     def done(self) -> bool:
-        """Tell whether one died."""
+        """Return whether a process was killed."""
         return not (self.folder / "order").exists()

@@ -1,4 +1,4 @@
-"""What a run needs and does not have for a while: a source that ails, a tracker that dies."""
+"""Outages of what a run needs: a source that fails, a tracker that is killed, a full disk."""
 
 import contextlib
 import os
@@ -19,10 +19,10 @@ import pytest
 
 from tests.projects import PATIENCE, Project, free_port, until
 
-# How a source is ill: the row of the table, how many requests fail, and whether they hang.
+# How a source fails: the row of the table, how many requests fail, and whether they hang.
 ILL_SOURCES = [("the source fails twice", 2, False), ("the source hangs", 1, True)]
 
-# When a tracker dies: as it is told of it, the step that does so, and what names the request.
+# When a tracker is killed: what the run is doing, its step, and a part of the request's address.
 DEATHS = [
     ("training", "train", "logged-models"),
     ("registering", "release", "model-versions/create"),
@@ -31,7 +31,7 @@ DEATHS = [
 
 
 class Listing(SimpleHTTPRequestHandler):
-    """Serves a source as fsspec reads it, unless it is to be ill."""
+    """Serves a source as fsspec reads it, or fails as the test demands."""
 
     def __init__(self, source: "HttpSource", *rest: Any) -> None:
         self.source = source
@@ -51,7 +51,7 @@ class Listing(SimpleHTTPRequestHandler):
             self.send_error(503)
 
     def list_directory(self, path: Any) -> None:
-        # Without a slash at the end of folders, which their names would lose.
+        # Links to folders have no slash at the end: their names would be empty.
         links = "".join(f'<a href="{name.name}">{name.name}</a>\n' for name in Path(path).iterdir())
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -93,7 +93,7 @@ class HttpSource:
 
 
 class Gate(socketserver.BaseRequestHandler):
-    """A connection to the tracker; the request that it is to die of does not come through."""
+    """A connection to the tracker; the request that kills it is not forwarded."""
 
     def __init__(self, tracker: "Tracker", *rest: Any) -> None:
         self.tracker = tracker
@@ -118,7 +118,7 @@ class Gate(socketserver.BaseRequestHandler):
 class Tracker:
     """A real MLflow server at `address`, killed by the first request that names `dies_at`.
 
-    Until it is started again, whoever asks is cut off.
+    Until it is started again, every connection is closed.
     """
 
     def __init__(self, project: Project, log: Path, dies_at: str) -> None:
@@ -160,7 +160,7 @@ class Tracker:
         until(self._answers)
 
     def kill(self) -> None:
-        """Kill it with all its processes, as a machine that loses its power does."""
+        """Kill it with all its processes, as a power failure does."""
         if self.process is not None:
             self.dies_at = b""
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ from tests.alerts.receiver import Receiver
 from tests.projects import Project
 from tests.tables import FAULTS, record
 
-# The rows of the table. Of months side by side, the first that gets there is meant.
+# The rows of the table. Of periods that run in parallel, the first that gets there is killed.
 STEPS = (
     *("plan", "ingest", "validate", "snapshot", "features"),
     *("train", "evaluate", "release", "report"),
@@ -48,7 +48,7 @@ print(champion.run_id, *registry.data_versions())
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """How a run ends that nothing disturbs."""
+    """How an undisturbed run ends."""
 
     result: dict[str, Any]
     snapshots: set[str]
@@ -65,7 +65,7 @@ def snapshots(project: Project) -> set[str]:
 
 
 def half_made(project: Project) -> list[Path]:
-    """Return what a process left that did not finish."""
+    """Return the partial files that a killed process left."""
     return [*project.folder.rglob("*.part*"), *project.folder.glob(".dvc/tmp/snapshots/*/")]
 
 
@@ -78,16 +78,16 @@ def survived(
     went: str,
     before: Sequence[str] = (),
 ) -> None:
-    """See that nothing is lost, doubled or half made, and write down what became of the run.
+    """Check that nothing is lost, doubled or half made, and record how the run ended.
 
     Args:
         fault: the row of the table.
         column: the orchestrator, as the table has it.
-        project: where the run met the fault, and has come to its end.
-        expected: how it ends where nothing disturbs it.
+        project: where the run met the fault, and has ended.
+        expected: how an undisturbed run ends.
         receiver: what got the alerts.
-        went: how it came to its end, such as `retried automatically`.
-        before: the titles of the alerts that are to come before that of the release.
+        went: how it was finished, such as `retried automatically`.
+        before: the titles of the alerts that come before that of the release.
     """
     result = project.results()[PERIOD]
     assert {name: result[name] for name in SAME} == {name: expected.result[name] for name in SAME}

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 
 @pytest.fixture(scope="module")
 def project(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give a project that holds the tests of `inside/`, too."""
+    """Return a project that holds the tests of `inside/`, too."""
     project = clone(kubeflow, tmp_path_factory.mktemp("inside") / "my-pipeline")
     for file in INSIDE.glob("*.py"):
         (project.folder / "tests/runtime" / file.name).write_bytes(file.read_bytes())

@@ -1,4 +1,4 @@
-"""The manifests of ops/kubernetes, as kubectl renders them; no cluster is asked."""
+"""The manifests of ops/kubernetes, as kubectl renders them; no cluster is needed."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def source(kubeflow: Project) -> Path:
-    """Give the folder of the manifests in a project."""
+    """Return the folder of the manifests in a project."""
     return kubeflow.folder / "ops/kubernetes"
 
 
@@ -108,11 +108,11 @@ def test_what_the_pipeline_uses_is_there(
     config = of_kind(manifests, "ConfigMap")
     for task in tasks:
         assert {mount["constant"] for mount in task["pvcMount"]} <= set(claims)
-        told = task["configMapAsEnv"]
-        keys = {each["configMapKey"] for part in told for each in part["keyToEnv"]}
-        assert {part["configMapName"] for part in told} == {NAME}
+        maps = task["configMapAsEnv"]
+        keys = {each["configMapKey"] for part in maps for each in part["keyToEnv"]}
+        assert {part["configMapName"] for part in maps} == {NAME}
         assert keys == set(config[NAME]["data"])
-        needed = [part["keyToEnv"] for part in told if not part.get("optional")]
+        needed = [part["keyToEnv"] for part in maps if not part.get("optional")]
         assert [key["configMapKey"] for (key,) in needed] == ["MLFLOW_TRACKING_URI"]
         user = pods(manifests)[f"{NAME}-volume"]["spec"]["securityContext"]["runAsUser"]
         assert task["securityContext"]["runAsUser"] == str(user)
@@ -242,8 +242,8 @@ def test_the_check_of_deadlines_sees_the_runs_and_may_tell(
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     assert mounts["/app/runs"]["subPath"] == "runs"
     env = {each["name"]: each.get("valueFrom") for each in container["env"]}
-    told = {"name": f"{NAME}-alerts", "key": "ALERT_URLS", "optional": True}
-    assert env["ALERT_URLS"] == {"secretKeyRef": told}
+    secret = {"name": f"{NAME}-alerts", "key": "ALERT_URLS", "optional": True}
+    assert env["ALERT_URLS"] == {"secretKeyRef": secret}
     tracker = {"name": NAME, "key": "MLFLOW_TRACKING_URI"}
     assert env["MLFLOW_TRACKING_URI"] == {"configMapKeyRef": tracker}
 

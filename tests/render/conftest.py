@@ -1,4 +1,4 @@
-"""Both doors, through their engines' Python interfaces: quick enough for every combination."""
+"""Both front ends, called through Python: quick enough for every combination."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from cookiecutter.main import cookiecutter
 from copier import _template, _vcs
 from jinja2 import Environment
 
-Door = Callable[..., Path]
+FrontEnd = Callable[..., Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,8 +51,8 @@ def cloned_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def open_cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Door:
-    """Render with Cookiecutter into a folder of `out`, and say which."""
+def render_cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) -> FrontEnd:
+    """Render with Cookiecutter into a new folder in `out`, and return it."""
     home = tmp_path_factory.mktemp("cookiecutter")
     config = home / "config.yaml"
     config.write_text(f"cookiecutters_dir: {home}\nreplay_dir: {home}\n")
@@ -76,8 +76,8 @@ def open_cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def open_copier(template: Path) -> Door:
-    """Render with Copier into `out` itself."""
+def render_copier(template: Path) -> FrontEnd:
+    """Render with Copier into `out` itself, and return it."""
 
     def render(out: Path, **answers: str) -> Path:
         copier.run_copy(

@@ -15,7 +15,7 @@ PARSED = {".py", ".toml", ".yaml", ".yml", ".json", ".ipynb"}
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Give what a door wrote: the bytes and the mode of each file."""
+    """Return the bytes and the mode of each file below a folder, by name."""
     return {
         path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode)
         for path in sorted(folder.rglob("*"))
@@ -40,13 +40,13 @@ def parse(name: str, text: str) -> None:
 
 
 def without_comments(text: str) -> str:
-    """Return JSON as it is without the comments that dev containers may have."""
+    """Return JSON without the comments that dev containers may have."""
     return re.sub(r"(^|\s)//.*$", r"\1", text, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One project, from each door."""
+    """One project, from each front end."""
 
     answers: dict[str, str]
     folder: Path  # by Cookiecutter

@@ -26,7 +26,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.hostile import ANSWERS
 from tests.render.rendered import PARSED, Rendered, contents, parse
 from tests.shell import ROOT, TREE, Shell
@@ -103,10 +103,10 @@ ANY = st.one_of(
 )
 
 
-def through(door: Door, out: Path, answers: dict[str, str]) -> Path | str:
-    """Give the project, or the sentence that refuses it."""
+def through(front_end: FrontEnd, out: Path, answers: dict[str, str]) -> Path | str:
+    """Return the project, or the message that refuses the answers."""
     try:
-        return door(out, **answers)
+        return front_end(out, **answers)
     except FailedHookException as refused:
         sentence = str(refused)
     except ValueError as refused:
@@ -117,13 +117,13 @@ def through(door: Door, out: Path, answers: dict[str, str]) -> Path | str:
 
 
 def shown(markdown: str) -> list[str]:
-    """Give the HTML as which two readers of Markdown show it, GitHub's own the first."""
+    """Return the HTML that two Markdown renderers make of it, GitHub's own first."""
     github = re.sub(r'<a href="mailto:[^>]*>|</a>', "", github_flavored_markdown_to_html(markdown))
     return [github, MarkdownIt("gfm-like", {"linkify": False}).render(markdown)]
 
 
 def check_metadata(folder: Path, answers: dict[str, str], out: Path) -> None:
-    """Build the wheel, as installing does, and read what it tells of itself."""
+    """Build the wheel, as installing does, and check its metadata."""
     wheel = next(WheelBuilder(str(folder)).build(directory=str(out)))
     with ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -161,8 +161,8 @@ def check_text(folder: Path, answers: dict[str, str]) -> None:
         assert values[key] == answers["project_slug"]
 
 
-def check(answers: dict[str, str], cookiecutter: Door, copier: Door) -> Lines | None:
-    """Render with both front ends; give the lines of each file, or nothing where both refuse."""
+def check(answers: dict[str, str], cookiecutter: FrontEnd, copier: FrontEnd) -> Lines | None:
+    """Render with both front ends; return the lines of each file, or None if both refuse."""
     with TemporaryDirectory() as name:
         out = Path(name)
         ours = through(cookiecutter, out / "ours/new", answers)
@@ -186,14 +186,14 @@ def check(answers: dict[str, str], cookiecutter: Door, copier: Door) -> Lines | 
 
 @pytest.fixture(scope="session")
 def plain(
-    open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory
+    render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Lines]:
-    """Give the lines of a project with harmless answers, by its licence."""
+    """Return the lines of a project with harmless answers, by its licence."""
 
     @cache
     def lines(licence: str) -> Lines:
         answers = PLAIN | {"license": licence}
-        folder = open_cookiecutter(tmp_path_factory.mktemp("plain"), **answers)
+        folder = render_cookiecutter(tmp_path_factory.mktemp("plain"), **answers)
         return Rendered(answers, folder, folder).lines()
 
     return lines
@@ -203,13 +203,13 @@ def plain(
 @example(answers={name: ANSWERS[name] for name in FREE} | {"license": "BSD-3-Clause"})
 @example(answers=PLAIN | {"description": "See https://a.b/c_d~e or www.a_b.c/*d*."})
 def test_text_is_kept_word_for_word(
-    open_cookiecutter: Door,
-    open_copier: Door,
+    render_cookiecutter: FrontEnd,
+    render_copier: FrontEnd,
     plain: Callable[..., Lines],
     answers: dict[str, str],
 ) -> None:
     """And no other line of the project depends on it."""
-    lines = check(PLAIN | answers, open_cookiecutter, open_copier)
+    lines = check(PLAIN | answers, render_cookiecutter, render_copier)
     assert lines, "refused"
     expected = plain(answers.get("license", "MIT"))
     assert lines.keys() == expected.keys()
@@ -227,31 +227,35 @@ def test_text_is_kept_word_for_word(
 @example(answers={"project_name": "\u200d\u3164"})  # nothing to be seen
 @example(answers={"description": QUESTIONS["package_name"]})
 def test_any_answer_is_kept_or_refused(
-    open_cookiecutter: Door, open_copier: Door, answers: dict[str, str]
+    render_cookiecutter: FrontEnd, render_copier: FrontEnd, answers: dict[str, str]
 ) -> None:
-    check(answers, open_cookiecutter, open_copier)
+    check(answers, render_cookiecutter, render_copier)
 
 
 def test_the_command_lines_keep_the_same(
-    tmp_path: Path, shell: Shell, template: Path, open_cookiecutter: Door, open_copier: Door
+    tmp_path: Path,
+    shell: Shell,
+    template: Path,
+    render_cookiecutter: FrontEnd,
+    render_copier: FrontEnd,
 ) -> None:
-    """As the engines' Python interfaces do, through which the other tests of this folder go."""
+    """The other tests of this folder call the front ends through Python."""
     address = str(template)
     done = shell.cookiecutter(tmp_path / "a", template=address, **ANSWERS)
     assert done.returncode == 0, done.stdout
     done = shell.copier(tmp_path / "b", "--vcs-ref=HEAD", template=address, **ANSWERS)
     assert done.returncode == 0, done.stderr
-    expected = contents(open_cookiecutter(tmp_path / "c", **ANSWERS))
-    assert contents(open_copier(tmp_path / "d", **ANSWERS)) == expected
+    expected = contents(render_cookiecutter(tmp_path / "c", **ANSWERS))
+    assert contents(render_copier(tmp_path / "d", **ANSWERS)) == expected
     assert contents(tmp_path / "a" / ANSWERS["project_slug"]) == expected
     assert contents(tmp_path / "b") == expected
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\u202ea", "a\udcffb", "a "])
 def test_the_command_lines_refuse_the_same(
-    tmp_path: Path, shell: Shell, open_cookiecutter: Door, text: str
+    tmp_path: Path, shell: Shell, render_cookiecutter: FrontEnd, text: str
 ) -> None:
-    sentence = through(open_cookiecutter, tmp_path / "new", {"description": text})
+    sentence = through(render_cookiecutter, tmp_path / "new", {"description": text})
     assert isinstance(sentence, str)
     for command in (shell.cookiecutter, shell.copier):
         done = command(tmp_path / "new", description=text)
@@ -261,19 +265,19 @@ def test_the_command_lines_refuse_the_same(
 
 
 @pytest.mark.slow
-def test_hostile_projects_install(tmp_path: Path, open_copier: Door, shell: Shell) -> None:
-    """Without what they depend on, which no answer changes."""
+def test_hostile_projects_install(tmp_path: Path, render_copier: FrontEnd, shell: Shell) -> None:
+    """Without their dependencies, which no answer changes."""
     projects = {
         "hostile": ANSWERS,
         "on": {"project_slug": "on", "description": "%YAML \"\"\" ''' \\u0041 שלום e\u0301"},
         "x--1": {"project_slug": "x--1", "author_name": "日" * 300, "author_email": "!{}@-"},
     }
-    folders = [open_copier(tmp_path / name, **answers) for name, answers in projects.items()]
+    folders = [render_copier(tmp_path / name, **answers) for name, answers in projects.items()]
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
     shell(python, "-m", "pip", "install", "--quiet", "--no-deps", *folders)
     for name, answers in projects.items():
         package = name.replace("-", "_")
-        tell = f"import {package}, importlib.metadata as m; print(m.metadata('{name}')['Summary'])"
-        said = shell(python, "-X", "utf8", "-c", tell).stdout
+        code = f"import {package}, importlib.metadata as m; print(m.metadata('{name}')['Summary'])"
+        said = shell(python, "-X", "utf8", "-c", code).stdout
         assert said == answers.get("description", QUESTIONS["description"]) + "\n"

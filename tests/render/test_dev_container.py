@@ -1,6 +1,6 @@
-"""The dev container is the project's: its Python, its pages, its tools.
+"""The dev container fits the project: its Python, its pages, its tools.
 
-Its schema comes with no package, and an image cannot be had without a registry: neither is asked.
+Neither its schema nor its image is checked: no package has the schema, and images need a registry.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.rendered import without_comments
 
 PORT = re.compile(r"(?:PREFECT|AIRFLOW|MLFLOW)_PORT\W{1,6}(\d{4})\b")
@@ -21,19 +21,19 @@ def read(project: Path) -> Any:
 
 
 @pytest.mark.parametrize("orchestrator", ["prefect", "airflow", "kubeflow"])
-def test_pages(open_cookiecutter: Door, tmp_path: Path, orchestrator: str) -> None:
-    """It forwards the ports at which `make ui` puts its pages, and names each."""
-    project = open_cookiecutter(tmp_path, orchestrator=orchestrator)
+def test_pages(render_cookiecutter: FrontEnd, tmp_path: Path, orchestrator: str) -> None:
+    """It forwards and names each port that `make ui` uses."""
+    project = render_cookiecutter(tmp_path, orchestrator=orchestrator)
     starters = [project / name for name in ("Makefile", "flows/ui.sh", "ops/ui.py")]
-    told = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
+    ports = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
     container = read(project)
-    assert {str(port) for port in container["forwardPorts"]} == told
-    assert container["portsAttributes"].keys() == told
+    assert {str(port) for port in container["forwardPorts"]} == ports
+    assert container["portsAttributes"].keys() == ports
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_python_and_tools(open_cookiecutter: Door, tmp_path: Path, python: str) -> None:
-    project = open_cookiecutter(tmp_path, python_version=python)
+def test_python_and_tools(render_cookiecutter: FrontEnd, tmp_path: Path, python: str) -> None:
+    project = render_cookiecutter(tmp_path, python_version=python)
     container = read(project)
     assert container["image"].endswith(f":3-{python}-bookworm")
     assert f"FROM python:{python}-slim-bookworm" in (project / "ops/Dockerfile").read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 
 VARIANTS = {
     "prefect": {"orchestrator": "prefect"},
@@ -25,9 +25,9 @@ TO_BE_WRITTEN = {"src/my_pipeline/audit.py", "pipelines/training.yaml"}
 def project(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    open_cookiecutter: Door,
+    render_cookiecutter: FrontEnd,
 ) -> Path:
-    return open_cookiecutter(tmp_path_factory.mktemp("documented"), **VARIANTS[request.param])
+    return render_cookiecutter(tmp_path_factory.mktemp("documented"), **VARIANTS[request.param])
 
 
 def pages(project: Path) -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""Rules, their tests and dashboards: held against each other, the exporter and the documents."""
+"""Rules, their tests and dashboards agree with each other, the exporter and the documents."""
 
 import ast
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 
 SEVERITIES = {"critical", "warning", "info"}
@@ -59,11 +59,11 @@ class Monitoring:
 @pytest.fixture(scope="module", params=ORCHESTRATORS)
 def monitoring(
     request: pytest.FixtureRequest,
-    open_cookiecutter: Door,
+    render_cookiecutter: FrontEnd,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Monitoring:
     out = tmp_path_factory.mktemp("monitoring")
-    return Monitoring(open_cookiecutter(out, orchestrator=request.param, monitoring="prometheus"))
+    return Monitoring(render_cookiecutter(out, orchestrator=request.param, monitoring="prometheus"))
 
 
 def test_every_metric_in_a_query_is_exported(monitoring: Monitoring) -> None:

@@ -1,17 +1,17 @@
-"""Whatever the orchestrator, a project is the same but for the files that are named here."""
+"""Projects of different orchestrators differ only in the files that are listed here."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
 WATCHING = ("prometheus", "none")
 
-# Of these files there is one in each project, and it may differ.
+# Each project has these files, and their content may differ.
 DIFFERENT = {
     ".copier-answers.yml",
     ".devcontainer/devcontainer.json",
@@ -42,7 +42,7 @@ DIFFERENT = {
     "src/my_pipeline/runtime/cli.py",
     "tests/runtime/orchestrator.py",
 }
-# These belong to one of them.
+# Files of one orchestrator.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
     r"|ops/deploy\.py|tests/runtime/test_(automations|deployment|flow)\.py",
@@ -55,11 +55,11 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def projects(
-    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door
+    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd
 ) -> dict[str, dict[str, bytes]]:
-    """Give the files of a project of each orchestrator, by their names."""
+    """Return the files of a project of each orchestrator, by their names."""
     out = tmp_path_factory.mktemp("orchestrators")
-    folders = {name: open_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
+    folders = {name: render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
     return {name: contents(folder) for name, folder in folders.items()}
 
 
@@ -88,7 +88,9 @@ def test_only_these_files_are_its_own(
     assert not [name for name in own if not re.fullmatch(OWN[orchestrator], name)]
 
 
-def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecutter: Door) -> None:
+def test_the_target_of_alerts_changes_three_files(
+    tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
     targets = {
         "slack": "slack://",
         "email": "mailtos://",
@@ -97,7 +99,7 @@ def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecut
         "webhook": "jsons://",
         "none": "",
     }
-    folders = {name: open_cookiecutter(tmp_path / name, alerting=name) for name in targets}
+    folders = {name: render_cookiecutter(tmp_path / name, alerting=name) for name in targets}
     files = {name: contents(folder) for name, folder in folders.items()}
     names = set.union(*(set(found) for found in files.values()))
     different = {name for name in names if len({f.get(name) for f in files.values()}) > 1}
@@ -107,12 +109,14 @@ def test_the_target_of_alerts_changes_three_files(tmp_path: Path, open_cookiecut
         assert line.startswith(f"'{start}" if start else "")
 
 
-def test_without_monitoring_nothing_of_it_is_there(tmp_path: Path, open_cookiecutter: Door) -> None:
-    chosen = {name: open_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
+def test_without_monitoring_nothing_of_it_is_there(
+    tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
+    chosen = {name: render_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
     files = {name: contents(folder) for name, folder in chosen.items()}
     more = set(files["prometheus"]) - set(files["none"])
     own = (
-        r"ops/monitoring/.+|tests/(runtime/)?test_(metrics|monitor\w*)\.py"
+        r"ops/monitoring/.+|tests/runtime/test_run_metrics\.py"
         r"|src/my_pipeline/runtime/monitor/(exporter|run_folders|run_metrics)\.py"
     )
     assert more

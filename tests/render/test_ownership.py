@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.ownership import team_files, team_patterns
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory, open_copier: Door) -> dict[str, Path]:
-    """Give a project of each orchestrator."""
+def projects(tmp_path_factory: pytest.TempPathFactory, render_copier: FrontEnd) -> dict[str, Path]:
+    """Return a project of each orchestrator."""
     out = tmp_path_factory.mktemp("ownership")
-    return {name: open_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
+    return {name: render_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
 
 
 def test_no_answer_but_the_package_name_changes_a_file_of_the_team(template: Path) -> None:
@@ -38,7 +38,7 @@ def test_every_orchestrator_has_the_same_files_of_the_team(projects: dict[str, P
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_code_owners(projects: dict[str, Path], orchestrator: str) -> None:
-    """The team's files are those that an update leaves alone; every path is there; no line acts."""
+    """The team's files are those that an update leaves alone. Paths exist; no line is active."""
     project = projects[orchestrator]
     lines = (project / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") or not line for line in lines)

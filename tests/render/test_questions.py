@@ -30,7 +30,7 @@ def test_generated_files_are_up_to_date(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def probe(make_shell: Callable[[], Shell]) -> Shell:
-    """Give a template whose tree only tells all values."""
+    """Return a template whose tree is one file with all values."""
     shell = make_shell()
     tree = shell.home / "template" / TREE
     answers_file = (tree / ".copier-answers.yml").read_text()

@@ -1,4 +1,4 @@
-"""Answers that cannot be rendered: both front ends give the same sentence, and leave nothing."""
+"""Invalid answers: both front ends print the same sentence and write no file."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import copier
 import pytest
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.shell import Shell
 
 SLUG = (
@@ -82,7 +82,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
 
 @pytest.fixture(scope="module")
 def plain_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the template without its history, which Copier would clone each time."""
+    """Return the template without its history, so that Copier does not clone it each time."""
     folder = tmp_path_factory.mktemp("plain") / "template"
     return shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
 
@@ -92,14 +92,14 @@ def plain_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 )
 def test_both_front_ends_refuse(
     tmp_path: Path,
-    open_cookiecutter: Door,
+    render_cookiecutter: FrontEnd,
     plain_template: Path,
     answers: dict[str, str],
     sentence: str,
 ) -> None:
     out = tmp_path / "new" / "out"
     with pytest.raises(FailedHookException) as refused:
-        open_cookiecutter(out, **answers)
+        render_cookiecutter(out, **answers)
     assert str(refused.value) == sentence
     with pytest.raises(ValueError, match=r"^Validation error for question") as invalid:
         copier.run_copy(str(plain_template), out, data=answers, defaults=True, quiet=True)
@@ -118,14 +118,14 @@ def test_both_front_ends_refuse(
     ],
 )
 def test_both_front_ends_accept(
-    tmp_path: Path, open_cookiecutter: Door, open_copier: Door, answers: dict[str, str]
+    tmp_path: Path, render_cookiecutter: FrontEnd, render_copier: FrontEnd, answers: dict[str, str]
 ) -> None:
-    assert (open_cookiecutter(tmp_path / "a", **answers) / "pyproject.toml").exists()
-    assert (open_copier(tmp_path / "b", **answers) / "pyproject.toml").exists()
+    assert (render_cookiecutter(tmp_path / "a", **answers) / "pyproject.toml").exists()
+    assert (render_copier(tmp_path / "b", **answers) / "pyproject.toml").exists()
 
 
-def test_derived_names(tmp_path: Path, open_cookiecutter: Door) -> None:
-    project = open_cookiecutter(tmp_path, project_name="_Late_Flights_ (NYC),  v2!")
+def test_derived_names(tmp_path: Path, render_cookiecutter: FrontEnd) -> None:
+    project = render_cookiecutter(tmp_path, project_name="_Late_Flights_ (NYC),  v2!")
     assert project.name == "late-flights-nyc-v2"
     assert (project / "src/late_flights_nyc_v2").is_dir()
 
@@ -147,7 +147,7 @@ def test_on_the_command_line(tmp_path: Path, shell: Shell) -> None:
 
 @pytest.mark.parametrize("question", ["license", "orchestrator", "tracker", "python_version"])
 def test_an_unknown_choice(tmp_path: Path, shell: Shell, question: str) -> None:
-    """Each engine refuses it in its own words, which name the question and its choices."""
+    """Each front end has its own message, which names the question and its choices."""
     for done in (
         shell.cookiecutter(tmp_path / "out", **{question: "nothing"}),
         shell.copier(tmp_path / "out", **{question: "nothing"}),
@@ -159,29 +159,31 @@ def test_an_unknown_choice(tmp_path: Path, shell: Shell, question: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_exists(tmp_path: Path, open_cookiecutter: Door, open_copier: Door) -> None:
-    project = open_cookiecutter(tmp_path)
+def test_a_folder_that_exists(
+    tmp_path: Path, render_cookiecutter: FrontEnd, render_copier: FrontEnd
+) -> None:
+    project = render_cookiecutter(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OutputDirExistsException, match=r"my-pipeline. directory already exists"):
-        open_cookiecutter(tmp_path)
+        render_cookiecutter(tmp_path)
     with pytest.raises(ValueError, match=r"my-pipeline. exists and is not empty: name a new one"):
-        open_copier(project)
+        render_copier(project)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("inside", ["note.txt", "notes/note.txt"])
 def test_copier_refuses_any_folder_with_files(
-    tmp_path: Path, open_copier: Door, inside: str
+    tmp_path: Path, render_copier: FrontEnd, inside: str
 ) -> None:
     (tmp_path / "out" / inside).parent.mkdir(parents=True)
     (tmp_path / "out" / inside).touch()
     with pytest.raises(ValueError, match="exists and is not empty"):
-        open_copier(tmp_path / "out")
+        render_copier(tmp_path / "out")
     assert not (tmp_path / "out/pyproject.toml").exists()
 
 
 def test_copier_accepts_a_fresh_git_repository(
-    tmp_path: Path, open_copier: Door, shell: Shell
+    tmp_path: Path, render_copier: FrontEnd, shell: Shell
 ) -> None:
     shell("git", "init", "-q", cwd=tmp_path)
-    assert (open_copier(tmp_path) / "pyproject.toml").exists()
+    assert (render_copier(tmp_path) / "pyproject.toml").exists()

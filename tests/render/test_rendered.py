@@ -1,4 +1,4 @@
-"""Every combination of choices, through both doors, as text: it is run in tests/run."""
+"""Every combination of choices, rendered with both front ends and checked as text."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.hostile import ANSWERS
 from tests.render.rendered import PARSED, Rendered, parse
 from tests.shell import ROOT, TREE
@@ -24,7 +24,7 @@ CHOICES = {n: q for n, q in QUESTIONS.items() if isinstance(q, list) and not n.s
 COMBINATIONS = [
     dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())
 ]
-# Formatting must not hang on the length of a name, nor the order of imports on its first letter.
+# Formatting must not depend on the length of a name, nor import order on its first letter.
 NAMES = [
     {"project_slug": name, "orchestrator": orchestrator}
     for name in ("zq", "a-name-of-twenty-six-signs", "z" * 40)
@@ -35,26 +35,26 @@ DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n
 
 @pytest.fixture(scope="module")
 def projects(
-    tmp_path_factory: pytest.TempPathFactory, open_cookiecutter: Door, open_copier: Door
+    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd, render_copier: FrontEnd
 ) -> list[Rendered]:
     out = tmp_path_factory.mktemp("projects")
     return [
         Rendered(
             answers,
-            folder=open_cookiecutter(out / f"cookiecutter-{number}", **answers),
-            other=open_copier(out / f"copier-{number}", **answers),
+            folder=render_cookiecutter(out / f"cookiecutter-{number}", **answers),
+            other=render_copier(out / f"copier-{number}", **answers),
         )
         for number, answers in enumerate([*COMBINATIONS, *NAMES, ANSWERS])
     ]
 
 
-def test_both_doors_give_the_same_bytes(projects: list[Rendered]) -> None:
+def test_both_front_ends_render_the_same_bytes(projects: list[Rendered]) -> None:
     for project in projects:
         project.check_bytes()
 
 
 def test_each_file_comes_with_its_choice(projects: list[Rendered]) -> None:
-    """What is there is what the names in the tree say; nothing belongs to another choice."""
+    """The files are those that the names in the tree select; none belongs to another choice."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", TREE],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -134,7 +134,7 @@ def test_the_template_can_be_checked_out_on_windows() -> None:
 
 @pytest.mark.parametrize("command", [("format", "--diff"), ("check",)])
 def test_ruff_finds_nothing(projects: list[Rendered], command: tuple[str, ...]) -> None:
-    """By the rendered project's own rules, which ruff finds beside each file."""
+    """With the rendered project's own rules, which ruff finds beside each file."""
     folders = [project.folder for project in projects if project.answers is not ANSWERS]
     done = subprocess.run(
         [Path(sys.executable).with_name("ruff"), *command, "--no-cache", "--quiet", *folders],
@@ -180,7 +180,7 @@ def test_hostile_text_is_kept_in_the_licence(hostile: Rendered) -> None:
 
 
 def test_hostile_text_is_kept_in_markdown(hostile: Rendered) -> None:
-    """Every escape is one that CommonMark takes back, and nothing is lost."""
+    """CommonMark removes every escape, and nothing is lost."""
     for name, text in hostile.texts(".md"):
         shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
         if hostile_line := [line for line in text.splitlines() if "Zoë" in line]:

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 
 TOOLS = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
-def projects(open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Give a project of each orchestrator, with monitoring and without."""
+def projects(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return a project of each orchestrator, with monitoring and without."""
     out = tmp_path_factory.mktemp("stacks")
     return [
-        open_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
+        render_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
         for orchestrator in ORCHESTRATORS
         for watching in ("prometheus", "none")
         if (answers := {"orchestrator": orchestrator, "monitoring": watching})
@@ -64,7 +64,7 @@ def test_each_service_is_confined(projects: list[Path]) -> None:
 
 
 def test_what_serves_is_looked_after(projects: list[Path]) -> None:
-    """And nothing waits for another service but until that is well."""
+    """Services that wait for another one wait until it is healthy."""
     for project in projects:
         found = dict(services(project))
         for name, service in found.items():

@@ -1,4 +1,4 @@
-"""The workflows for GitHub, ours and the rendered ones, by the tools that know their rules."""
+"""GitHub workflows, ours and the rendered ones, checked by linters."""
 
 import re
 import shutil
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import Door
+from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
 from tests.workflows.syntax import read
 
-# Each action that is used, by its commit; the comment beside it in a workflow is its tag.
+# Each action is pinned to a commit; a comment beside it names the tag.
 PINNED = re.compile(r"^ *(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+(?: # zizmor: .*)?$")
 
 
 @pytest.fixture(scope="module")
-def roots(open_cookiecutter: Door, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Give the folders with workflows: the template's own, and a project of each orchestrator."""
+def roots(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return the folders with workflows: the template's own, and a project of each orchestrator."""
     out = tmp_path_factory.mktemp("workflows")
-    rendered = [open_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS]
+    rendered = [render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS]
     return [ROOT, *rendered]
 
 
@@ -89,7 +89,7 @@ LEVELS = ["none", "read", "write"]
 
 
 def refused(file: Path) -> Iterator[str]:
-    """Give the jobs that a workflow calls and that ask for more permissions than it gives them."""
+    """Yield the called jobs that request more permissions than their caller grants."""
     caller = read(file.read_text(), file.name)
     for name, job in caller["jobs"].items():
         if "uses" not in job:

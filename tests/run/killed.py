@@ -1,9 +1,9 @@
-"""Run the pipeline and be killed in the middle: `python killed.py PERIOD PLACE`.
+"""Run the pipeline and kill it in the middle: `python killed.py PERIOD PLACE`.
 
-PLACE is how a file's place in the run's folder begins, or a file beside `runs/`: the process kills
-itself when that file is written and not yet renamed to its name. `push` and `pushed` are before and
-after a snapshot goes to its storage, `promote` is between registering a version and giving it the
-alias. A run that meets none of them ends as it would.
+PLACE is the start of a file's path in the run directory, or a file beside `runs/`: the process
+kills itself after it wrote that file and before it renamed it. `push` and `pushed` are before and
+after a snapshot is stored, `promote` is between registering a version and setting the alias. If the
+run reaches none of them, it ends normally.
 """
 
 import os
@@ -22,12 +22,12 @@ rename = PosixPath.replace
 
 
 def die(*_: Any, **__: Any) -> None:
-    """Leave as a machine that loses its power does."""
+    """Kill this process, as a power failure does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def rename_or_die(part: PosixPath, name: Any) -> Any:
-    """Do what the original does, but for the file in question."""
+    """Rename a file, or die if it is the file in question."""
     _, _, place = str(name).partition("/runs/")[2].partition("/")
     if (place or str(name)).startswith(PLACE):
         die()
@@ -35,7 +35,7 @@ def rename_or_die(part: PosixPath, name: Any) -> Any:
 
 
 def push_and_die(*given: Any, **named: Any) -> None:
-    """Do what the original does, and no more."""
+    """Store the snapshot, then kill this process."""
     push(*given, **named)
     die()
 

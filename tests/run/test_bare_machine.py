@@ -1,4 +1,4 @@
-"""On a machine that lacks something, `make setup` says so in one sentence, and what to install."""
+"""`make setup` on a machine that lacks something: one sentence says what to install."""
 
 import shutil
 import subprocess
@@ -8,14 +8,14 @@ import pytest
 
 from tests.shell import ROOT, Shell
 
-# What the Makefile itself calls, before it has an environment.
+# The programs that the Makefile calls before there is an environment.
 TOOLS = ("sh", "make", "awk", "cat", "dirname", "env", "mkdir", "rm", "touch")
 GIT = ("git",)
 NO_VENV = '#!/bin/sh\ncase "$*" in *venv*) exit 1;; esac\necho Python 3.12.1\n'
 
 
 def machine(folder: Path, *programs: str, **scripts: str) -> Path:
-    """Make the only folder of the PATH: tools, programs of this machine, and scripts."""
+    """Make the only folder of the PATH: `TOOLS`, other programs of this machine, and scripts."""
     folder.mkdir()
     for name in (*TOOLS, *programs):
         found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
@@ -57,7 +57,7 @@ def set_up(project: Path, path: Path, home: Path) -> subprocess.CompletedProcess
     ],
     ids=["no python", "no git", "no venv"],
 )
-def test_what_is_missing_is_said(
+def test_a_missing_program_is_named(
     shell: Shell, tmp_path: Path, programs: tuple[str, ...], scripts: dict[str, str], sentence: str
 ) -> None:
     assert shell.cookiecutter(tmp_path).returncode == 0
@@ -70,8 +70,8 @@ def test_what_is_missing_is_said(
     assert set(project.rglob("*")) == before
 
 
-def test_no_python_that_will_do(shell: Shell, tmp_path: Path) -> None:
-    """With uv, which finds none and, without a network, fetches none."""
+def test_no_suitable_python(shell: Shell, tmp_path: Path) -> None:
+    """uv is there, but finds no Python and, without a network, cannot fetch one."""
     uv = shutil.which("uv") or ROOT / ".uv/bin/uv"
     if not Path(uv).exists():
         pytest.skip("there is no uv beside the one that a project fetches")

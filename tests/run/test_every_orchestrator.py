@@ -1,4 +1,4 @@
-"""What holds for a project of every orchestrator, as it is rendered and installed."""
+"""Checks of a project of every orchestrator, after rendering and installation."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def orchestrator(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def variant(orchestrator: str, request: pytest.FixtureRequest) -> Project:
-    """Give the project of an orchestrator."""
+    """Return the project of an orchestrator."""
     project: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator][0])
     return project
 
@@ -50,7 +50,7 @@ def test_a_fresh_render_is_clean(variant: Project, shell: Shell) -> None:
 def test_the_installed_versions_are_older_than_the_date(
     orchestrator: str, variant: Project
 ) -> None:
-    """And no package hides a module of theirs, nor is named like one: copier.yml lists them all."""
+    """And copier.yml lists all of their modules and names, so that no package can hide one."""
     listing = (
         "import importlib.metadata as m, json, re; print(json.dumps(sorted("
         "{name.split('.')[0] for name in m.packages_distributions() if name.isidentifier()}"
@@ -72,7 +72,7 @@ def test_the_installed_versions_are_older_than_the_date(
 
 
 def run_tests(variant: Project, shell: Shell, *command: str) -> None:
-    """See tests pass; root gives up its power over files: some are of folders closed to readers."""
+    """Run tests that must pass; root drops its rights, as some tests need unreadable folders."""
     powers = "-dac_override,-dac_read_search"
     as_anyone = ["setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}"]
     given = [*(as_anyone if os.geteuid() == 0 else []), *command]
@@ -82,7 +82,7 @@ def run_tests(variant: Project, shell: Shell, *command: str) -> None:
 
 
 def test_its_own_tests_pass(orchestrator: str, variant: Project, shell: Shell) -> None:
-    """The tests of what all share are run under the first one only, but for `make matrix`."""
+    """Shared tests run under the first orchestrator only; `make matrix` runs them under all."""
     own = [
         file.name.partition("}}}")[2] for file in TESTS.glob(f"*__{orchestrator}}}}}}}test_*.py")
     ]

@@ -1,4 +1,4 @@
-"""DVC on a fresh project: stages that repeat a run, experiments, metrics, plots, data versions."""
+"""DVC in a new project: stages that repeat a run, experiments, metrics, plots, data versions."""
 
 import json
 import re
@@ -16,7 +16,7 @@ Dvc = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def fresh(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give one project to the tests of this file, which follow each other."""
+    """Return the project of this file's tests, which build on each other."""
     return clone(project, tmp_path_factory.mktemp("experiments") / "my-pipeline")
 
 
@@ -43,14 +43,15 @@ def test_the_stages_give_the_metrics_of_a_run(fresh: Project) -> None:
     assert result["champion_after"]["version"] == "1"  # the experiment registered none
 
 
-def test_with_nothing_changed_nothing_is_done(dvc: Dvc) -> None:
+def test_unchanged_stages_are_skipped(dvc: Dvc) -> None:
     assert dvc("repro").count("didn't change, skipping") == 6
 
 
-def test_a_lock_that_is_behind_or_cannot_be_read_is_no_good_one(fresh: Project) -> None:
+def test_a_stale_lock_and_an_invalid_graph_are_reported(fresh: Project) -> None:
     fresh.make("dvc-check")
-    for file, old, new, said in (
-        ("params.yaml", "max_iter: 150", "max_iter: 100", "dvc.lock is behind: run `make repro`"),
+    stale = "dvc.lock is out of date: run `make repro`"
+    for file, old, new, message in (
+        ("params.yaml", "max_iter: 150", "max_iter: 100", stale),
         ("dvc.yaml", "stages:", "stages: [", "dvc.yaml"),
     ):
         path = fresh.folder / file
@@ -58,16 +59,16 @@ def test_a_lock_that_is_behind_or_cannot_be_read_is_no_good_one(fresh: Project) 
         assert old in kept
         path.write_text(kept.replace(old, new))
         try:
-            assert said in fresh.make("dvc-check", ok=False)
+            assert message in fresh.make("dvc-check", ok=False)
         finally:
             path.write_text(kept)
 
 
-def test_an_experiment_runs_what_its_parameter_touches(fresh: Project, dvc: Dvc) -> None:
+def test_an_experiment_runs_the_stages_of_its_parameter(fresh: Project, dvc: Dvc) -> None:
     fresh.shell.commit(fresh.folder, "Reproduced")
     before = metrics(fresh)
-    said = dvc("exp", "run", "-S", "train.learning_rate=0.2")
-    assert said.count("didn't change, skipping") == 4
+    output = dvc("exp", "run", "-S", "train.learning_rate=0.2")
+    assert output.count("didn't change, skipping") == 4
     assert metrics(fresh)["auc"] != before["auc"]
     compared = json.loads(dvc("metrics", "diff", "--json"))
     auc = compared["experiment/metrics.json"]["auc"]
@@ -75,7 +76,7 @@ def test_an_experiment_runs_what_its_parameter_touches(fresh: Project, dvc: Dvc)
     assert fresh.champion() == "1"
 
 
-def test_its_plots_are_drawn(fresh: Project, dvc: Dvc) -> None:
+def test_plots(fresh: Project, dvc: Dvc) -> None:
     page = Path(dvc("plots", "show").strip().removeprefix("file://"))
     assert page.is_relative_to(fresh.folder)
     drawn = page.read_text()
@@ -85,7 +86,7 @@ def test_its_plots_are_drawn(fresh: Project, dvc: Dvc) -> None:
         assert f'"title": "{axis}"' in drawn
 
 
-def test_what_is_pushed_is_pulled(fresh: Project, dvc: Dvc) -> None:
+def test_push_and_pull(fresh: Project, dvc: Dvc) -> None:
     before = metrics(fresh)
     dvc("push")
     fresh.shell("rm", "-rf", ".dvc/cache", "experiment/model.pkl", cwd=fresh.folder)
@@ -95,7 +96,7 @@ def test_what_is_pushed_is_pulled(fresh: Project, dvc: Dvc) -> None:
     assert metrics(fresh) == before
 
 
-def test_git_keeps_parameters_metrics_and_the_lock(fresh: Project) -> None:
+def test_git_tracks_parameters_metrics_and_the_lock(fresh: Project) -> None:
     changed = fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout.split("\n")
     assert {line[3:] for line in changed if line} == {
         "dvc.lock",
@@ -104,26 +105,26 @@ def test_git_keeps_parameters_metrics_and_the_lock(fresh: Project) -> None:
     }
 
 
-def test_the_data_of_a_run_come_back(fresh: Project) -> None:
+def test_the_data_of_a_run_are_restored(fresh: Project) -> None:
     run_id = fresh.results()["2013-05"]["run_id"]
-    said = fresh.make("data", f"VERSION={run_id}")
-    back = fresh.folder / said.partition("source: ")[2].partition("`")[0]
+    output = fresh.make("data", f"VERSION={run_id}")
+    restored = fresh.folder / output.partition("source: ")[2].partition("`")[0]
     copies = fresh.folder / "runs" / run_id / "raw"
-    fresh.shell("diff", "-r", copies, back)
+    fresh.shell("diff", "-r", copies, restored)
     assert "Kept the data of 1 run and removed " in fresh.make("prune")
-    fresh.shell("rm", "-rf", back)
+    fresh.shell("rm", "-rf", restored)
     fresh.make("data", f"VERSION={fresh.results()['2013-05']['data_version']}")
-    fresh.shell("diff", "-r", copies, back)
+    fresh.shell("diff", "-r", copies, restored)
 
 
 def test_an_unknown_version_is_refused(fresh: Project) -> None:
-    said = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
-    assert "error: '2013-05-00000000' is neither a run that is kept nor a data version" in said
-    assert "Traceback" not in said
+    output = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
+    assert "error: '2013-05-00000000' is neither a run that is kept nor a data version" in output
+    assert "Traceback" not in output
 
 
-def test_a_change_is_shown_alone_where_what_it_repairs_fails(fresh: Project) -> None:
-    """`make compare` with a commit that works is what the tests of ci.yml execute."""
+def test_compare_with_a_commit_that_fails(fresh: Project) -> None:
+    """Only this commit is shown. The tests of ci.yml execute `make compare` with one that works."""
     evaluate = fresh.folder / "src/my_pipeline/runtime/steps/evaluate.py"
     kept = evaluate.read_text()
     evaluate.write_text(f'raise RuntimeError("broken")\n{kept}')

@@ -1,4 +1,4 @@
-"""What production does to runs that no worker starts; for those of one, see `tests/faults`."""
+"""Faults of production in runs without a worker; for those of a worker, see `tests/faults`."""
 
 import contextlib
 import signal
@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
 KILLED = Path(__file__).with_name("killed.py")
 
-# Where each step is killed, in order: between writing and renaming a file; and when its work is
-# done (its record is written last) and the orchestrator does not know yet. Of periods that run in
-# parallel, the first that gets there is meant.
+# Where each step is killed, in order: between writing and renaming a file; and after its work is
+# done (its record is written last), before the orchestrator knows. Of periods that run in parallel,
+# the first that gets there is killed.
 PLACES = [
     "plan.json",
     "raw/flights",
@@ -48,7 +48,7 @@ PLACES = [
 
 @pytest.fixture(scope="module")
 def reference(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give a project in which 2013-05 ran undisturbed."""
+    """Return a project in which 2013-05 ran undisturbed."""
     fresh = clone(project, tmp_path_factory.mktemp("undisturbed") / "my-pipeline")
     fresh.make("run", "PERIOD=2013-05")
     return fresh
@@ -56,7 +56,7 @@ def reference(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 @pytest.fixture
 def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Give the variables with which runs find a server that outlives them."""
+    """Return the variables with which runs find a server that outlives them."""
     port = free_port()
     words = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     process = fresh.begin(tmp_path / "server.log", *words)
@@ -117,7 +117,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
 def test_two_runs_of_different_periods_do_not_disturb_each_other(
     fresh: Project, reference: Project, tmp_path: Path
 ) -> None:
-    """On a project in which nothing is set up yet: both make the databases at once."""
+    """In a new project, in which both create the databases at once."""
     logs = {period: tmp_path / f"{period}.log" for period in ("2013-05", "2013-06")}
     runs = [
         fresh.begin(log, "-m", "my_pipeline", "run", "--period", period)

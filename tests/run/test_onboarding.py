@@ -1,4 +1,4 @@
-"""What docs/onboarding.md has a newcomer do, works: the change that it shows, and its test."""
+"""The first change of docs/onboarding.md applies, and its test fails without it."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ TEST = (
 
 
 def test_the_first_change(project: Project, tmp_path: Path) -> None:
-    """The two files are the same under each orchestrator, as tests/render sees to."""
+    """Under one orchestrator: tests/render checks that the two files are the same under all."""
     newcomer = clone(project, tmp_path / "my-pipeline")
     folder, shell = newcomer.folder, newcomer.shell
     document = (folder / "docs/onboarding.md").read_text()

@@ -15,7 +15,7 @@ MODULES = ("tables", "features", "model", "evaluation", "plots", "params", "samp
 
 @pytest.fixture(scope="module")
 def team(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give a project whose team has put in its own problem, and tests to come."""
+    """Return a project whose team has replaced the sample, but not yet its tests."""
     ours = clone(project, tmp_path_factory.mktemp("team") / "my-pipeline")
     package, tests = ours.folder / "src/my_pipeline", ours.folder / "tests"
     for name in MODULES:

@@ -1,6 +1,6 @@
 """The same commit and data give the same lock, run and metrics on every Python and in the image.
 
-Every Python is one that the question `python_version` offers. Each runs a clone of one repository.
+These are the versions that the question `python_version` offers. Each runs a clone of one project.
 """
 
 import json
@@ -27,7 +27,7 @@ SAME = ("run_id", "status", "rows", "data_version", "code_version")
 COMPUTING = ("numpy", "scipy", "scikit-learn", "polars", "pyarrow", "joblib")
 """The packages whose releases may change a number."""
 TOLERANCE = 1e-6
-"""By how much metrics may differ where these packages do; where they do not, by nothing."""
+"""By how much metrics may differ if these packages do; otherwise they must be equal."""
 
 PACKAGES = """
 import json
@@ -39,17 +39,17 @@ print(json.dumps(found))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a Python made of the commit."""
+    """The results of the commit on a Python."""
 
     python: str
     packages: dict[str, str]
     results: dict[str, Any]
-    """By period, what `result.json` says."""
+    """The content of `result.json`, by period."""
 
 
 @pytest.fixture(scope="module")
 def committed(shell: Shell) -> Project:
-    """Give the repository, with its lock, that each Python clones."""
+    """Return the project, with its lock, that is cloned for each Python."""
     return install(shell, "for-every-python")
 
 
@@ -57,7 +57,7 @@ def committed(shell: Shell) -> Project:
 def under(
     committed: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Outcome | None]:
-    """Give what a Python makes of the commit, None where it is not installed; each runs once."""
+    """Return a cached function: the outcome on a Python, None if that is not installed."""
 
     @cache
     def run(version: str) -> Outcome | None:
@@ -69,7 +69,7 @@ def under(
 
 
 def run_clone(committed: Project, folder: Path, python: Path) -> Outcome:
-    """Clone the repository, set it up with a Python, see that its lock holds, and run it."""
+    """Clone the project, set it up with a Python, check that the lock is unchanged, and run it."""
     shell, lock = committed.shell, folder / "uv.lock"
     shell("git", "clone", "-q", committed.folder, folder)
     if (committed.folder / ".uv").exists():  # `make` fetched uv
@@ -94,7 +94,7 @@ def run_clone(committed: Project, folder: Path, python: Path) -> Outcome:
 
 
 def compare(one: Outcome, other: Outcome, where: str) -> None:
-    """See that the second made the same of the commit as the first; print what differs."""
+    """Check that two outcomes are the same; print the packages that differ."""
     names = sorted({*one.packages, *other.packages})
     others = {n for n in names if one.packages.get(n) != other.packages.get(n)} - {"pip"}
     computing = {name: one.packages[name] for name in COMPUTING if name in others}
@@ -114,9 +114,9 @@ def compare(one: Outcome, other: Outcome, where: str) -> None:
     for name in sorted(others):
         print(f"  {name}: {one.packages.get(name)} there, {other.packages.get(name)} here")
     document = (ROOT / "{{{cookiecutter.project_slug}}}/docs/architecture.md").read_text()
-    (told,) = [text for text in document.split("\n\n") if text.startswith("**The same everywhere")]
+    (text,) = [part for part in document.split("\n\n") if part.startswith("**The same everywhere")]
     for name in computing:
-        assert name in told, f"docs/architecture.md does not say that {name} differs"
+        assert name in text, f"docs/architecture.md does not say that {name} differs"
 
 
 @pytest.mark.parametrize("version", OFFERED)
@@ -131,7 +131,7 @@ def test_a_python_gives_the_same(version: str, under: Callable[[str], Outcome | 
 
 @pytest.fixture
 def image(committed: Project) -> Iterator[str]:
-    """Give the image of the repository, where there is an engine."""
+    """Build the project's image if there is a Docker engine; yield its name."""
     need_docker()
     name = f"my-pipeline-everywhere:{uuid4().hex[:8]}"
     file = f"--file={committed.folder / 'ops/Dockerfile'}"

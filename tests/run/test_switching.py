@@ -1,4 +1,4 @@
-"""A project changes its orchestrator by an update, keeps what is its own, and runs."""
+"""An update changes a project's orchestrator; its own files and edits stay, and it runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A stack of Docker Compose, started by `make up`, with what tests do to it."""
+"""A stack of Docker Compose, started by `make up`, with the actions of the tests."""
 
 import json
 import os

@@ -1,8 +1,8 @@
-"""A stand-in for Prometheus' OTLP receiver, of which Debian's Prometheus has none: `otlp.py PORT`.
+"""A stand-in for Prometheus' OTLP receiver, which Debian's Prometheus lacks: `otlp.py PORT`.
 
-It runs in a project's image. `POST /api/v1/otlp/v1/metrics` takes what OpenTelemetry sends, `GET
-/metrics` gives it under the names and labels that Prometheus 3.5 would store it under, to be
-scraped with `honor_labels`. What it does not know, it refuses.
+It runs in a project's image. `POST /api/v1/otlp/v1/metrics` accepts metrics of OpenTelemetry.
+`GET /metrics` serves them, under the names and labels of Prometheus 3.5, for a scrape with
+`honor_labels`. Unknown kinds of metrics are refused.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (  # ty
 )
 
 FORGOTTEN = 300.0
-"""Seconds after which a series that nobody sends any more is gone, as in Prometheus."""
+"""Seconds after which a series without new values is stale, as in Prometheus."""
 UNITS = {"ms": "_milliseconds", "s": "_seconds", "1": "", "": ""}
 
 lock = Lock()
@@ -67,10 +67,10 @@ def labels(attributes: Any) -> dict[str, str]:
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes, and gives."""
+    """Receives and serves metrics."""
 
     def do_POST(self) -> None:
-        """Take what OpenTelemetry sends."""
+        """Receive metrics of OpenTelemetry."""
         if self.path != "/api/v1/otlp/v1/metrics":
             self.send_error(404)
             return
@@ -82,7 +82,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
-        """Give what was taken of late."""
+        """Serve the metrics that are not stale."""
         with lock:
             lately = [
                 f"{name} {number}\n"

@@ -13,7 +13,7 @@ from tests.projects import Project, clone, need_docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-# Programs called `docker` that lack something, and pass all else to the real one.
+# Programs called `docker` that lack something, and pass the rest to the real one.
 WITHOUT_COMPOSE = """#!/bin/sh
 if [ "$1" = compose ]; then echo "docker: 'compose' is not a docker command." >&2; exit 1; fi
 exec {docker} "$@"
@@ -37,7 +37,7 @@ def fresh(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 @pytest.fixture
 def secrets(fresh: Project) -> Iterator[Path]:
-    """Give the file of secrets."""
+    """Return the file of secrets."""
     fresh.make("env")
     file = fresh.folder / ".env"
     yield file

@@ -35,7 +35,7 @@ ONE_SHOT = {"mlflow-migrate", "prefect-migrate", "prefect-deploy", "airflow-migr
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Give a stack that `make up` started."""
+    """Return a stack that `make up` started."""
     need_docker()
     fixture, _ = ORCHESTRATORS[request.param]
     project: Project = request.getfixturevalue(fixture)
@@ -85,7 +85,7 @@ def test_nothing_is_published_beyond_this_machine(stack: Stack) -> None:
                 published.add(int(place["HostPort"]))
     assert published == set(stack.ports.values())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing; tells the address that others reach
+        probe.connect(("192.0.2.1", 9))  # sends nothing; shows the address that others reach
         outside = probe.getsockname()[0]
     for port in published:
         with socket.socket() as caller:
@@ -100,7 +100,7 @@ def refused(stack: Stack, port: str, path: str, **headers: str) -> int:
     return refusal.value.code
 
 
-def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
+def test_requests_without_a_login_are_refused(stack: Stack) -> None:
     """Prefect and Airflow ask for a login; MLflow refuses requests from other web pages."""
     assert refused(stack, "MLFLOW_PORT", "/api/2.0/mlflow/experiments/search", Host="evil") == 403
     if stack.orchestrator == "prefect":
@@ -115,7 +115,7 @@ def test_who_does_not_sign_in_is_refused(stack: Stack) -> None:
 
 
 def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
-    """Airflow's is due at once, Prefect's gets a time; Kubeflow's schedule needs a cluster."""
+    """Airflow's is due at once, Prefect's gets a time. Kubeflow's schedule needs a cluster."""
     if stack.orchestrator == "prefect":
         soon = datetime.now(UTC) + timedelta(seconds=90)  # the server looks each minute
         schedule = ("--interval", "36000", "--anchor-date", soon.isoformat())
@@ -168,7 +168,7 @@ def test_the_rules_are_good(stack: Stack) -> None:
         stack.project.shell(*docker, *words)
 
 
-def test_what_prometheus_notices_arrives(stack: Stack) -> None:
+def test_alerts_of_prometheus_arrive(stack: Stack) -> None:
     """Through Alertmanager, at the targets of `ALERT_URLS`."""
     stack.exec(
         *("alertmanager", "amtool", "--alertmanager.url=http://127.0.0.1:9093", "alert", "add"),
@@ -194,7 +194,7 @@ def in_the_middle(stack: Stack, period: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["mlflow", "postgres", "worker"])
-def test_what_is_killed_comes_back_and_the_run_ends_well(stack: Stack, service: str) -> None:
+def test_a_killed_service_is_restarted_and_its_run_succeeds(stack: Stack, service: str) -> None:
     period = {"mlflow": "2013-05", "postgres": "2013-06", "worker": "2013-07"}[service]
     if service == "worker" and stack.orchestrator not in WORKERS:
         pytest.skip("its run is a process that somebody started, and starts again")
@@ -271,7 +271,7 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     assert stack.ends("2013-11")["status"] == "kept_champion"
 
 
-def test_secrets_are_not_made_anew_beside_the_data_that_they_open(stack: Stack) -> None:
+def test_secrets_of_existing_data_are_not_replaced(stack: Stack) -> None:
     file = stack.project.folder / ".env"
     secrets = file.read_text()
     file.write_text(re.sub(r"MLFLOW_DB_PASSWORD=.*\n", "", secrets))
@@ -316,7 +316,7 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
 
 
 @pytest.mark.matrix
-def test_a_run_whose_worker_is_replaced_is_told_and_the_next_one_begins(stack: Stack) -> None:
+def test_a_run_whose_worker_is_replaced_is_alerted_and_the_next_one_starts(stack: Stack) -> None:
     """`make up` after that change replaces the server and its services, too."""
     if stack.orchestrator != "prefect":
         pytest.skip("what is replaced under Airflow is tried again; under Kubeflow, nothing is")

@@ -8,7 +8,7 @@ from tests.update.releases import Releases
 
 @pytest.fixture(scope="session")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
-    """Give the template's releases, in a home of their own."""
+    """Return the template's releases, in a home of their own."""
     releases = Releases(Shell(tmp_path_factory.mktemp("home")))
     releases.make()
     return releases

@@ -1,4 +1,4 @@
-"""What a team does to its project between two updates."""
+"""A team's edits of its project between two updates."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ LINES = {
     "src/my_pipeline/audit.py": [STEP],
     "uv.lock": [],
 }
-"""The files edited or added that are not the team's alone, and lines of theirs."""
+"""Edited or added files that are not the team's alone, with some of their lines."""
 
 
 def edit(project: Path) -> None:

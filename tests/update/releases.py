@@ -1,8 +1,8 @@
 """Releases of the template, projects made from them, and `copier update` from one to the next.
 
-Releases before the working tree are its tags `v*`, where there are any, and a made-up one, in
-which what is new in the tree is undone. The one after it is made up, too: it changes lines that
-people edit.
+Releases before the working tree are its tags `v*`, if there are any, and a synthetic one, which
+undoes what is new in the tree. The one after it is synthetic, too: it changes lines that people
+edit.
 """
 
 import re
@@ -30,7 +30,7 @@ COMPILED = "Newer than what is compiled."
 MERGED = ["params.yaml", "pyproject.toml", "README.md", "dvc.yaml", "Makefile"]
 GRAPHS = {"prefect": "flows", "airflow": "dags", "kubeflow": "pipelines"}
 BEFORE, NOW, AFTER = "v0.0.1", "v1000.0.0", "v1000.1.0"
-"""The made-up release before all others, the working tree, and the made-up one after it."""
+"""The synthetic release before all others, the working tree, and the synthetic one after it."""
 
 
 def change(file: Path, old: str, new: str, count: int = 1) -> None:
@@ -62,7 +62,7 @@ def append(file: Path, line: str) -> None:
 
 
 def rename(tree: Path, old: str, new: str) -> None:
-    """Move a file of the package; imports of it stay as they are."""
+    """Move a file of the package; imports of it stay unchanged."""
     (tree / in_tree(old)).rename(tree / in_tree(new))
 
 
@@ -123,14 +123,14 @@ def make_newer(template: Path) -> None:
 
 
 def tags() -> list[str]:
-    """Return the template's own releases, the oldest first; a shallow clone knows of none."""
+    """Return the template's own releases, the oldest first; a shallow clone has none."""
     command = ["git", "-C", str(ROOT), "tag", "--list", "v*", "--sort", "version:refname"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 @dataclass(frozen=True)
 class Releases:
-    """All of them, as tags of the template that the shell's address names."""
+    """All releases, as tags of the template at the shell's address."""
 
     shell: Shell
 
@@ -154,7 +154,7 @@ class Releases:
         self.shell.commit(template, "The release after", tag=AFTER)
 
     def rendered(self, tag: str, front_end: str = "copier", **answers: str) -> Path:
-        """Return a project of a release as it was rendered, to look at."""
+        """Return an unchanged project of a release, to compare with."""
         out = self.shell.home / "-".join(["rendered", tag, front_end, *answers.values()])
         if not out.exists():
             if front_end == "cookiecutter":
@@ -171,14 +171,14 @@ class Releases:
         return folder
 
     def update(self, project: Path, *words: str) -> str:
-        """Take a later release; return what Copier said."""
+        """Update to a later release; return what Copier printed."""
         done = self.shell("copier", "update", "--defaults", *words, cwd=project)
         assert not list(project.rglob("*.rej"))
         assert not list(project.rglob(".drop-*"))
         return done.stderr
 
     def conflicts(self, project: Path) -> list[str]:
-        """Return the files that git knows to have conflicts; no other one has marks."""
+        """Return the files with conflicts in git; check that no other file has marks."""
         said = self.shell("git", "diff", "--name-only", "--diff-filter=U", cwd=project).stdout
         marked = self.shell("git", "grep", "-l", "^<<<<<<<", cwd=project, ok=False).stdout
         assert said == marked
@@ -186,14 +186,14 @@ class Releases:
 
 
 def empty(template: Path) -> None:
-    """Leave nothing but the history."""
+    """Remove all changes that are not committed."""
     for entry in template.iterdir():
         if entry.name != ".git":
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def different(one: Path, other: Path) -> set[str]:
-    """Return the files that two folders do not have alike, git's own left aside."""
+    """Return the files that differ between two folders, without git's own."""
     files = [
         {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()}
         for folder in (one, other)

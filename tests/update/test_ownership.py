@@ -36,7 +36,7 @@ def rewrite_room(project: Path) -> None:
     "front_end", [pytest.param("copier", marks=pytest.mark.matrix), "cookiecutter"]
 )
 def test_a_rewritten_room_stays(releases: Releases, tmp_path: Path, front_end: str) -> None:
-    """No conflict and no file comes back, though the newer release changes and adds such files."""
+    """No conflict; no file is restored, although the newer release changes and adds such files."""
     project = releases.project(tmp_path / "project", NOW, front_end)
     rewrite_room(project)
     releases.shell.commit(project, "Ours")
@@ -60,7 +60,7 @@ def test_a_rewritten_room_stays(releases: Releases, tmp_path: Path, front_end: s
     ],
 )
 def test_other_files_are_merged(releases: Releases, tmp_path: Path, orchestrator: str) -> None:
-    """Both edits are there; where both sides changed the same line of the runtime, it is marked."""
+    """Both edits are there; a line of the runtime that both sides changed is marked."""
     project = releases.project(tmp_path / "project", NOW, orchestrator=orchestrator)
     rewrite_room(project)
     graph = [str(f.relative_to(project)) for f in project.glob(f"{GRAPHS[orchestrator]}/*.py")]

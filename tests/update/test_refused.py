@@ -33,7 +33,7 @@ def keep(project: Path) -> None:
 
 # What happened to the project, the message on the last lines, and the arguments.
 REFUSED: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
-    "a version whose tag is gone": (
+    "a version whose tag was deleted": (
         lambda project: set_version(project, "v0.0.0"),
         "fatal: invalid reference: v0.0.0",
         [],
@@ -49,12 +49,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
         "Cannot update because cannot obtain old template references from `.copier-answers.yml`.",
         [],
     ),
-    "a template whose folder is gone": (
+    "a template whose folder was deleted": (
         lambda project: set_address(project, "/nowhere/template"),
         "ValueError: Local template must be a directory.",
         [],
     ),
-    "a template whose repository is gone": (
+    "a template whose repository moved": (
         lambda project: set_address(project, "git+file:///nowhere/template.git"),
         "fatal: '/nowhere/template.git' does not appear to be a git repository",
         [],
@@ -68,7 +68,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
 
 
 def tree(project: Path) -> dict[str, bytes]:
-    """Return the files of a project, git's own left aside."""
+    """Return the files of a project, without git's own."""
     files = {str(f.relative_to(project)): f for f in project.rglob("*") if f.is_file()}
     return {name: f.read_bytes() for name, f in files.items() if not name.startswith(".git/")}
 
@@ -139,7 +139,7 @@ def test_the_solution(releases: Releases, tmp_path: Path, lost: str) -> None:
 
 
 def test_the_nearest_version(releases: Releases, tmp_path: Path) -> None:
-    """Where the version is lost: what it had beyond the nearest one counts as edited."""
+    """If the version is lost, its differences from the nearest one count as edits."""
     project = releases.project(tmp_path / "project", NOW)
     set_version(project, BEFORE)
     releases.shell.commit(project, "The nearest there is")

@@ -93,7 +93,7 @@ def cells(*changes: str) -> list[object]:
 def test_a_project_without_edits(
     releases: Releases, tmp_path: Path, step: str, changed: str, front_end: str
 ) -> None:
-    """It becomes what the newer release renders for the same answers, except the team's files."""
+    """It equals a new project of the newer release, except for the team's files."""
     old, new = STEPS[step]
     first = {"monitoring": "none"} if changed == "monitoring=prometheus" else {}
     project = releases.project(tmp_path / "project", old, front_end, **first)
@@ -190,7 +190,7 @@ def test_conflicts_are_marked(
 def test_a_moved_file(releases: Releases, tmp_path: Path, front_end: str) -> None:
     """Copier removes the old file with its edits and marks nothing; git shows what was lost.
 
-    Where the project moves its own file first, both sides of each edit are marked.
+    If the project moves its own file first, both sides of each edit are marked.
     """
     ours, theirs = '"""Ours."""', first_line(releases.rendered(NOW) / MOVED)
     project = releases.project(tmp_path / "project", BEFORE, front_end)
@@ -264,7 +264,7 @@ NONE = pytest.param(
 def test_from_each_release_there_was(
     releases: Releases, tmp_path: Path, tag: str, orchestrator: str
 ) -> None:
-    """CHANGELOG.md names the files that it loses, as no mark shows it; edits stay."""
+    """CHANGELOG.md names the files that projects lose without a mark; edits stay."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     lost = removed(releases, tag, orchestrator)
     assert not [name for name in lost if Path(name).name not in changelog]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("updates")
 
 @pytest.fixture
 def project(releases: Releases, tmp_path: Path) -> Path:
-    """Give a project of the working tree."""
+    """Return a project of the working tree."""
     return releases.project(tmp_path / "my-pipeline", NOW)
 
 
@@ -81,7 +81,7 @@ def test_hostile_answers_survive(releases: Releases, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("front_end", ["cookiecutter", "copier"])
 def test_a_template_in_a_folder(front_end: str, releases: Releases, tmp_path: Path) -> None:
-    """From inside a clone, `.` is the template: the project must find it from where it is."""
+    """From inside a clone, `.` is the template: the project must find it from its own folder."""
     shell = releases.shell
     clone = tmp_path / "clone"
     shell("git", "clone", "-q", "-b", NOW, shell.home / "template", clone)
@@ -89,7 +89,7 @@ def test_a_template_in_a_folder(front_end: str, releases: Releases, tmp_path: Pa
         shell("cookiecutter", ".", "--no-input", "-o", "..", cwd=clone)
     else:
         shell("copier", "copy", "-q", "--defaults", "-r", "HEAD", ".", "../my-pipeline", cwd=clone)
-    assert shell("git", "status", "--porcelain", cwd=clone).stdout == ""  # left as it was
+    assert shell("git", "status", "--porcelain", cwd=clone).stdout == ""  # unchanged
     project = tmp_path / "my-pipeline"
     assert answers(project)["_src_path"] == str(clone.resolve())
     shell.commit(project, "Rendered")
@@ -113,7 +113,7 @@ def test_a_version_between_two_tags(releases: Releases, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_template_without_history(releases: Releases, tmp_path: Path, packed: bool) -> None:
-    """A zip renders; it says what an upgrade needs, and with that it works."""
+    """A zip renders. Its message says what an upgrade needs; with that, the upgrade works."""
     shell = releases.shell
     folder = tmp_path / "ml-pipeline-template-1.0.0"
     shell("git", "clone", "-q", "-b", NOW, shell.home / "template", folder)
@@ -135,10 +135,10 @@ def test_a_template_without_history(releases: Releases, tmp_path: Path, packed: 
         written = [(p / ".copier-answers.yml").read_bytes() for p in (project, tmp_path / "copied")]
         assert written[0] == written[1]
 
-    # As it says:
+    # As the message says:
     file = project / ".copier-answers.yml"
-    told = file.read_text().replace(str(source), ADDRESS)
-    file.write_text(told.replace("_src_path", f"_commit: {NOW}\n_src_path"))
+    text = file.read_text().replace(str(source), ADDRESS)
+    file.write_text(text.replace("_src_path", f"_commit: {NOW}\n_src_path"))
     shell.commit(project, "Rendered")
     releases.update(project)
     assert (project / "LICENSE").read_text().endswith(LAST_LINE)

@@ -25,7 +25,7 @@ def lock(releases: Releases, project: Path, *words: str) -> dict[str, str]:
 
 
 def equip(project: Path, other: Project) -> Project:
-    """Give a project the environment of another one as a start: the same files, by hard links."""
+    """Copy another project's environment, with hard links instead of copies."""
     shutil.copytree(other.folder / ".venv", project / ".venv", symlinks=True, copy_function=link)
     (project / ".venv/.synced").unlink()
     if (other.folder / ".uv").exists():
@@ -35,7 +35,7 @@ def equip(project: Path, other: Project) -> Project:
 
 
 def link(source: str, target: str) -> None:
-    """Make a hard link; of a symbolic link, another one."""
+    """Make a hard link; copy a symbolic link."""
     if Path(source).is_symlink():
         Path(target).symlink_to(Path(source).readlink())
     else:
@@ -43,7 +43,7 @@ def link(source: str, target: str) -> None:
 
 
 def test_the_lock_stays_until_upgraded(releases: Releases, tmp_path: Path) -> None:
-    """`make setup` changes as little as it can; `uv lock --upgrade` takes the tested versions."""
+    """`make setup` changes as little as possible; `uv lock --upgrade` takes the tested versions."""
     project = releases.project(tmp_path / "project", BEFORE)
     old = lock(releases, project)
     releases.shell.commit(project, "Locked")
@@ -60,7 +60,7 @@ def test_the_lock_stays_until_upgraded(releases: Releases, tmp_path: Path) -> No
 
 
 def updated(releases: Releases, tmp_path: Path, made: Project, front_end: str) -> Project:
-    """Give an edited project of the release before, updated as docs/upgrade.md says."""
+    """Return an edited project of the release before, updated as docs/upgrade.md says."""
     folder = releases.project(tmp_path / "my-pipeline", BEFORE, front_end)
     edit(folder)
     shutil.copy(made.folder / "uv.lock", folder)  # with none of the project's own dependencies
@@ -77,7 +77,7 @@ def updated(releases: Releases, tmp_path: Path, made: Project, front_end: str) -
 
 
 def test_an_edited_project_works(releases: Releases, project: Project, tmp_path: Path) -> None:
-    """Its own step does its work in a run."""
+    """A run executes its own step."""
     ours = updated(releases, tmp_path, project, "cookiecutter")
     said = ours.make("run", "PERIOD=2013-05")
     assert "rows were scored" in said

@@ -1,6 +1,6 @@
-"""What stands in for the actions of GitHub's market: what each would do, done here.
+"""Stand-ins for GitHub's actions: they do on this machine what each action would do.
 
-An input that a stand-in does not know is an error: it is not passed over.
+An input that a stand-in does not know is an error.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.workflows.machine import Machine, StepError
 
 @dataclass(frozen=True)
 class Call:
-    """A step that uses an action: its inputs, and what it finds."""
+    """A step that uses an action: its inputs and its surroundings."""
 
     inputs: dict[str, str]
     machine: Machine
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Action:
-    """What stands in for an action, in words, and the inputs that it knows."""
+    """A stand-in's description, and the inputs that it knows."""
 
     by: str
     inputs: str
@@ -53,7 +53,7 @@ class Action:
 
 
 ACTIONS: dict[str, Action] = {}
-# Done by nothing here, with the reason.
+# Actions without a stand-in, with the reason.
 NOT_RUN = {
     "actions/attest-build-provenance": "signs with an identity that only GitHub gives",
 }
@@ -74,7 +74,7 @@ def stands_in_for(
     "ref fetch-depth fetch-tags path persist-credentials token clean",
 )
 def checkout(call: Call) -> dict[str, str]:
-    """Lay out a commit; without its credentials a clone reaches its origin no more."""
+    """Check out a commit; without credentials, a clone can no longer reach its origin."""
     folder = call.machine.workspace / call.inputs.get("path", ".")
     if folder != call.machine.workspace or not (folder / ".git").exists():
         shutil.rmtree(folder, ignore_errors=True)  # as the action does with what is no clone
@@ -112,7 +112,7 @@ def give(call: Call, name: str, programs: dict[str, Path]) -> None:
 
 @stands_in_for("astral-sh/setup-uv", "the uv of this machine")
 def setup_uv(call: Call) -> dict[str, str]:
-    """Give uv, and the Pythons that it would fetch where they are here already."""
+    """Put uv on the PATH, and the installed Pythons that it would otherwise download."""
     uv = ROOT / ".uv/bin/uv"
     found = {"uv": uv if uv.exists() else Path(shutil.which("uv") or "uv")}
     for version in ("3.11", "3.12", "3.13"):
@@ -124,7 +124,7 @@ def setup_uv(call: Call) -> dict[str, str]:
 
 @stands_in_for("actions/setup-python", "a Python of this machine", "python-version")
 def setup_python(call: Call) -> dict[str, str]:
-    """Give the Pythons of some versions, one a line; the last one is the default."""
+    """Put the versions of Python that the input lists on the PATH; the last is the default."""
     versions = call.inputs["python-version"].split()
     found: dict[str, Path] = {}
     for version in versions:
@@ -189,7 +189,7 @@ def upload_artifact(call: Call) -> dict[str, str]:
 
 @stands_in_for("actions/download-artifact", "the copy in the folder of the run", "name path")
 def download_artifact(call: Call) -> dict[str, str]:
-    """Bring back the files of one artifact, or those of all, each in a folder of its name."""
+    """Copy the files of one artifact, or of all, each into a folder of its name."""
     target = call.machine.workspace / call.inputs.get("path", ".")
     source = call.artifacts / call.inputs.get("name", "")
     if not source.is_dir():
@@ -200,7 +200,7 @@ def download_artifact(call: Call) -> dict[str, str]:
 
 @stands_in_for("docker/setup-buildx-action", "the builder of this machine's engine")
 def setup_buildx(call: Call) -> dict[str, str]:
-    """See that there is one."""
+    """Check that there is a builder."""
     call.program("docker", "buildx", "version")
     return {"driver": "docker"}
 
@@ -220,7 +220,7 @@ def docker_login(call: Call) -> dict[str, str]:
     "context file tags labels build-args push load cache-from cache-to provenance sbom",
 )
 def build_push(call: Call) -> dict[str, str]:
-    """Build an image, and push it where that is asked for.
+    """Build an image, and push it if the inputs ask for that.
 
     The engine's own builder makes no attestations: another one comes as an image of its own.
     """

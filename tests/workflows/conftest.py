@@ -10,7 +10,7 @@ from tests.workflows import registry as registries
 
 @pytest.fixture(scope="session")
 def registry() -> Iterator[str]:
-    """Give the address of a registry that stands in for GitHub's."""
+    """Return the address of a registry that stands in for GitHub's."""
     need_docker()
     with registries.registry() as address:
         yield address

@@ -1,7 +1,7 @@
 """GitHub's expressions, the `${{ }}` of a workflow, as its documentation defines them.
 
-What a place does not know, a context, a function or a form, is an error. A property that a known
-context lacks is null, as on GitHub. Of the language, object filters (`.*`) are left out.
+A context, function or form that is not allowed at its place is an error. A property that a known
+context lacks is null, as on GitHub. Object filters (`.*`) are not supported.
 """
 
 import json
@@ -35,7 +35,7 @@ class ExpressionError(Exception):
 
 
 class CaseSensitive(dict[str, Any]):
-    """A context whose names are told apart by case, as `env` on Linux; others' are not."""
+    """A context with case-sensitive names, such as `env` on Linux; other contexts ignore case."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Scope:
     functions: Mapping[str, Function] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a function of this name."""
+        """Return whether there is a function of this name."""
         return name in self.functions or name in FUNCTIONS
 
 
@@ -54,7 +54,7 @@ Node = Callable[[Scope], Any]
 
 
 def truthy(value: Any) -> bool:
-    """Tell what a value is to `if`, `!`, `&&` and `||`."""
+    """Return the truth of a value for `if`, `!`, `&&` and `||`."""
     if is_number(value):
         return value != 0 and not math.isnan(value)
     return value is not None and value is not False and value != ""
@@ -65,7 +65,7 @@ def is_number(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """Return what a value becomes in a text."""
+    """Return a value as text."""
     match value:
         case None:
             return ""
@@ -87,7 +87,7 @@ def number_text(value: float) -> str:
 
 
 def number(value: Any) -> float:
-    """Return what a value becomes where it is compared with another type's."""
+    """Return a value as a number, for a comparison with a value of another type."""
     match value:
         case None:
             return 0

@@ -1,4 +1,4 @@
-"""What GitHub has of a project: its repository, its settings, and what happens to it."""
+"""A project on GitHub: its repository, its settings, and its events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ NAME = "me/my-pipeline"
 
 @dataclass(frozen=True)
 class Event:
-    """What starts a workflow."""
+    """An event that starts a workflow."""
 
     name: str
     sha: str
@@ -32,7 +32,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository that a clone can be made of, and pushed to."""
+    """A repository that can be cloned, and pushed to."""
 
     shell: Shell
     folder: Path

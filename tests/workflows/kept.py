@@ -1,4 +1,4 @@
-"""The table of docs/workflows.md: what became of each step of the workflows of a project."""
+"""The table of docs/workflows.md: the outcome of each step of a project's workflows."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ NO_SUCH_STEP = "-"
 
 
 def keep(done: Run, column: str) -> None:
-    """Hold all steps of a run against the table, or write them there."""
+    """Compare all steps of a run with the table, or write them there."""
     file = Path(done.file).name
     seen: dict[str, str] = {}
     for job, about in done.walk():

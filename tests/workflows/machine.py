@@ -24,17 +24,17 @@ SHELLS = {
 }
 FILES = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
 PROTECTED = re.compile(r"GITHUB_\w*|RUNNER_\w*|NODE_OPTIONS")
-# What is on the machine of a test, and on none of GitHub's.
+# What the machine of a test has, and GitHub's machines do not.
 OURS = re.compile(r"GIT_(AUTHOR|COMMITTER)_\w+|VIRTUAL_ENV|PYTEST_\w+|PYTHON\w+|GITHUB_\w+|CI")
 
 
 class StepError(Exception):
-    """What a step did is refused: it has failed."""
+    """A step wrote something that GitHub refuses; the step has failed."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a script; one that was killed for its time has no exit code."""
+    """The outcome of a script; one that exceeded its time limit has no exit code."""
 
     code: int | None
     log: str
@@ -42,7 +42,7 @@ class Ran:
 
 
 def variables_of(shell: Shell) -> dict[str, str]:
-    """Return what GitHub's machine has of this one's variables: no identity for git, no uv."""
+    """Return the variables that GitHub's machine would have: no identity for git, no uv."""
     kept = {k: v for k, v in shell.environment().items() if not OURS.fullmatch(k)}
     folders = [Path(folder) for folder in kept["PATH"].split(os.pathsep)]
     ours = Path(sys.executable).parent
@@ -90,7 +90,7 @@ class Machine:
     groups: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make its folders; a machine of one's own has those of former jobs."""
+        """Make its folders; a self-hosted machine has those of former jobs."""
         for part in (self.temp, self.tools):
             shutil.rmtree(part, ignore_errors=True)
         for part in (self.workspace, self.temp, self.home, self.tools):
@@ -126,7 +126,7 @@ class Machine:
     def run(
         self, script: str, shell: str, directory: str, more: dict[str, str], seconds: float
     ) -> Ran:
-        """Run the script of a step, then take in what it wrote to the files of GitHub."""
+        """Run the script of a step, then read what it wrote to GitHub's files."""
         command = SHELLS.get(shell, shell)
         if "{0}" not in command:
             raise StepError(f"unknown shell: {shell}")
@@ -158,7 +158,7 @@ class Machine:
     def start(
         self, command: list[str], directory: Path, more: dict[str, str], seconds: float
     ) -> tuple[int | None, str]:
-        """Run a program in a group of its own; where its time is over, the group is killed."""
+        """Run a program in its own process group, which is killed after the time limit."""
         log = self.temp / "log"
         with log.open("w+", encoding="utf-8", errors="replace") as said:
             try:
@@ -210,6 +210,6 @@ class Machine:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """End what the steps left running, as GitHub does at the end of a job."""
+        """Kill the processes that the steps left, as GitHub does at the end of a job."""
         for group in self.groups:
             self.kill(group)

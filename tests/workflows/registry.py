@@ -1,4 +1,4 @@
-"""A registry of images on this machine, in the place of GitHub's."""
+"""A registry of images on this machine, in place of GitHub's."""
 
 import subprocess
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def done(*words: str, stdin: str | None = None) -> str:
 
 @contextmanager
 def registry() -> Iterator[str]:
-    """Start one, and give its address."""
+    """Start a registry, and return its address."""
     done("build", "--quiet", "--tag", IMAGE, "-", stdin=DOCKERFILE)
     name = done("run", "--detach", "--rm", "--publish", "127.0.0.1::5000", IMAGE)
     try:

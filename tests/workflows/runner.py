@@ -1,6 +1,6 @@
-"""Runs a workflow for GitHub on this machine: each `run:` as it is, each `uses:` by a stand-in.
+"""Runs a GitHub workflow on this machine: each `run:` unchanged, each `uses:` by a stand-in.
 
-What is not known here, a key, a context or an action, is an error: nothing is passed over.
+An unknown key, context or action is an error: nothing is ignored.
 """
 
 import time
@@ -35,7 +35,7 @@ RUNNER = {"os": "Linux", "arch": "X64", "name": "here"}
 
 @dataclass
 class Step:
-    """What became of a step, and by what."""
+    """The outcome of a step, and what executed it."""
 
     name: str
     how: str = "executed"  # or "replaced by ...", or "not run: ..."
@@ -46,7 +46,7 @@ class Step:
     seconds: float = 0.0
 
     def context(self) -> dict[str, Any]:
-        """Return what later steps can ask of it."""
+        """Return what later steps can read of it."""
         return {
             "outputs": self.outputs,
             "outcome": self.outcome,
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass
 class Job:
-    """What became of a job, or of one leg of its matrix."""
+    """The outcome of a job, or of one leg of its matrix."""
 
     name: str
     result: str = "skipped"
@@ -74,7 +74,7 @@ class Job:
 
 @dataclass
 class Run:
-    """What became of a workflow."""
+    """The outcome of a workflow."""
 
     file: str
     jobs: list[Job] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Run:
         return together(self.results.values())
 
     def walk(self, before: str = "") -> Iterator[tuple[str, Job]]:
-        """Give each job with its name; those of a called workflow are `caller / called`."""
+        """Yield each job with its name; those of a called workflow are `caller / called`."""
         for job in self.jobs:
             yield before + job.name, job
             if job.called:
@@ -98,7 +98,7 @@ class Run:
         return dict(self.walk())[name]
 
     def __str__(self) -> str:
-        """Tell all, with what the steps that failed have printed."""
+        """Return all outcomes, with the output of failed steps."""
         lines = [f"{self.file}: {self.result}"]
         for name, job in self.walk():
             lines.append(f"  {name}: {job.result}")
@@ -123,10 +123,10 @@ def texts(tree: dict[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Given:
-    """What a run is given.
+    """The surroundings of a run.
 
-    GitHub's side of it; a folder of its own, and one for the machines that stay; words that are
-    replaced in the workflows; what stands in for actions; and variables of all machines.
+    GitHub's side of it; a folder of its own, and one for self-hosted machines; words that are
+    replaced in the workflows; the stand-ins for actions; and variables of all machines.
     """
 
     hub: Hub
@@ -272,7 +272,7 @@ class Workflow:
         self.done.results[name] = together(ends)
 
     def legs(self, tree: dict[str, Any], needs: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Give the contexts `matrix` and `strategy` of each leg; without a matrix there is one."""
+        """Yield the contexts `matrix` and `strategy` of each leg; without a matrix there is one."""
         strategy = fill(tree.get("strategy", {}), self.scope("strategy", needs))
         known(strategy, "matrix fail-fast max-parallel", "strategy")
         found = legs(strategy["matrix"]) if "matrix" in strategy else [{}]
@@ -360,7 +360,7 @@ class Execution:
         self.defaults = self.read_defaults()
 
     def place(self, runs_on: Any) -> Path:
-        """Return the folder of the job's machine: a fresh one, or that of a team's own machine."""
+        """Return the folder of the job's machine: a fresh one, or that of a self-hosted one."""
         first, *labels = map(text, listed(runs_on))
         if first == "self-hosted":
             return self.given.hosts.joinpath(*labels)
@@ -384,7 +384,7 @@ class Execution:
         return found
 
     def scope(self, place: str, own: Mapping[str, str] | None = None) -> Scope:
-        """Return what an expression of this job can name, by the state it is in."""
+        """Return what an expression of this job can name in its current state."""
         env = self.env | self.machine.exported | dict(own or {})
         more = self.more | {"env": CaseSensitive(env), "job": {"status": self.status()}}
         functions: dict[str, Function] = {"hashfiles": self.machine.hash_files}

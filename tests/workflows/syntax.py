@@ -1,4 +1,4 @@
-"""The files of workflows: read, and held against what this runner knows of them."""
+"""Reads the files of workflows, and checks that the runner knows all of their keys."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ import yaml
 
 from tests.workflows.hub import Event
 
-# What is known of a workflow, of a job and of a step. `permissions` means nothing on this machine.
+# The known keys of a workflow, a job and a step. `permissions` means nothing on this machine.
 WORKFLOW = "name run-name on permissions concurrency env defaults jobs"
 CALLER = "name needs if permissions concurrency strategy uses with secrets"
 JOB = (
@@ -38,7 +38,7 @@ AVAILABLE = {
 
 
 class WorkflowError(Exception):
-    """A workflow that GitHub would refuse, or that has something unknown to this runner."""
+    """A workflow that GitHub would refuse, or that this runner does not know."""
 
 
 class Loader(yaml.SafeLoader):
@@ -61,7 +61,7 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|fals
 
 
 def read(source: str, file: str) -> dict[str, Any]:
-    """Return a workflow, whose keys are known."""
+    """Return a workflow after a check of its keys."""
     tree = known(yaml.load(source, Loader), WORKFLOW, file)  # noqa: S506 - a safe loader's child
     for name, job in tree["jobs"].items():
         known(job, CALLER if "uses" in job else JOB, f"{file}: {name}")
@@ -88,7 +88,7 @@ def title(step: dict[str, Any]) -> str:
 
 
 def listed(given: Any) -> list[Any]:
-    """Return what may be one thing or a list of them."""
+    """Return a value that may be a single item or a list as a list."""
     return given if isinstance(given, list) else [] if given is None else [given]
 
 
@@ -99,7 +99,7 @@ def triggers(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def starts(tree: dict[str, Any], event: Event) -> bool:
-    """Tell whether an event starts a workflow."""
+    """Return whether an event starts a workflow."""
     on = triggers(tree)
     if event.name not in on:
         return False
@@ -164,7 +164,7 @@ def within(part: dict[str, Any], whole: dict[str, Any]) -> bool:
 
 
 def in_order(jobs: dict[str, Any]) -> list[str]:
-    """Return the names of jobs, each after those that it needs."""
+    """Return the names of jobs, each after the jobs that it needs."""
     found: list[str] = []
     while len(found) < len(jobs):
         ready = [

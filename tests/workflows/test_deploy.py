@@ -1,6 +1,6 @@
-"""The rendered deploy.yml and retrain.yml, executed on two machines of a team's own.
+"""The rendered deploy.yml and retrain.yml, executed on two self-hosted machines.
 
-The tests follow each other: a first deploy, a good one, one that goes back, a run by hand.
+The tests follow each other: a first deploy, a good one, one that is rolled back, a run by hand.
 """
 
 import re
@@ -29,7 +29,7 @@ BROKEN = "src/my_pipeline/steps/evaluate.py"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A repository on GitHub, the machines of its two environments, and who is told."""
+    """A repository on GitHub, the machines of its two environments, and their alerts."""
 
     column: str
     hub: Hub
@@ -94,7 +94,7 @@ class Delivery:
 def delivery(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, registry: str
 ) -> Iterator[Delivery]:
-    """Give a repository whose variable DEPLOY is set, and no machine that is prepared."""
+    """Return a repository whose variable DEPLOY is set, with machines that lack `.env`."""
     project: Project = request.getfixturevalue(ORCHESTRATORS[request.param])
     folder = tmp_path_factory.mktemp("delivery")
     settings = Settings(vars={"DEPLOY": "production", "ATTEST": "true"})

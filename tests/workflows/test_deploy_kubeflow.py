@@ -26,7 +26,7 @@ SERVER = ROOT / "tests/kubeflow/inside/kfp_server.py"
 
 @contextmanager
 def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
-    """Give the settings of an environment whose cluster ends runs in a certain way."""
+    """Yield the settings of an environment whose cluster ends runs in a certain state."""
     python = project.folder / ".venv/bin/python"
     with subprocess.Popen(
         [python, SERVER, outcome],

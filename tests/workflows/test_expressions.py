@@ -1,4 +1,4 @@
-"""Expressions mean here what GitHub's documentation, and its own library, say that they mean."""
+"""Expressions have the values that GitHub's documentation and its own library give them."""
 
 import json
 import math
@@ -25,7 +25,7 @@ CONTEXTS: dict[str, Any] = {
     "steps": {"a-b": {"outputs": {"digest": "sha256:1"}}},
 }
 
-# What GitHub documents, and the corners of it; the last column is the value.
+# What GitHub documents, and edge cases; the last column is the value.
 TABLE: list[tuple[str, Any]] = [
     ("null", None),
     ("false", False),
@@ -131,7 +131,7 @@ LEFT_OUT = ["github.*.name"]  # known to GitHub, and an error here
 
 
 def same(found: Any, value: Any) -> bool:
-    """Compare as Python does, but tell `true` from 1."""
+    """Compare as Python does, but distinguish `true` from 1."""
     return bool(found == value) and isinstance(found, bool) == isinstance(value, bool)
 
 

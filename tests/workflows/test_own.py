@@ -1,4 +1,4 @@
-"""The template's own workflows, executed; in the place of all tests, each runs something short."""
+"""The template's own workflows, executed with short commands in place of the tests."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
     reason="not all of Python 3.11, 3.12 and 3.13 are installed",
 )
 
-# `gh` is on every machine of GitHub's. This one has an open issue or none, and notes its words.
-# The newest release of every action is an old one, but that of one action, which is of today.
+# GitHub's machines have `gh`. This one has an open issue or none, and records its arguments.
+# The newest release of every action is old, except for one action, which was released today.
 GH = """#!/bin/sh
 case "$*" in
   "api repos/{young}/releases/latest"*) date --utc '+v99.0.0 %FT23:59:59Z'; exit ;;
@@ -50,7 +50,7 @@ class GitHub:
         self.path = f"{self.gh.parent}:{variables_of(shell)['PATH']}"
 
     def newest(self, tag: str) -> None:
-        """Say what the newest release of every action is."""
+        """Set the newest release of every action."""
         answers = {"young": YOUNG, "tag": tag, "commit": COMMIT}
         self.gh.write_text(GH.format(asked=self.asked, open=self.open, **answers))
 
@@ -67,7 +67,7 @@ class GitHub:
         tests: str = "true",
         replaced: dict[str, str] | None = None,
     ) -> Run:
-        """Run a workflow, in which something else is run for each folder of tests."""
+        """Run a workflow in which another command replaces each folder's tests."""
         number = len(list(self.folder.glob("run-*")))
         done = run(
             self.hub,
@@ -89,7 +89,7 @@ def github(shell: Shell, tmp_path: Path) -> GitHub:
 def test_a_nightly_matrix_that_fails_opens_an_issue(github: GitHub) -> None:
     one_fails = 'echo "$TESTS"; test "$TESTS" != stack'
     done = github.run(github.hub.schedule(), "nightly.yml", one_fails)
-    assert done.results == {"today": "success", "matrix": "failure", "tell": "success"}
+    assert done.results == {"today": "success", "matrix": "failure", "report": "success"}
     listed, created = github.asked.read_text().splitlines()
     assert listed.startswith("issue list --state open")
     assert created.startswith("issue create --title Today's versions of the packages break")
@@ -105,14 +105,14 @@ def test_a_nightly_matrix_that_hangs_opens_an_issue(github: GitHub) -> None:
     hangs = {"timeout-minutes: 180": "timeout-minutes: 0.1"}
     one_hangs = 'test "$TESTS" != stack || sleep 60'
     done = github.run(github.hub.schedule(), "nightly.yml", one_hangs, hangs)
-    assert done.results == {"today": "success", "matrix": "cancelled", "tell": "success"}
+    assert done.results == {"today": "success", "matrix": "cancelled", "report": "success"}
     assert "the result of the matrix is cancelled: https:" in github.asked.read_text()
 
 
 def test_a_nightly_matrix_that_never_starts_opens_an_issue(github: GitHub) -> None:
     broken = {"date --utc +%F)": 'date --utc +%F)"; false "'}
     done = github.run(github.hub.schedule(), "nightly.yml", replaced=broken)
-    assert done.results == {"today": "failure", "matrix": "skipped", "tell": "success"}
+    assert done.results == {"today": "failure", "matrix": "skipped", "report": "success"}
     assert "the result of the matrix is skipped: https:" in github.asked.read_text()
 
 
@@ -120,7 +120,7 @@ def test_a_nightly_matrix_that_passes_says_nothing(github: GitHub) -> None:
     done = github.run(
         github.hub.schedule(), "nightly.yml", f"grep {datetime.now(UTC):%F} pyproject.toml"
     )
-    assert done.results == {"today": "success", "matrix": "success", "tell": "skipped"}
+    assert done.results == {"today": "success", "matrix": "success", "report": "skipped"}
     assert not github.asked.exists()
 
 

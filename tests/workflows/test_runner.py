@@ -1,4 +1,4 @@
-"""The runner does with small workflows what GitHub would."""
+"""The runner executes small workflows as GitHub would."""
 
 import sys
 import textwrap

@@ -44,14 +44,14 @@ done
     ]
 )
 def column(request: pytest.FixtureRequest) -> str:
-    """Give the name of an orchestrator."""
+    """Return the name of an orchestrator."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 def edited(make_shell: Callable[[], Shell], column: str) -> Project:
-    """Give a project with edits of two files, which `release` changes in the template, too."""
+    """Return a project with edits of two files that `release` changes in the template, too."""
     project = install(make_shell(), "project", licence="mit", orchestrator=column.lower())
     edit(project.folder, "LICENSE", OURS, -1)
     edit(project.folder, CI, "name: Ours\n", 0)
@@ -66,7 +66,7 @@ def edit(folder: Path, name: str, text: str, line: int) -> None:
 
 
 def release(shell: Shell) -> None:
-    """Give the template a newer version: a licence, workflows, a page and a dependency."""
+    """Return the template a newer version: a licence, workflows, a page and a dependency."""
     tree = shell.home / "template" / TREE
     edit(tree, "{{{cookiecutter.__mit}}}LICENSE", THEIRS, -1)
     edit(tree, CI, "name: Theirs\n", 0)

@@ -13,8 +13,8 @@ from .stack import docker
 
 BACKUPS = Path("backups")
 DATABASES = ["mlflow"{{{ '' if cookiecutter.orchestrator == 'kubeflow' else ', "' ~ cookiecutter.orchestrator ~ '"' }}}]
-# Runs and databases refer to models and data, and runs go on meanwhile: what is referred to is
-# copied last, so that a backup is complete.
+# Runs continue during a backup. Runs and databases refer to models and data, so those are copied
+# last: then nothing that a copy refers to is missing.
 FIRST, LAST = "runs.tar", "models.tar"
 FILES = {FIRST: ["runs", "predictions"], LAST: ["models", "data"]}
 
@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 @app.command()
 def backup() -> None:
-    """Copy the stack's databases and files to a new folder in backups/, while runs go on."""
+    """Copy the stack's databases and files to a new folder in backups/, while runs continue."""
     if not docker("compose", "ps", "--quiet", "--status=running", "postgres").stdout:
         raise BadInput("The stack is not running: `make up` starts it.")
     folder = BACKUPS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"

@@ -218,11 +218,11 @@ def volumes() -> list[str]:
 
 
 def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command of Docker's, and return its output.
+    """Run a Docker command, and return its output.
 
     Args:
         words: the command.
-        ok: exit with the end of its error output where it fails.
+        ok: exit with the end of its error output if it fails.
         streams: files for its `stdin` and `stdout`.
     """
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | streams
@@ -235,7 +235,7 @@ def docker(*words: str, ok: bool = True, **streams: Any) -> subprocess.Completed
 
 
 def show(*words: str, otherwise: str = "") -> None:
-    """Run a command of Docker's with its output on the screen; exit where it fails.
+    """Run a Docker command with its output on the screen; exit if it fails.
 
     Args:
         words: the command.

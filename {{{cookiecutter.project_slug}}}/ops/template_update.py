@@ -64,7 +64,7 @@ def update() -> bool:
 
 def hand_over(page: list[str], outputs: Path) -> None:
     """Give the text of the pull request, and the version, to the next steps of the workflow."""
-    git("reset", "--quiet")  # the next step commits files with conflict markers as they are
+    git("reset", "--quiet")  # the next step commits files with their conflict markers
     file = Path(os.environ["RUNNER_TEMP"]) / "template-update.md"
     file.write_text("\n".join(page) + "\n", encoding="utf-8")
     with outputs.open("a", encoding="utf-8") as stream:

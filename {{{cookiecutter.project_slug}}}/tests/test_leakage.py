@@ -42,7 +42,7 @@ def test_the_model_reads_what_is_derived_and_never_the_label(
 
 
 def test_no_feature_gives_the_outcome_away(rows: pl.DataFrame) -> None:
-    """A number that tells late from punctual all by itself was not known before departure."""
+    """A number that alone separates late from punctual flights was not known before departure."""
     features, labels = derive(rows), rows[LABEL].to_numpy()
     for name in NUMERIC:
         ranks = features[name].rank().fill_null(0) / rows.height

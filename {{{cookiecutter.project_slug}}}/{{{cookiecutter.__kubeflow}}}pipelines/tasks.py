@@ -126,7 +126,7 @@ def notice(job: str, period: str, window: int) -> None:
 def result_of(job: Job) -> Result:
     """Return the result of a run. If its last task left none, that task was killed.
 
-    KFP's own status does not tell: a task that failed may have succeeded since.
+    KFP's own status is not enough: a task that failed may have succeeded in a retry.
     """
     if job.outcome == "refused":
         return outcome.write_failed(job.run, ORCHESTRATOR, RuntimeError(job.reason), "plan")

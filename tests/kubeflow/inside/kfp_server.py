@@ -1,8 +1,8 @@
 """A server with the API of Kubeflow Pipelines, over real HTTP, for the tests.
 
 Its routes, their query parameters and the fields of what is sent and answered are read from the
-package `kfp-server-api`, that is from KFP's own schema. What the API does not know is refused, and
-kept in `complaints`. Behind them are a few lists, and runs that go on whenever they are looked at.
+package `kfp-server-api`, that is from KFP's own schema. Requests outside of the API are refused and
+kept in `complaints`. Behind them are a few lists, and runs that advance whenever they are read.
 """
 
 import email
@@ -86,7 +86,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, which tests raise and expec
 
 
 def read(data: Any, kind: str, where: str) -> Any:
-    """Make a value of a type of the schema from what came; refuse what does not fit."""
+    """Return data as a value of the schema's type; refuse what does not fit."""
     if inner := re.fullmatch(r"(?:list\[|dict\(str, )(.+)[\])]", kind):
         assert isinstance(data, list | dict), where
         each = data.items() if isinstance(data, dict) else enumerate(data)
@@ -148,19 +148,19 @@ class Request:
 
 
 Fault = Callable[[Request], int | str]
-"""What is to go wrong: 0 nothing, a status, `hang`, or `lose`: it is done, the answer is lost."""
+"""The fault of a request: 0 none, a status, `hang`, or `lose`: it is done, the answer is lost."""
 
 
 @dataclass
 class Kfp:
-    """What a server has, and what it was asked; the methods are named as the API's operations."""
+    """A server's state, and its requests; the methods are named after the API's operations."""
 
     token: str = ""
     multi_user: bool = False
     outcome: str = "SUCCEEDED"
     """How runs end."""
     last_task: str = "report"
-    """The last task that runs come to."""
+    """The last task that runs reach."""
     fault: Fault = lambda _: 0
     pipelines: list[Any] = field(default_factory=list)
     versions: list[Any] = field(default_factory=list)
@@ -176,11 +176,11 @@ class Kfp:
 
     @property
     def changes(self) -> list[str]:
-        """The operations asked for that change something."""
+        """The requested operations that change something."""
         return [request.route.name for request in self.requests if request.changes]
 
     def answer(self, request: Request) -> Any:
-        """Do what is asked."""
+        """Execute a request."""
         if self.token and request.token != f"Bearer {self.token}":
             raise Refusal(401, f"who is {request.token}?")
         match = request.route.path.fullmatch(request.path)
@@ -248,7 +248,7 @@ class Kfp:
         return {}
 
     def add(self, kept: list[Any], new: Any, unique: str | None = None) -> Any:
-        """Keep something that was made."""
+        """Store an object."""
         new.created_at = datetime.now(UTC)
         if unique and unique in {each.display_name for each in kept}:
             raise Refusal(409, f"{unique} exists already")
@@ -256,7 +256,7 @@ class Kfp:
         return new
 
     def check(self, run: Any) -> None:
-        """See that a run, or a recurring one, is of a version that is there, and its parameters."""
+        """Check that the version of a run or recurring run exists, and its parameters too."""
         version = one(self.versions, run.pipeline_version_reference.pipeline_version_id)
         one(self.experiments, run.experiment_id)
         known = version.pipeline_spec["root"]["inputDefinitions"]["parameters"]
@@ -273,7 +273,7 @@ class Kfp:
         namespace: str = "",
         **same: str,
     ) -> Any:
-        """List what fits, a page of it."""
+        """Return a page of the objects that match."""
         if self.multi_user and kept in ("pipelines", "experiments") and not namespace:
             raise Refusal(400, "a namespace is needed")
         first = int(same.pop("page_token", 0))
@@ -352,7 +352,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(said).encode())
 
     def understood(self) -> Request:
-        """Hold a request against the schema."""
+        """Check a request against the schema."""
         try:
             return self.parsed()
         except Refusal as refusal:
@@ -399,7 +399,7 @@ def uploaded(kind: str, content: bytes) -> bytes:
 
 @contextmanager
 def serving() -> Iterator[Kfp]:
-    """Serve on a free port; see that nothing came that KFP does not know."""
+    """Serve on a free port; afterwards, check that each request was in KFP's API."""
     state = Kfp()
     handler = type("Bound", (Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

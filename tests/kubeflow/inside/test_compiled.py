@@ -1,4 +1,4 @@
-"""What the compiled pipeline tells a cluster; nothing is run."""
+"""The compiled pipeline as a cluster reads it; nothing is run."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ Spec = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def documents() -> tuple[Spec, Spec]:
-    """The pipeline, and what Kubernetes is told besides."""
+    """The pipeline, and its settings for Kubernetes."""
     pipeline, platform = yaml.safe_load_all(COMPILED.read_text(encoding="utf-8"))
     return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
@@ -46,7 +46,7 @@ def test_the_notice_comes_however_the_run_ends(spec: Spec) -> None:
 
 @pytest.mark.parametrize("name", [*TASKS, "notice"])
 def test_every_task_is_retried_with_patience(documents: tuple[Spec, Spec], name: str) -> None:
-    """For as long as all tries may take: what lasts until its time limit is tried again, too."""
+    """The delays leave time for all tries: a task that reaches its time limit is retried, too."""
     policy = tasks(documents[0])[name]["retryPolicy"]
     assert policy["maxRetryCount"] >= 2
     assert policy["backoffFactor"] > 1
@@ -75,9 +75,9 @@ def test_every_task_has_limits(documents: tuple[Spec, Spec], name: str) -> None:
 
 @pytest.mark.parametrize("name", [*TASKS, *ASIDE])
 def test_caching_is_chosen_for_each_task(spec: Spec, name: str) -> None:
-    """What looks at the champion, or at the source, or changes something, is always done.
+    """Tasks that read the champion or the source, or change something, are never cached.
 
-    So are the tasks of loops: of cached ones alone, KFP never says that the loop has ended.
+    Nor are the tasks of loops: KFP never ends a loop whose tasks were all cached.
     """
     task = tasks(spec)[name]
     assert task["cachingOptions"].get("enableCache", False) == (name in CACHED)

@@ -36,7 +36,7 @@ CREATE_EXPERIMENT = "experiment_service_create_experiment"
 RUN = "run_service_create_run"
 CREATE = "recurring_run_service_create_recurring_run"
 DELETE = "recurring_run_service_delete_recurring_run"
-ANEW = [CREATE_PIPELINE, UPLOAD, CREATE_EXPERIMENT, RUN, CREATE]
+FIRST_DEPLOY = [CREATE_PIPELINE, UPLOAD, CREATE_EXPERIMENT, RUN, CREATE]
 UPDATE = [UPLOAD, RUN, CREATE, DELETE]
 
 SMALL = f"""
@@ -146,7 +146,7 @@ def test_the_first_deploy(cluster: Kfp, command: Command) -> None:
     cluster.token = TOKEN
     done = command("deploy")
     assert (done.code, done.err) == (0, "")
-    assert cluster.changes == ANEW
+    assert cluster.changes == FIRST_DEPLOY
     (version,) = cluster.versions
     assert re.fullmatch(r"\d+\.\d+\.\d+-[0-9a-f]{8}", version.name)
     (run,) = cluster.runs
@@ -374,7 +374,7 @@ def test_a_change_that_always_fails_leaves_the_former_schedule(
     assert len(cluster.versions) == 2
 
 
-@pytest.mark.parametrize("operation", [*ANEW, DELETE])
+@pytest.mark.parametrize("operation", [*FIRST_DEPLOY, DELETE])
 @pytest.mark.parametrize("wrong", [500, 503, "lose"])
 def test_a_change_that_fails_at_first_is_made_once(
     cluster: Kfp, operation: str, wrong: int | str
@@ -440,7 +440,7 @@ def test_a_version_that_another_deploy_uploads_meanwhile_is_taken(cluster: Kfp) 
     cluster.fault = first
     do()
     assert scheduled_version(cluster) == cluster.versions[0].pipeline_version_id
-    assert cluster.changes == ANEW
+    assert cluster.changes == FIRST_DEPLOY
 
 
 def test_a_conflict_without_a_cause_is_no_success(cluster: Kfp) -> None:
@@ -505,7 +505,7 @@ def test_an_installation_with_many_users(cluster: Kfp, command: Command) -> None
     assert cluster.changes == []
     for _ in range(2):
         assert command("deploy", KFP_NAMESPACE="team").code == 0
-    assert cluster.changes == ANEW
+    assert cluster.changes == FIRST_DEPLOY
     assert cluster.pipelines[0].namespace == cluster.experiments[0].namespace == "team"
 
 

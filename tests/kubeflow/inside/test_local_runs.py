@@ -21,7 +21,7 @@ from .inbox import Inbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")  # a laptop has no limits, no images
 
-# Kills the process of a task before it begins, as a node that runs out of memory does.
+# Kills the process of a task before it starts, as a node without memory does.
 KILLER = """
 import os, signal, sys
 if {task!r} in sys.argv:
@@ -30,13 +30,13 @@ if {task!r} in sys.argv:
 
 
 def run_by_kfp(period: str) -> None:
-    """Run the pipeline as the cluster does: nothing is planned before."""
+    """Run the pipeline as a cluster does: without a plan made before."""
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=".kubeflow")
     training(period=period)
 
 
 def last_run(project: Project) -> Path:
-    """Return where KFP keeps what the tasks of the last run gave it."""
+    """Return the folder of KFP's artifacts of the last run."""
     folders: list[Path] = [*project.folder.glob(".kubeflow/*/")]
     return max(folders, key=lambda folder: folder.stat().st_mtime)
 

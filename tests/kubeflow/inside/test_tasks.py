@@ -1,4 +1,4 @@
-"""The first and the last task of a run: what they record, and what alerts come of it."""
+"""The first and the last task of a run: what they record, and the alerts they send."""
 
 import os
 import shutil
@@ -52,14 +52,14 @@ def ended(folder: Project) -> bool:
     return bool(read_json(job_file(folder.params, JOB), Job).ended)
 
 
-def test_a_run_that_is_planned_anew_is_another_input_to_the_cache(project: Project) -> None:
+def test_a_run_that_is_planned_again_has_another_cache_key(project: Project) -> None:
     first, again = (plan_job("2013-05", 0, job).run for job in ("first", "again"))
     assert first == again
     assert Run.model_validate(first) == project.plan("2013-05")
     shutil.rmtree(first["folder"])
-    anew = plan_job("2013-05", 0, "anew").run
-    assert anew["run_id"] == first["run_id"]
-    assert anew != first
+    second = plan_job("2013-05", 0, "second").run
+    assert second["run_id"] == first["run_id"]
+    assert second != first
 
 
 def test_a_window_replaces_that_of_the_parameters(project: Project) -> None:

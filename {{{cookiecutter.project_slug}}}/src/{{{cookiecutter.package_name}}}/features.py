@@ -17,8 +17,8 @@ SCHEDULE = ("year", "month", "day", "hour", "minute", "sched_dep_time", "sched_a
 ROUTE = ("tailnum", "dest", "distance")
 
 LATE_SHARES = (0.01, 0.99)
-"""Of a period's flights, the least and the greatest share that may be late. Where none or all are,
-there is nothing to tell apart, and no AUC."""
+"""The smallest and the largest share of a period's flights that may be late. If none or all are
+late, AUC is not defined."""
 
 
 def join(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

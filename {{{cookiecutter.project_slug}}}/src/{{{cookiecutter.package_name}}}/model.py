@@ -1,6 +1,6 @@
 """The model: from the rows of `features.join` to the probability of being late.
 
-Its first stages derive and encode columns. So a model takes the rows as they are, and an earlier
+Its first stages derive and encode columns. So a model takes these rows unchanged, and an earlier
 champion still scores them after this file has changed.
 """
 

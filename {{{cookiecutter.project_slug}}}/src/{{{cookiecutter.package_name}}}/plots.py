@@ -73,7 +73,7 @@ def _calibration(curve: pl.DataFrame) -> Figure:
 def _importance(model: Any, rows: pl.DataFrame, seed: int) -> Figure:
     """Draw how much AUC is lost when a column is shuffled (permutation importance, Breiman 2001).
 
-    The columns are those of `features.join`, which every model takes, whatever it makes of them.
+    The columns are those of `features.join`, the input of every model.
     """
     sample = rows.sample(min(IMPORTANCE_ROWS, rows.height), seed=seed)
     labels, inputs = sample[LABEL].to_numpy(), sample.drop(LABEL)

@@ -175,7 +175,7 @@ PERIODS = (
         "The period is delivered again with other content after a run used it",
         rows(lambda rows: rows.head(-9), "2013-04"),
         "goes on",
-        "2013-04 was delivered anew",
+        "2013-04 was delivered again",
         period="2013-04",
     ),
     Damage(

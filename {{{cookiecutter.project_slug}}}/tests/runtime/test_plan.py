@@ -160,19 +160,17 @@ def test_a_run_on_data_that_moved_is_resumed(project: Project) -> None:
     assert (after.begun, after.checksums) == (before.begun, before.checksums)
 
 
-# Data delivered anew
+# Data delivered again
 
 
-def test_a_period_delivered_anew_is_noted(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_redelivered_period_is_noted(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     may = project.plan("2013-05")
     assert read_plan(may).notes == []
     redeliver(project, "2013-04")
     with caplog.at_level("WARNING"):
         june, again = project.plan("2013-06"), project.plan("2013-05")
     assert again.run_id != may.run_id
-    note = f"2013-04 was delivered anew since run {may.run_id} used it"
+    note = f"2013-04 was delivered again since run {may.run_id} used it"
     assert read_plan(june).notes == read_plan(again).notes == [note]
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
         f"run {run.run_id}: {note}" for run in (june, again)
@@ -195,7 +193,7 @@ def test_a_note_does_not_change_the_id(project: Project) -> None:
     assert project.plan("2013-07") == noted
 
 
-def test_tables_without_a_date_are_delivered_anew_as_a_matter_of_course(project: Project) -> None:
+def test_redelivered_tables_without_a_date_do_not_count(project: Project) -> None:
     project.plan("2013-05")
     undated = [name for name in room.tables().TABLES if name not in DATED]
     for file in (file for name in undated for file in Path("data/source", name).iterdir()):

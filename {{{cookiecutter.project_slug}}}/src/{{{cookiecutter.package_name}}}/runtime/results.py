@@ -31,7 +31,7 @@ class Plan(Planned):
     """The periods to train on, oldest first; all lie before the period."""
     absent: list[str]
     """Periods that belong into the window, but were not delivered."""
-    delivered_anew: dict[str, str] = {}
+    redelivered: dict[str, str] = {}
     """By period that an earlier run used with other content, the id of the newest such run."""
     params: Params
     code_version: str
@@ -43,13 +43,13 @@ class Plan(Planned):
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of the deliveries."""
+        """Return notes for people on the deliveries."""
         absent = [f"not delivered: {', '.join(self.absent)}"] if self.absent else []
-        anew = [
-            f"{period} was delivered anew since run {run_id} used it"
-            for period, run_id in self.delivered_anew.items()
+        again = [
+            f"{period} was delivered again since run {run_id} used it"
+            for period, run_id in self.redelivered.items()
         ]
-        return absent + anew
+        return absent + again
 
 
 class IngestedFile(BaseModel):
@@ -94,7 +94,7 @@ class Quality(BaseModel):
     reason: str
     """What is wrong with the data, and the notes."""
     notes: list[str]
-    """What a person should know of a run that goes on: periods left out, or delivered anew."""
+    """Notes for people on a run with good data: periods left out, or delivered again."""
     window: list[str]
     """The periods that are fit to train on."""
     periods: dict[str, PeriodQuality]

@@ -1,7 +1,7 @@
 """All that the runtime takes from the team's modules, one folder up.
 
-Each protocol lists the names and functions of one module. `make lint` and each run hold the modules
-against them, so that a name that a newer runtime needs is asked for before anything starts.
+Each protocol lists the names and functions of one module. `make lint` and each run check the
+modules against them, so that a missing name is reported before anything starts.
 """
 
 import ast

@@ -41,7 +41,7 @@ class Unfinished:
     begun: float
     """When it was first planned, in seconds since 1970."""
     active: float
-    """When its newest step was begun."""
+    """When its newest step started."""
 
 
 @dataclass(frozen=True)

@@ -83,14 +83,14 @@ Samples = Iterable[tuple[dict[str, str], float]]
 
 
 class CachedProbe(Generic[Answer]):
-    """A slow question, asked in a thread, and its last answer."""
+    """A slow probe that runs in a thread, and its last answer."""
 
     def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
-        """Ask for the first time.
+        """Start the first probe.
 
         Args:
-            name: whom, for the log.
-            ask: asks.
+            name: what is probed, for the log.
+            ask: the probe; it returns the answer.
         """
         self._name, self._ask = name, ask
         self._thread = ThreadPoolExecutor(max_workers=1)

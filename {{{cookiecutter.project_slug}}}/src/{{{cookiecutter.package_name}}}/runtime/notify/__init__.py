@@ -1,1 +1,1 @@
-"""Alerts: what people are told of runs, deadlines and deployments, and where it is sent."""
+"""Alerts about runs, deadlines and deployments, and the targets that receive them."""

@@ -53,7 +53,7 @@ def check(params: Params, at: datetime, rerun: str) -> str | None:
         params: the parameters; `deadlines.champion_days` is how many days after its end a period
             must have a model that was released or kept for it.
         at: now, with a time zone.
-        rerun: the command that runs a period, which stands in it as `{period}`.
+        rerun: the command that runs a period, with `{period}` in the period's place.
 
     Returns:
         What is wrong, None where nothing is.

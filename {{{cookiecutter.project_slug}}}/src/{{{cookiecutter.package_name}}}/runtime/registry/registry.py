@@ -60,7 +60,7 @@ def load_model(model_name: str, version: str) -> Any:
     uri = f"models:/{model_name}/{version}"
     made = load_mlflow().models.get_model_info(uri).flavors["python_function"]["python_version"]
     what = f"Version {version} of {model_name}"
-    check_python(made, what, "start anew with another model_name in params.yaml")
+    check_python(made, what, "start over with another model_name in params.yaml")
     return load_mlflow().sklearn.load_model(uri)
 
 
@@ -85,7 +85,7 @@ def score(
         raise BadInput(
             f"Version {version} of {model_name} cannot score these rows "
             f"({' '.join(str(error).split())[:200]}): give `join` in features.py back what it "
-            "reads, or start anew with another model_name in params.yaml."
+            "reads, or start over with another model_name in params.yaml."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: each step of a run is done once, whoever asks for it and however often."""
+"""Checkpoints: each step of a run is done once; later calls return its stored result."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Files of the source on their way into a run directory, each downloaded once.
+"""Downloads of the source's files into a run directory, each file once.
 
 The id of a run depends on the content of its files, so they are read before its directory is known.
 Files of a remote source are kept in `<runs>/.incoming` until then. Of a file that did not change

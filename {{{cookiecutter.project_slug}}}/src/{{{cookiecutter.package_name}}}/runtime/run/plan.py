@@ -181,7 +181,7 @@ def identify(plan: Plan, runs: UPath | None) -> Run:
         plan: the plan.
         runs: the folder of runs; None for an experiment, which is not the run of the same work.
     """
-    what = plan.model_dump(exclude={"begun": True, "delivered_anew": True, "params": _PLACES})
+    what = plan.model_dump(exclude={"begun": True, "redelivered": True, "params": _PLACES})
     if runs is None:
         what["folder"] = EXPERIMENT
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -191,7 +191,7 @@ def identify(plan: Plan, runs: UPath | None) -> Run:
 
 
 def _record(plan: Plan, run_dir: RunDir) -> Plan:
-    """Write a plan to its run directory, unless it is there already; return it as it is there."""
+    """Write a plan to its run directory unless it has one; return the stored plan."""
     file = run_dir.plan
     with locked(run_dir.lock("plan"), "plan: waiting for another process"):
         for part in file.parent.glob(f".{file.name}.*.part"):  # of a process that was killed
@@ -199,17 +199,17 @@ def _record(plan: Plan, run_dir: RunDir) -> Plan:
         before = read_json(file, Plan) if file.exists() else None
         if before is not None:  # resumed: all is as it was, but the data may have moved
             plan = plan.model_copy(update={"begun": before.begun})
-        plan = plan.model_copy(update={"delivered_anew": find_delivered_anew(plan)})
+        plan = plan.model_copy(update={"redelivered": find_redelivered(plan)})
         if plan != before:
             write_json(file, plan)
     return plan
 
 
-def find_delivered_anew(plan: Plan) -> dict[str, str]:
+def find_redelivered(plan: Plan) -> dict[str, str]:
     """Return the periods of which the newest run before had other files, with that run's id.
 
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
-    Tables without a date are delivered anew as a matter of course, and do not count.
+    Tables without a date are delivered again every time, and do not count.
     """
     runs = UPath(plan.params.runs)
     files = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
