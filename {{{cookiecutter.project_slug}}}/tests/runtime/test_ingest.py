@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from polars.testing import assert_frame_equal
 from upath import UPath
 
