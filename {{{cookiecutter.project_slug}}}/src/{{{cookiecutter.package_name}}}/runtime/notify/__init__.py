@@ -1,1 +1,1 @@
-"""Alerts: what people are told of runs, deadlines and deployments, and where it is sent."""
+"""Alerts of runs, deadlines and deployments: what they say, and where they are sent."""

@@ -1,4 +1,4 @@
-"""Checkpoints: each step of a run is done once, whoever asks for it and however often."""
+"""Checkpoints: each step of a run is done once, however often and by however many it is called."""
 
 import logging
 import time
