@@ -168,8 +168,8 @@ def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucke
 def test_a_plan_that_is_refused_leaves_no_file(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadInput, match="The source has no 2014-06"):
-        project.plan("2014-06")
+    with pytest.raises(BadInput, match="The source has no 2099-06"):
+        project.plan("2099-06")
     assert not (project.folder / "runs").exists()
     opened: Callable[..., Any] = MemoryFileSystem.open
 

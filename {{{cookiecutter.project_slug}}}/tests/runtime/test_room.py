@@ -12,7 +12,6 @@ import pytest
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.run import plan
 
 from .conftest import Project
 
@@ -113,7 +112,7 @@ def test_no_run_is_planned(project: Project, copy: Path, monkeypatch: pytest.Mon
     """Nor by an orchestrator, which plans without the command line."""
     check = room.check_room
     rename(copy / "model.py", "predict")
-    monkeypatch.setattr(plan.room, "check_room", lambda: check(copy))
+    monkeypatch.setattr(room, "check_room", lambda: check(copy))
     with pytest.raises(BadInput, match=r"^model\.py lacks `predict\(model, rows\)`"):
         project.plan("2013-04")
     assert not list((project.folder / "runs").glob("*/plan.json"))
