@@ -200,8 +200,9 @@ OTHER_FIGURES = """
 former = figures
 
 
-def figures(*args, **kwargs):
-    return {f"Redrawn {title}": figure for title, figure in former(*args, **kwargs).items()}
+def figures(model, rows, predictions, slices, seed):
+    drawn = former(model, rows, predictions, slices, seed)
+    return {f"Redrawn {title}": figure for title, figure in drawn.items()}
 """
 
 
