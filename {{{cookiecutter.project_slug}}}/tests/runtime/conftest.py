@@ -189,7 +189,7 @@ def fresh(source: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPath
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
     fast = {f"train__{name}": value for name, value in quick.items()}
-    Project(folder).tune(**HERE, window=3, **fast)
+    Project(folder).tune(**HERE, **fast)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         mlflow_client()
