@@ -118,7 +118,7 @@ class Project:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         for name, value in values.items():
             *outer, key = name.split("__")
-            (content[outer[0]] if outer else content)[key] = value
+            (content.setdefault(outer[0], {}) if outer else content)[key] = value
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def delivered(self, table: str, period: str) -> Path:
@@ -188,7 +188,8 @@ def fresh(source: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPath
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
-    Project(folder).tune(**HERE, **{f"train__{name}": value for name, value in quick.items()})
+    fast = {f"train__{name}": value for name, value in quick.items()}
+    Project(folder).tune(**HERE, **fast)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         mlflow_client()

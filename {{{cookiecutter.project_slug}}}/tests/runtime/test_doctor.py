@@ -30,7 +30,7 @@ def test_a_project_that_works(released: Project) -> None:
     assert len(found) == 6
     assert all(passed for _, passed, _ in found)
     messages = " ".join(message for _, _, message in found)
-    assert "data/source has 2013-01 to 2013-12" in messages
+    assert "data/source has 2013-01 to " in messages
     assert "version 1 is the champion" in messages
     assert "hunter2" not in messages
 

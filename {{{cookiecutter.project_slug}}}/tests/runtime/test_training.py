@@ -70,7 +70,7 @@ def test_training_twice_gives_the_same_model(project: Project) -> None:
     np.testing.assert_array_equal(predictions(run), first)
     project.tune(runs="others")
     np.testing.assert_array_equal(predictions(project.work("2013-04", last="train")), first)
-    assert len(np.unique(first)) > len(first) / 10
+    assert len(np.unique(first)) > 1
 
 
 def test_parameters_reach_the_model(project: Project, quick: dict[str, Any]) -> None:
