@@ -112,7 +112,7 @@ def test_without_monitoring_nothing_of_it_is_there(tmp_path: Path, open_cookiecu
     files = {name: contents(folder) for name, folder in chosen.items()}
     more = set(files["prometheus"]) - set(files["none"])
     own = (
-        r"ops/monitoring/.+|tests/(runtime/)?test_(metrics|monitor\w*)\.py"
+        r"ops/monitoring/.+|tests/runtime/test_(exporter|monitor|run_metrics)\.py"
         r"|src/my_pipeline/runtime/monitor/(exporter|run_folders|run_metrics)\.py"
     )
     assert more
