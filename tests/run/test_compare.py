@@ -1,0 +1,59 @@
+"""The parts of `make compare` that no execution of it in other tests reaches."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.projects import Project
+
+CODE = """
+import json, sys
+from pathlib import Path
+import polars as pl
+from ops import compare
+
+Path("inbox/files").mkdir(parents=True)
+found = {}
+for source in ("inbox/files", "s3://bucket/files", "not/here"):
+    clone = Path("clones") / source.replace("/", "-")
+    clone.mkdir(parents=True)
+    (clone / "params.yaml").write_text(f"source: {source}\\n")
+    compare.link_source(clone)
+    found[source] = [str(link.resolve()) for link in clone.rglob("*") if link.is_symlink()]
+old = pl.DataFrame({"hours_ahead": [0.0, 48.0], "mean_error": [10.0, 30.0]})
+new = pl.DataFrame({"hours_ahead": [0.0, 24.0], "mean_error": [12.0, 20.0], "rows": [5, 5]})
+charts = {"chart": compare.chart(old, new), "alone": compare.chart(None, new)}
+print(json.dumps({"links": found} | charts))
+"""
+
+
+@pytest.fixture(scope="module")
+def compared(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Give what the functions return in a folder of their own."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "ops").symlink_to(project.folder / "ops")
+    (folder / "params.yaml").write_bytes((project.folder / "params.yaml").read_bytes())
+    python = project.folder / ".venv/bin/python"
+    said = project.shell(python, "-c", CODE, cwd=folder).stdout
+    return {"folder": folder, **json.loads(said)}
+
+
+def test_a_local_source_is_linked_into_a_clone_wherever_it_is(compared: dict[str, Any]) -> None:
+    assert compared["links"] == {
+        "inbox/files": [str(compared["folder"] / "inbox/files")],
+        "s3://bucket/files": [],
+        "not/here": [],
+    }
+
+
+def test_the_axes_of_a_chart_show_all_values(compared: dict[str, Any]) -> None:
+    chart = compared["chart"]
+    assert '  x-axis "hours ahead" 0 --> 48' in chart
+    assert '  y-axis "mean error" 10 --> 30' in chart
+    assert sum(line.startswith("  line [") for line in chart) == 2
+    alone = compared["alone"]
+    assert '  x-axis "hours ahead" 0 --> 24' in alone
+    (line,) = [line for line in alone if line.startswith("  line [")]
+    heights = json.loads(line.removeprefix("  line "))
+    assert (heights[0], heights[-1], len(heights)) == (12, 20, 21)
