@@ -141,7 +141,7 @@ def test_the_server_is_killed() -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) -> None:
-    """As soon as months are ingested."""
+    """As soon as periods are ingested."""
     folder = faulty.project.folder / "data/source"
     with HttpSource(folder, lambda: faulty.there(".locks/ingest-*"), times, hangs=hangs) as source:
         faulty.tune(source=source.address, source_timeout=5)
@@ -186,7 +186,7 @@ def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
     in_the_way = faulty.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
     process = faulty.begin()
-    until(lambda: "version failed: " in faulty.said(), process)
+    until(lambda: "snapshot failed: " in faulty.said(), process)
     in_the_way.unlink()
     faulty.waits_for(process)
     faulty.survived("the snapshot storage is not writable", BY_ITSELF)
@@ -217,12 +217,12 @@ def test_two_runs_for_one_period(faulty: Faulty) -> None:
 @pytest.mark.matrix
 def test_ctrl_c(faulty: Faulty) -> None:
     process = faulty.project.start(faulty.log, "run", f"PERIOD={PERIOD}", **faulty.environment)
-    until(lambda: "version: the data are" in faulty.said(), process)
+    until(lambda: "snapshot: the data are" in faulty.said(), process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(PATIENCE) != 0
     until(lambda: not faulty.project.processes())
     faulty.ends_well()
-    assert "version: done before" in faulty.said()
+    assert "snapshot: done before" in faulty.said()
     faulty.survived("Ctrl-C", GIVEN_AGAIN)
 
 
@@ -238,7 +238,7 @@ def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
 
 @pytest.mark.matrix
 def test_the_period_is_december(faulty: Faulty) -> None:
-    """The newest month, as the schedule takes it."""
+    """The newest period, as the schedule takes it."""
     faulty.ends_well("run")
     result = faulty.project.results()["2013-12"]
     (plan,) = faulty.project.folder.glob("runs/2013-12-*/plan.json")

@@ -19,23 +19,25 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
 STEPS = """
 import logging
 from datetime import UTC, datetime
-from my_pipeline.once import once
-from my_pipeline.params import load_params
-from my_pipeline.plan import plan_run, read_plan
-from my_pipeline.steps import evaluate, features, ingest, release, report, train, validate, version
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.run import plan, read_plan
+from my_pipeline.runtime.run.checkpoint import checkpoint
+from my_pipeline.runtime.steps import (
+    evaluate, features, ingest, release, report, snapshot, train, validate
+)
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-run = plan_run(load_params(), "2013-05", datetime.now(UTC))
-for month in read_plan(run).months:
-    once(ingest.ingest, run, month)
-assert once(validate.validate, run).good
-once(version.version, run)
-for month in validate.fit_months(run):
-    once(features.features, run, month)
-once(train.train, run)
-once(evaluate.evaluate, run)
-once(release.release, run)
-print(once(report.report, run, "kubeflow").model_dump_json())
+run = plan.plan_run(load_params(), "2013-05", datetime.now(UTC))
+for period in read_plan(run).periods:
+    checkpoint(ingest.ingest, run, period)
+assert checkpoint(validate.validate, run).good
+checkpoint(snapshot.snapshot, run)
+for period in validate.good_periods(run):
+    checkpoint(features.features, run, period)
+checkpoint(train.train, run)
+checkpoint(evaluate.evaluate, run)
+checkpoint(release.release, run)
+print(checkpoint(report.report, run, "kubeflow").model_dump_json())
 """
 
 
@@ -66,7 +68,7 @@ def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> 
     assert f".kubeflow/{result['run_id']}.log" in done.stdout
 
 
-def test_a_backfill_goes_on_where_months_are_done(fresh: Project) -> None:
+def test_a_backfill_resumes_where_periods_are_done(fresh: Project) -> None:
     may = fresh.results()["2013-05"]
     fresh.make("backfill", "FROM=2013-05", "TO=2013-06")
     assert fresh.results()["2013-05"] == may
@@ -93,7 +95,7 @@ def test_bad_input_is_refused(fresh: Project) -> None:
     before = fresh.results()
     for words, sentence in (
         (["run", "PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
-        (["run", "PERIOD=2013-08", "RUNNER=pod"], "No such runner: pod; RUNNER is subprocess or"),
+        (["run", "PERIOD=2013-08", "RUNNER=pod"], "No such runner: pod. RUNNER is subprocess or"),
         (["deploy", "IMAGE=any"], "KFP_HOST is '': set it to the address of Kubeflow Pipelines"),
     ):
         said = fresh.make(*words, ok=False)
@@ -108,7 +110,7 @@ def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("KFP_HOST", host)
     image = f"IMAGE=registry.example.com/my-pipeline@sha256:{'0' * 64}"
     said = fresh.make("deploy", image, ok=False)
-    assert f"error: {host} does not answer: see whether KFP_HOST is right" in said
+    assert f"error: {host} does not answer: check KFP_HOST and the port-forward" in said
     assert "Error 1" in said
     assert "Traceback" not in said
 
