@@ -1,0 +1,332 @@
+"""The flow under a real Prefect server: the graph, retries, resuming, and every way to end."""
+
+import shutil
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.notify.events import shorten
+from {{{ cookiecutter.package_name }}}.runtime.results import Result
+from {{{ cookiecutter.package_name }}}.runtime.run import RunDir
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
+from {{{ cookiecutter.package_name }}}.runtime.steps import train as train_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate_step
+
+from .conftest import (
+    CHAIN,
+    DESIGN,
+    MAIN,
+    REQUIRED,
+    Project,
+    check_first_release,
+    drop_a_third,
+    enter,
+    failing,
+    remove_after,
+)
+from .inbox import Inbox
+
+DONE_ONCE = {"ingest": 4, "validate": 1, "snapshot": 1, "features": 4}
+
+
+@pytest.fixture(scope="module")
+def flows(adapter: Any) -> Any:
+    """The module with the flows."""
+    return adapter
+
+
+def run_flow(flows: Any, _: Project, *words: str, flow: str = "training") -> State[Any]:
+    """Run a flow in a project's folder and return the state in which it ended."""
+    state: State[Any] = getattr(flows, flow)(*words, return_state=True)
+    return state
+
+
+def result_of(state: State[Any]) -> Result:
+    assert state.is_completed(), state.message
+    result = state.result()
+    assert isinstance(result, Result)
+    return result
+
+
+def results() -> list[Result]:
+    """Return the results of all runs in the current project."""
+    return [past.result for past in history("runs") if past.result]
+
+
+def flow_run(state: State[Any]) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(flow_run_id(state))
+
+
+def flow_run_id(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id is not None
+    return state.state_details.flow_run_id
+
+
+def task_runs(state: State[Any]) -> list[TaskRun]:
+    """Return the task runs of a flow run, once the server knows how all of them ended."""
+    this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id(state)]))
+    with get_client(sync_client=True) as client:
+        for _ in range(600):
+            found = client.read_task_runs(flow_run_filter=this)
+            if found and all(run.state is not None and run.state.is_final() for run in found):
+                return found
+            time.sleep(0.1)
+    raise AssertionError("the server does not know how the tasks ended")
+
+
+def task_of(run: TaskRun) -> str:
+    return run.task_key.split("-")[0].split(".")[-1]
+
+
+def ended(state: State[Any]) -> dict[str, list[str]]:
+    """Return the names of the states in which the runs of each task ended."""
+    names: dict[str, list[str]] = {}
+    for run in task_runs(state):
+        assert run.state is not None
+        names.setdefault(task_of(run), []).append(run.state.name or "")
+    return names
+
+
+def edges(state: State[Any]) -> set[tuple[str, str]]:
+    """Return which task depends on which, the periods of a task as one."""
+    runs = {run.id: run for run in task_runs(state)}
+    return {
+        (task_of(runs[before.id]), task_of(run))
+        for run in runs.values()
+        for given in run.task_inputs.values()
+        for before in given
+        if before.input_type == "task_run"
+    }
+
+
+@pytest.fixture(scope="module")
+def april(
+    flows: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, State[Any]]:
+    """A project whose first period has gone through the flow."""
+    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("flow") / "project")
+    remove_after(folder, "2013-04")
+    with pytest.MonkeyPatch.context() as patch:
+        return folder, run_flow(flows, enter(folder, patch), "2013-04")
+
+
+def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
+    folder, state = april
+    result = result_of(state)
+    check_first_release(folder, result, "prefect")
+    assert state.name == "Released"
+    assert flow_run(state).name == result.run_id
+    assert "2013-04" in flow_run(state).tags
+    assert flow_run(state).labels["period"] == "2013-04"
+    names = {run.name for run in task_runs(state)}
+    assert {"ingest 2013-01", "ingest 2013-04", "features 2013-04"} <= names
+
+
+def test_the_graph_is_the_design_s(april: tuple[Path, State[Any]]) -> None:
+    assert edges(april[1]) == {("plan", "ingest"), *pairwise(CHAIN)} < {("plan", "ingest"), *DESIGN}
+    counts = {task: len(states) for task, states in ended(april[1]).items()}
+    assert counts == dict.fromkeys(CHAIN, 1) | {"plan": 1, "ingest": 4, "features": 4}
+
+
+def test_the_steps_log_to_the_run_s_page(april: tuple[Path, State[Any]]) -> None:
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id(april[1])]))
+    with get_client(sync_client=True) as client:
+        logs = client.read_logs(wanted, limit=200)
+    assert "train: fitted on" in "\n".join(log.message for log in logs)
+
+
+def test_a_finished_run_asked_for_again_returns_its_result(
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch, inbox: Inbox
+) -> None:
+    again = run_flow(flows, enter(april[0], monkeypatch), "2013-04")
+    assert result_of(again) == result_of(april[1])
+    assert again.name == "Nothing new"
+    assert ended(again) == {"plan": ["Completed"]}
+    assert inbox.kinds == []  # although the first run alerted nobody
+
+
+def test_a_scheduled_run_with_nothing_to_do_says_so(
+    flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch, inbox: Inbox
+) -> None:
+    before = result_of(april[1])
+    result = result_of(run_flow(flows, enter(april[0], monkeypatch)))
+    assert result.status == "nothing_new"
+    assert result.reason == f"2013-04 is done: run {before.run_id} ended as released"
+    assert results() == [before]
+    assert inbox.kinds == []
+
+
+def test_bad_data_are_quarantined_and_the_champion_stays(
+    flows: Any, released: Project, inbox: Inbox
+) -> None:
+    released.deliver(MAIN, "2013-05", drop_a_third)
+    state = run_flow(flows, released, "2013-05")
+    result = result_of(state)
+    finding = f"{MAIN}.{REQUIRED}: 33.3% are missing"
+    assert result.status == "quarantined"
+    assert finding in result.reason
+    assert result.champion_after == result.champion_before
+    assert result.champion_after is not None
+    assert result.champion_after.version == "1"
+    assert edges(state) == {
+        ("plan", "ingest"),
+        ("ingest", "validate"),
+        ("validate", "quarantine"),
+        ("quarantine", "report"),
+    }
+    assert state.name == "Quarantined"
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["rerun"]) == ("quarantined", "make run PERIOD=2013-05")
+    assert any(fact.startswith(f"2013-05: {finding}") for fact in alert["facts"])
+
+
+def test_a_rejected_challenger_is_alerted(
+    flows: Any, released: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = room.evaluation()
+    monkeypatch.setattr(ours, "decide", lambda *_: (False, "It is no better."))
+    state = run_flow(flows, released, "2013-05")
+    assert (result_of(state).status, state.name) == ("kept_champion", "Kept champion")
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["period"]) == ("challenger_rejected", "2013-05")
+    headline = ours.HEADLINE.replace("_", " ")
+    assert any(fact.startswith(f"{headline} ") for fact in alert["facts"])
+
+
+def test_a_task_that_fails_once_is_retried(
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
+) -> None:
+    tries = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
+    state = run_flow(flows, project, "2013-04")
+    assert result_of(state).status == "released"
+    assert len(tries) == 2
+    (train,) = [run for run in task_runs(state) if task_of(run) == "train"]
+    assert train.run_count == 2
+    assert inbox.kinds == ["champion_changed"]
+
+
+def test_a_failed_run_is_resumed_where_it_stopped(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
+    run = project.plan("2013-04")
+    in_the_way = RunDir(run).training
+    in_the_way.mkdir(parents=True)  # the step cannot write its file
+    first = run_flow(flows, project, "2013-04")
+    assert first.is_failed()
+    (failed,) = results()
+    assert (failed.status, failed.step) == ("failed", "train")
+    assert "training.json" in failed.reason
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2013-04 failed at train")
+    assert (alert["run_id"], alert["reason"]) == (run.run_id, shorten(failed.reason))
+    assert alert["rerun"] == "make run PERIOD=2013-04"
+    done = {task: ["Completed"] * count for task, count in DONE_ONCE.items()}
+    assert ended(first) == done | {"plan": ["Completed"], "train": ["Failed"]}
+    (train,) = [run for run in task_runs(first) if task_of(run) == "train"]
+    assert train.run_count == 4
+
+    in_the_way.rmdir()
+    checkpoints = RunDir(run).checkpoints
+    before = {file.name: file.read_bytes() for file in checkpoints.iterdir()}
+    second = run_flow(flows, project, "2013-04")
+    assert result_of(second).status == "released"
+    assert result_of(second).run_id == run.run_id == failed.run_id
+    assert flow_run_id(second) != flow_run_id(first)
+    assert len(before) == sum(DONE_ONCE.values())
+    assert {name: (checkpoints / name).read_bytes() for name in before} == before
+    assert inbox.kinds == ["run_failed", "champion_changed"]
+
+
+def test_bad_input_is_not_retried(
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
+    state = run_flow(flows, project, "2013-04")
+    assert state.is_failed()
+    assert len(calls) == 1
+    (result,) = results()
+    assert (result.status, result.reason) == ("failed", "It is wrong.")
+
+
+def test_a_refused_period_is_alerted(flows: Any, project: Project, inbox: Inbox) -> None:
+    state = run_flow(flows, project, "2014-01")
+    assert state.is_failed()
+    with pytest.raises(BadInput, match="The source has no 2014-01"):
+        state.result()
+    assert results() == []
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2014-01 failed at plan")
+    assert alert["reason"].startswith("The source has no 2014-01")
+
+
+def test_refused_parameters_are_alerted(flows: Any, project: Project, inbox: Inbox) -> None:
+    (project.folder / "params.yaml").write_text("runs: runs\n", encoding="utf-8")
+    assert run_flow(flows, project).is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": a run failed at plan")
+    assert alert["rerun"] == "make run"
+
+
+def test_a_dead_target_changes_nothing(flows: Any, released: Project, inbox: Inbox) -> None:
+    inbox.status = 500
+    assert result_of(run_flow(flows, released, "2013-04")).status == "released"
+    assert run_flow(flows, released, "2014-01").is_failed()
+    assert inbox.alerts == []
+
+
+def test_a_backfill_compares_each_period_with_the_champion_before_it(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
+    state = run_flow(flows, project, "2013-04", "2013-05", flow="backfill")
+    assert state.is_completed()
+    first, second = state.result()
+    assert [first.period, second.period] == ["2013-04", "2013-05"]
+    assert first.champion_before is None
+    assert second.champion_before == first.champion_after is not None
+    assert flow_run(state).name == "backfill 2013-04 to 2013-05"
+    parent = FlowRunFilterParentFlowRunId(any_=[flow_run_id(state)])
+    with get_client(sync_client=True) as client:
+        children = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
+    runs = {child.name: child for child in children}
+    assert set(runs) == {first.run_id, second.run_id}
+    before, after = (runs[result.run_id] for result in (first, second))
+    assert before.end_time is not None
+    assert after.start_time is not None
+    assert before.end_time <= after.start_time
+    assert inbox.kinds[0] == "champion_changed"
+    assert len(inbox.kinds) == 2
+
+
+def test_a_backfill_alerts_of_the_period_that_failed(
+    flows: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
+    assert run_flow(flows, project, "2013-04", "2013-05", flow="backfill").is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": 2013-04 failed at validate")
+    assert alert["rerun"] == "make backfill FROM=2013-04 TO=2013-05"
+
+
+def test_a_backfill_that_fails_by_itself_is_alerted(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
+    assert run_flow(flows, project, "2013-05", "2013-04", flow="backfill").is_failed()
+    (alert,) = inbox.alerts
+    assert alert["title"].endswith(": backfill 2013-05 to 2013-04 failed")
+    assert "swap them" in alert["reason"]
