@@ -127,7 +127,7 @@ def training(period: str | None = None) -> results.Result:
     Args:
         period: such as 2013-06; by default the newest that had ended at the scheduled start.
     """
-    logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)
+    logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)  # not in any setting
     run, planned = plan(period, runtime.flow_run.scheduled_start_time)
     tags = {*runtime.flow_run.tags, run.period}
     with get_client(sync_client=True) as client:
