@@ -1,4 +1,4 @@
-"""As many Prefect tasks as a run has, in the same order, none of which does anything.
+"""An empty Prefect flow with as many tasks as a run, in the same order.
 
 Run with the environment and in the folder of a rendered project: `python empty_flow.py`.
 """
@@ -6,22 +6,22 @@ Run with the environment and in the folder of a rendered project: `python empty_
 from prefect import flow, task
 from prefect.task_runners import ThreadPoolTaskRunner
 
-MONTHS = range(4)
+PERIODS = range(4)
 
 
 @task
-def step(_month: int = 0) -> None:
+def step(_period: int = 0) -> None:
     """Do nothing."""
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
 def empty() -> None:
-    """Plan, ingest by month, validate, version, features by month, and the four after them."""
+    """Plan, ingest by period, validate, snapshot, features by period, and the four after them."""
     step()
-    step.map(MONTHS).result()
+    step.map(PERIODS).result()
     step()
     step()
-    step.map(MONTHS).result()
+    step.map(PERIODS).result()
     for _ in ("train", "evaluate", "release", "report"):
         step()
 

@@ -132,9 +132,9 @@ def phases_of(run: Path, started: float) -> Phases:
     at = begun.timestamp()
     phases = {BEFORE: (at - started, 0.0)}
     for step, same in groupby(sorted(calls, key=itemgetter("started")), key=itemgetter("step")):
-        months: list[dict[str, Any]] = list(same)
-        ended = max(month["started"] + month["seconds"] for month in months)
-        phases[step] = (months[0]["started"] - at, ended - months[0]["started"])
+        periods: list[dict[str, Any]] = list(same)
+        ended = max(period["started"] + period["seconds"] for period in periods)
+        phases[step] = (periods[0]["started"] - at, ended - periods[0]["started"])
         at = ended
     return phases | {AFTER: (time.time() - at, 0.0)}
 

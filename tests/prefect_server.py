@@ -1,4 +1,4 @@
-"""A Prefect server and a worker, as real as `make ui` starts them, but each to be killed alone."""
+"""A Prefect server and a worker like those of `make ui`, each of which can be killed alone."""
 
 import json
 import os
@@ -32,13 +32,13 @@ class Api:
                 with urllib.request.urlopen(request) as answer:  # noqa: S310
                     return json.load(answer)
             except urllib.error.HTTPError as error:
-                if error.code != 503:  # its database is locked, and it says: again, soon
+                if error.code != 503:  # its database is locked; it asks to try again soon
                     raise
                 time.sleep(1)
         raise TimeoutError(f"{path}: its database stays locked")
 
     def deployment(self, name: str) -> Any:
-        """Return a deployment, by its own name."""
+        """Return the deployment of this name."""
         (found,) = self.post("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
         return found
 
@@ -55,15 +55,15 @@ class Api:
 
 
 class Servers:
-    """A server in a folder of its own, and a worker for whichever project was deployed last."""
+    """A server in a folder of its own, and a worker for the project that was deployed last."""
 
     def __init__(self, project: Project, folder: Path, variables: dict[str, str]) -> None:
         """Start nothing yet.
 
         Args:
-            project: any whose Prefect is to be used.
-            folder: where the server keeps its state, and both their logs.
-            variables: what is in the environment of both.
+            project: one whose environment has Prefect.
+            folder: where the server keeps its state, and both write their logs.
+            variables: added to the environment of both.
         """
         port = free_port()
         self.project, self.folder, self.port = project, folder, str(port)
@@ -88,12 +88,12 @@ class Servers:
                 os.killpg(process.pid, signal.SIGTERM)
                 try:
                     process.wait(60)
-                except subprocess.TimeoutExpired:  # it waits for whoever is still connected
+                except subprocess.TimeoutExpired:  # it waits for open connections
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait(PATIENCE)
 
     def revive(self) -> None:
-        """Start again what was killed."""
+        """Restart what was killed."""
         if self.server is None or self.server.poll() is not None:
             self.start_server()
         if self.worker is None or self.worker.poll() is not None:
@@ -109,7 +109,7 @@ class Servers:
         self.worker = self._begin("worker", "start", "--pool", "local", "--name", "local")
 
     def kill_worker(self, *, with_runs: bool) -> None:
-        """Kill the worker, and what it runs, too, as a machine does that loses its power."""
+        """Kill the worker; `with_runs`: and its runs, as a power failure of its machine does."""
         assert self.worker
         file = Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children")
         runs = [int(child) for child in file.read_text().split()] if with_runs else []
@@ -118,23 +118,23 @@ class Servers:
         self.worker.wait(PATIENCE)
 
     def kill_server(self) -> None:
-        """Kill the server, with all its processes."""
+        """Kill all processes of the server."""
         assert self.server
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait(PATIENCE)
 
     def deploy(self, project: Project) -> None:
-        """Let the deployments, and the automations, be those of a project."""
+        """Deploy a project, and save its automations."""
         self.project = project
         self._do("prefect", "--no-prompt", "deploy", "--all")
         self._do("python", "-m", "flows.automations")
 
     def log(self) -> str:
-        """Return what the worker and its runs have said."""
+        """Return the log of the worker and its runs."""
         return (self.folder / "worker.log").read_text(encoding="utf-8")
 
     def ended(self, number: str) -> str:
-        """Wait for a run to end; return the name of its state."""
+        """Wait until a run ends; return the name of its state."""
 
         def state() -> Any:
             run = self.api.run(number)

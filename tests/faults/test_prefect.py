@@ -36,18 +36,18 @@ dates = asyncio.run(schedule.get_dates(12, start=datetime(2026, 1, 1, tzinfo=UTC
 print(*(f"{date:%d. at %-H:%M}" for date in dates), sep="\\n")
 """
 
-# The newest month that had ended, a second before the year does in UTC, and when it does.
+# The newest period that had ended, a second before the year ends in UTC, and when it ends.
 TURN = """
 from datetime import UTC, datetime
-from my_pipeline.params import load_params
-from my_pipeline.plan import choose_months
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.run.plan import choose_periods
 for at in datetime(2013, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC):
-    print(choose_months(load_params(), None, at)[0])
+    print(choose_periods(load_params(), None, at)[0])
 """
 
 
 class Stage:
-    """A project, its server and its worker, on which one test after the other plays."""
+    """A project, its server and its worker, which the tests use one after the other."""
 
     def __init__(
         self, project: Project, servers: Servers, killer: Killer, receiver: Receiver
@@ -59,7 +59,7 @@ class Stage:
         self.told = 0
 
     def clear(self) -> None:
-        """Let nothing have run."""
+        """Remove what earlier tests ran."""
         folder = self.project.folder
         for name in ("runs", "mlruns", "data/remote", ".dvc/cache", ".dvc/tmp"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -75,21 +75,21 @@ class Stage:
         (self.project.folder / "params.yaml").write_text(text, encoding="utf-8")
 
     def there(self, pattern: str) -> list[Path]:
-        """Return what is there of a run's folder."""
+        """Return the files of the period's runs that match."""
         return list(self.project.folder.glob(f"runs/{PERIOD}-*/{pattern}"))
 
     def start(self) -> str:
         """Start a run for the period; return Prefect's id of it."""
-        return self.servers.api.start("monthly", self.variables, period=PERIOD)
+        return self.servers.api.start("scheduled", self.variables, period=PERIOD)
 
     def ends(self, run: str, state: str = "Released") -> None:
-        """See a run come to an end of this name, and an alert of it arrive."""
+        """Wait until a run ends in a state of this name, and its alert arrives."""
         assert self.servers.ended(run) == state, self.servers.log()[-5000:]
         self.told += 1
         self.receiver.wait_for(self.told, seconds=120)
 
     def by_hand(self, log: Path, *words: str) -> subprocess.Popen[str]:
-        """Give a command of the project's."""
+        """Start a command of the project."""
         environment = {"ALERT_URLS": self.servers.variables["ALERT_URLS"]}
         return self.project.begin(
             log, "-m", "my_pipeline", *words, **self.receiver.environment(), **environment
@@ -108,10 +108,10 @@ def theatre(
 ) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("faults")
     ours = clone(project, folder / "my-pipeline")
-    # What the server waits for is minutes: a test has seconds.
+    # The server waits for minutes; a test has seconds.
     automations = ours.folder / "flows/automations.py"
     text = automations.read_text(encoding="utf-8")
-    for usual, quick in (("SILENT = 3 *", "SILENT = 2 *"), ("BEGIN = 10", "BEGIN = 0.5")):
+    for usual, quick in (("HEARTBEATS = 3 ", "HEARTBEATS = 2 "), ("START = 10 ", "START = 0.5 ")):
         assert usual in text
         text = text.replace(usual, quick)
     automations.write_text(text, encoding="utf-8")
@@ -128,14 +128,14 @@ def theatre(
 
 @pytest.fixture(scope="module")
 def undisturbed(theatre: Stage) -> Undisturbed:
-    """Give how a run ends that nothing disturbs."""
+    """Return how an undisturbed run ends."""
     theatre.ends(theatre.start())
     return look(theatre.project)
 
 
 @pytest.fixture
 def stage(theatre: Stage, undisturbed: Undisturbed) -> Stage:
-    """Give a project in which nothing has run."""
+    """Return a project in which nothing has run."""
     theatre.servers.revive()
     theatre.clear()
     return theatre
@@ -143,7 +143,7 @@ def stage(theatre: Stage, undisturbed: Undisturbed) -> Stage:
 
 @pytest.fixture
 def seen(stage: Stage, undisturbed: Undisturbed) -> Any:
-    """Give what sees that a run survived a fault, and writes down how."""
+    """Return a function that checks that a run survived a fault, and records how."""
 
     def see(fault: str, went: str, *before: str) -> None:
         survived(fault, COLUMN, stage.project, undisturbed, stage.receiver, went, before)
@@ -161,7 +161,7 @@ def test_the_process_of_a_step_is_killed(stage: Stage, seen: Any, step: str) -> 
     stage.ends(stage.start(), "Crashed")
     assert stage.killer.done
     (alert,) = stage.receiver.arrived
-    same = f".venv/bin/prefect deployment run training/monthly --param period={PERIOD}"
+    same = f".venv/bin/prefect deployment run training/scheduled --param period={PERIOD}"
     assert alert.payload["rerun"] == same
     stage.ends(stage.start())
     seen(f"{step}: its process is killed", CRASHED, f"{PERIOD} crashed at {step}")
@@ -175,7 +175,7 @@ def test_the_worker_is_killed(stage: Stage, seen: Any) -> None:
     stage.ends(run, "Vanished")
     stage.servers.start_worker()
     stage.ends(stage.start())
-    assert "version: done before" in stage.servers.log()
+    assert "snapshot: done before" in stage.servers.log()
     seen("the worker is killed", CRASHED, f"{PERIOD} vanished")
 
 
@@ -210,7 +210,7 @@ def test_the_server_is_killed(stage: Stage, seen: Any) -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(stage: Stage, seen: Any, fault: str, times: int, hangs: bool) -> None:
-    """As soon as months are ingested."""
+    """As soon as periods are ingested."""
     folder = stage.project.folder / "data/source"
     with HttpSource(folder, lambda: stage.there(".locks/ingest-*"), times, hangs=hangs) as source:
         stage.tune(source=source.address, source_timeout=5)
@@ -281,7 +281,7 @@ def test_two_runs_for_one_period(stage: Stage, seen: Any, tmp_path: Path) -> Non
     log = tmp_path / "run.log"
     assert stage.by_hand(log, "run", "--period", PERIOD).wait(PATIENCE) == 0
     stage.ends(first)
-    assert stage.servers.ended(last) == "Released"
+    assert stage.servers.ended(last) == "Nothing new"
     assert ": done before" in log.read_text(encoding="utf-8")
     seen("two runs for one period", "all succeeded; the work was done once")
 
@@ -296,7 +296,7 @@ def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
         return list(stage.project.folder.glob(pattern))
 
     shutil.rmtree(stage.project.folder / ".prefect", ignore_errors=True)
-    first = [".prefect", "runs/*/plan.json", "runs/*/version.json"]
+    first = [".prefect", "runs/*/plan.json", "runs/*/snapshot.json"]
     for number, pattern in enumerate([*first, "mlflow.db.*.part", "runs/*/model.pkl"]):
         assert not made(pattern)
         log = tmp_path / f"{number}.log"
@@ -319,11 +319,11 @@ def test_the_schedule_meets_summer_time(project: Project) -> None:
 
 @pytest.mark.matrix
 def test_the_period_is_december(stage: Stage) -> None:
-    """The newest month, as the schedule takes it, once the year has ended."""
+    """The newest period, as the schedule chooses it, once the year has ended."""
     python = stage.project.folder / ".venv/bin/python"
     turn = stage.project.shell(python, "-c", TURN, cwd=stage.project.folder).stdout.split()
     assert turn == ["2013-11", "2013-12"]
-    stage.ends(stage.servers.api.start("monthly", {}))
+    stage.ends(stage.servers.api.start("scheduled", {}))
     result = stage.project.results()["2013-12"]
     (alert,) = stage.receiver.arrived
     told = alert.payload["title"].partition(": ")[2]

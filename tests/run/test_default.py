@@ -23,7 +23,7 @@ def test_the_first_period_releases_a_model(project: Project) -> None:
     assert page.count("<svg") == 6
 
 
-def test_the_second_period_is_judged_against_the_first_champion(project: Project) -> None:
+def test_the_second_period_is_compared_with_the_first_champion(project: Project) -> None:
     project.make("run", "PERIOD=2013-06")
     first, second = (project.results()[period] for period in ("2013-05", "2013-06"))
     assert second["champion_before"] == first["champion_after"]
@@ -36,7 +36,7 @@ def test_status_shows_champion_and_runs(project: Project) -> None:
     for result in project.results().values():
         assert result["run_id"] in said
         assert result["data_version"][:8] in said
-    assert f"judged on {project.results()['2013-06']['champion_after']['period']}" in said
+    assert f"evaluated on {project.results()['2013-06']['champion_after']['period']}" in said
 
 
 def test_a_finished_run_is_not_repeated(project: Project) -> None:
@@ -73,7 +73,7 @@ pl.read_parquet(file).with_columns(hours).write_parquet(file)
     assert result["champion_after"]["version"] == champion == project.champion()
 
 
-def test_predict_scores_a_month(project: Project) -> None:
+def test_predict_scores_a_period(project: Project) -> None:
     project.make("predict", "PERIOD=2013-07")
     reading = (
         "import polars as pl; t = pl.read_parquet('predictions/2013-07.parquet');"
@@ -103,7 +103,7 @@ def test_a_misspelt_variable_is_refused(project: Project) -> None:
     [
         (["PERIOD=2013-5"], "'2013-5' is not a month: write it as YYYY-MM"),
         (["PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
-        (["PERIOD=2013-02"], "Too few months come before 2013-02"),
+        (["PERIOD=2013-02"], "Too few periods come before 2013-02"),
     ],
 )
 def test_a_bad_period_is_refused(project: Project, words: list[str], sentence: str) -> None:

@@ -19,13 +19,13 @@ from tests.projects import PATIENCE, Project, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
-# Sends as an automation of the server's does, by the blocks that it has.
+# Sends through the server's blocks, as its automations do.
 SEND = """
 from prefect.blocks.notifications import SlackWebhook
 for number in range(1, 6):
     block = SlackWebhook.load(f"my-pipeline-{number}")
     with block.raise_on_failure():
-        block.notify(subject="my-pipeline: 2013-05 vanished", body="Nothing was heard of it.")
+        block.notify(subject="my-pipeline: 2013-05 vanished", body="No heartbeat.")
 """
 
 
@@ -44,7 +44,7 @@ class Ui:
         return Api(f"http://127.0.0.1:{self.prefect}/api")
 
     def ends(self, deployment: str, **parameters: str) -> str:
-        """Start a run of a deployment; return how it ended."""
+        """Start a run of a deployment; return the name of its final state."""
         run = self.api.start(deployment, {}, **parameters)
 
         def ended() -> Any:
@@ -56,7 +56,7 @@ class Ui:
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    """Give what gets the alerts of all runs here."""
+    """Receive the alerts of all runs here."""
     with Receiver() as receiver:
         yield receiver
 
@@ -71,7 +71,7 @@ def ui(
     ports = {"PREFECT_PORT": str(prefect), "MLFLOW_PORT": str(mlflow)}
     process = ours.start(log, "ui", **variables(receiver), **ports)
     try:
-        until(lambda: "Ctrl-C ends all" in log.read_text(), process)
+        until(lambda: "Ctrl-C stops everything" in log.read_text(), process)
         yield Ui(ours, process, prefect, mlflow, log)
     finally:
         if process.poll() is None:
@@ -88,12 +88,12 @@ def test_the_pages_answer(ui: Ui) -> None:
 
 
 def test_a_schedule_fires(ui: Ui, receiver: Receiver) -> None:
-    """The newest month is trained for by a run that nobody started."""
-    monthly = ui.api.deployment("monthly")
-    assert monthly["schedules"][0]["schedule"]["timezone"] == "America/New_York"
+    """A run that nobody started trains for the newest period."""
+    scheduled = ui.api.deployment("scheduled")
+    assert scheduled["schedules"][0]["schedule"]["timezone"] == "America/New_York"
     soon = datetime.now(UTC) + timedelta(seconds=130)  # the server looks once a minute
     schedule = {"cron": f"{soon.minute} {soon.hour} * * *", "timezone": "UTC"}
-    path = f"/deployments/{monthly['id']}/schedules"
+    path = f"/deployments/{scheduled['id']}/schedules"
     ui.api.post(path, [{"active": True, "schedule": schedule}])
 
     def ended() -> Any:
@@ -110,33 +110,32 @@ def test_a_schedule_fires(ui: Ui, receiver: Receiver) -> None:
 
 
 def test_the_same_schedule_finds_nothing_new(ui: Ui) -> None:
-    assert ui.ends("monthly") == "Nothing new"
+    assert ui.ends("scheduled") == "Nothing new"
 
 
 def test_a_challenger_is_rejected(ui: Ui, receiver: Receiver) -> None:
-    assert ui.ends("monthly", period="2013-05") == "Kept champion"
+    assert ui.ends("scheduled", period="2013-05") == "Kept champion"
     title = "2013-05: the challenger was rejected"
     told(receiver, "Prefect", "challenger_rejected", title, "auc 0.")
 
 
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     ui.project.damage("2013-09")
-    assert ui.ends("monthly", period="2013-09") == "Quarantined"
+    assert ui.ends("scheduled", period="2013-09") == "Quarantined"
     title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
     told(receiver, "Prefect", "quarantined", title, finding)
 
 
 def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
-    assert ui.ends("monthly", period="2014-03") == "Failed"
+    assert ui.ends("scheduled", period="2014-03") == "Failed"
     title = "2014-03 failed at plan"
     said = told(receiver, "Prefect", "run_failed", title, "The source has no 2014-03")
-    assert (
-        said["rerun"] == ".venv/bin/prefect deployment run training/monthly --param period=2014-03"
-    )
+    command = ".venv/bin/prefect deployment run training/scheduled"
+    assert said["rerun"] == f"{command} --param period=2014-03"
 
 
 def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
-    """Of last month, which the sample does not have."""
+    """Of the last period, which the sample does not have."""
     params = ui.project.folder / "params.yaml"
     text = params.read_text()
     assert "champion_days: null" in text
@@ -147,13 +146,13 @@ def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
     told(receiver, "Prefect", "deadline_missed", title, "no run began")
 
 
-def test_nothing_was_said_twice(ui: Ui, receiver: Receiver) -> None:
+def test_no_alert_was_sent_twice(ui: Ui, receiver: Receiver) -> None:
     assert ui.process.poll() is None
     said_once(receiver)
 
 
 def test_the_server_reaches_every_target(ui: Ui, receiver: Receiver) -> None:
-    assert "The server watches the runs, and tells Slack" in ui.log.read_text()
+    assert "The server watches the runs, and alerts Slack" in ui.log.read_text()
     words = ["env", f"PREFECT_API_URL={ui.api.address}"]
     words += [f"{name}={value}" for name, value in receiver.environment().items()]
     python = ui.project.folder / ".venv/bin/python"
@@ -162,12 +161,12 @@ def test_the_server_reaches_every_target(ui: Ui, receiver: Receiver) -> None:
     assert sorted(alert.target for alert in said) == sorted(TARGETS)
 
 
-def test_a_taken_port_is_said(ui: Ui) -> None:
+def test_a_taken_port_is_reported(ui: Ui) -> None:
     said = ui.project.make("ui", f"PREFECT_PORT={ui.prefect}", ok=False)
-    assert f"Port {ui.prefect} is taken: end what uses it, or set PREFECT_PORT" in said
+    assert f"Port {ui.prefect} is taken: stop what uses it, or set PREFECT_PORT" in said
 
 
-def test_ctrl_c_ends_all(ui: Ui) -> None:
+def test_ctrl_c_stops_everything(ui: Ui) -> None:
     assert ui.project.processes()
     os.killpg(ui.process.pid, signal.SIGINT)
     ui.process.wait(PATIENCE)

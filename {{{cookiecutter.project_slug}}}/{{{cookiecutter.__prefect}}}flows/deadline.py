@@ -1,4 +1,4 @@
-"""Look once a day whether the month that is due has its champion: `src/` knows, and says so."""
+"""Check daily that the period that is due has its champion."""
 
 from datetime import UTC, datetime
 
@@ -6,21 +6,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from {{{ cookiecutter.package_name }}}.deadlines import check
-from {{{ cookiecutter.package_name }}}.params import load_params
+from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import check
 
 from . import hooks
 
-RERUN = ".venv/bin/prefect deployment run training/monthly --param period={period}"
+RERUN = ".venv/bin/prefect deployment run training/scheduled --param period={period}"
 
 
-@flow(flow_run_name="the check of deadlines", on_failure=[hooks.tell_failure])
+@flow(flow_run_name="deadline check", on_failure=[hooks.alert_failure])
 def deadline() -> State[None]:
-    """Say whether the month that is due has its champion; an alert is sent where it has none.
-
-    Such a run did what it is for, and no trying again would help: it has not failed.
-    """
+    """Send an alert if that period has no champion; the check has then succeeded all the same."""
     missed = check(load_params(), datetime.now(UTC), RERUN)
-    if missed:
-        return Completed(name="Missed", message=missed)
-    return Completed(name="Kept", message="Nothing is missing.")
+    name, message = ("Missed", missed) if missed else ("Kept", "Nothing is missing.")
+    return Completed(name=name, message=message)

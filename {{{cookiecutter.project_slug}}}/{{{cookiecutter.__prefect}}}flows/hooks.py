@@ -1,140 +1,112 @@
-"""Prefect's hooks: say how a run ended. Its state is settled by then, and stays whatever they do.
+"""State change hooks: alert people of how a run ended.
 
-Prefect calls them in the flow's own process; that of a crash in the worker's, where the process was
-killed. Where the worker is gone as well, `automations.py` lets the server speak.
+Prefect calls them in the process of the flow, or in its worker if that process was killed. If the
+worker is gone too, the server sends the alert: see `automations.py`.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterParentFlowRunId,
-)
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.utilities.urls import url_for
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.alerts import notify, tell
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.events import Event, outcome
-from {{{ cookiecutter.package_name }}}.once import unfinished
-from {{{ cookiecutter.package_name }}}.params import Params, load_params
-from {{{ cookiecutter.package_name }}}.results import (
-    Result,
-    refused,
-    write_failed,
-)
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace
+from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, one_line
+from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome, notify
+from {{{ cookiecutter.package_name }}}.runtime.notify.events import Event
+from {{{ cookiecutter.package_name }}}.runtime.results import Result
+from {{{ cookiecutter.package_name }}}.runtime.run import Run
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import unfinished
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import refused_run, write_failed
 
 ORCHESTRATOR = "prefect"
+NOTHING_NEW = "Nothing new"  # the state of a run whose work was done before
 
 
-def tell_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Say how a run for a period completed or failed, if that is news."""
-    flow_run = known(flow_run)
-    run, planned = run_of(flow_run)
-    ended = state.result(raise_on_failure=False)
-    if not isinstance(ended, Result):
-        ended = write_failed(run, ORCHESTRATOR, ended, None if planned else "plan")
-    elif planned and done_before(run, flow_run):
+def alert_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert of how the run of a period completed or failed."""
+    if state.name == NOTHING_NEW:
         return
-    tell(run, ended, **links(flow_run, run.period))
-
-
-def tell_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Say that a run's process was killed, or told to end: of a backfill's, in which month."""
-    months = months_of(flow_run)
-    for month in months:
-        if month.state and month.state.is_running():
-            with get_client(sync_client=True) as client:
-                client.set_flow_run_state(month.id, state)  # of a process within it, nobody does
-            flow_run = month
-    flow_run = known(flow_run)
-    run, planned = run_of(flow_run)
-    begun = unfinished(run) if planned else ["plan"] * (not months)
-    step = next(iter(begun), None)
-    event = Event(
-        kind="run_crashed",
-        title=f"{run.period or flow_run.name} crashed" + (f" at {step}" if step else ""),
-        reason=state.message or "Its process is gone.",
-        period=run.period,
-        run_id=run.run_id,
-        step=step,
-        **links(flow_run, run.period),
-    )
-    notify(event, Workspace(run).folder)
-
-
-def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Say that a flow failed by itself; of a month of a backfill that fails, its own run speaks."""
-    ended = [month.state for month in months_of(flow_run) if month.state]
-    if any(state.is_failed() or state.is_crashed() for state in ended):
-        return
-    flow_run = known(flow_run)
-    run, _ = run_of(flow_run)
-    result = write_failed(run, ORCHESTRATOR, state.result(raise_on_failure=False), "plan")
-    if event := outcome(run, result, **links(flow_run, "")):
-        event = event.model_copy(update={"title": f"{flow_run.name} failed"})
-        notify(event, Workspace(run).folder)
-
-
-def done_before(run: Run, flow_run: FlowRun) -> bool:
-    """Tell whether a run had ended before the flow run began, which then only gave its result."""
-    ended = Workspace(run).result.stat().st_mtime
-    return flow_run.start_time is not None and ended < flow_run.start_time.timestamp()
-
-
-def known(flow_run: FlowRun) -> FlowRun:
-    """Return a flow run as the server has it: under the name that the flow gave it."""
     with get_client(sync_client=True) as client:
-        return client.read_flow_run(flow_run.id)
+        run, planned = run_of(flow_run := client.read_flow_run(flow_run.id))
+        result = state.result(raise_on_failure=False)
+        if not isinstance(result, Result):
+            result = write_failed(run, ORCHESTRATOR, result, None if planned else "plan")
+        alert_outcome(run, result, **links(client, flow_run, run.period))
 
 
-def months_of(flow_run: FlowRun) -> list[FlowRun]:
-    """Return the flow runs that a backfill began."""
-    within = FlowRunFilterParentFlowRunId(any_=[flow_run.id])
+def alert_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert that a flow failed by itself: the failed period of a backfill has its own alert."""
     with get_client(sync_client=True) as client:
-        return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=within))
+        if children(client, flow_run, StateType.FAILED, StateType.CRASHED):
+            return
+        title, reason = f"{flow_run.name} failed", one_line(state.result(raise_on_failure=False))
+        event = Event(kind="run_failed", title=title, reason=reason, **links(client, flow_run))
+        notify(event, UPath(run_of(flow_run)[0].folder))
+
+
+def alert_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert that the process of a run was killed; of a backfill, in which period."""
+    with get_client(sync_client=True) as client:
+        if children(client, flow_run, StateType.CRASHED):
+            return
+        for child in children(client, flow_run, StateType.RUNNING):
+            client.set_flow_run_state(child.id, state)  # its own process can no longer do so
+            flow_run = child
+        run, planned = run_of(flow_run := client.read_flow_run(flow_run.id))
+        step = next(iter(unfinished(run)), None) if planned else "plan"
+        event = Event(
+            kind="run_crashed",
+            title=f"{run.period or flow_run.name} crashed" + (f" at {step}" if step else ""),
+            reason=state.message or "Its process is gone.",
+            period=run.period,
+            run_id=run.run_id,
+            step=step,
+            **links(client, flow_run, run.period),
+        )
+        notify(event, UPath(run.folder))
+
+
+def children(client: SyncPrefectClient, parent: FlowRun, *types: StateType) -> list[FlowRun]:
+    """Return the flow runs that a backfill has started, and that are in a state of these types."""
+    within = FlowRunFilterParentFlowRunId(any_=[parent.id])
+    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=within))
+    return [child for child in found if child.state_type in types]
 
 
 def run_of(flow_run: FlowRun) -> tuple[Run, bool]:
-    """Return the run, and whether it was planned; else it was refused, and is named as such."""
+    """Return the run that `training` labelled its flow run with, or one that was never planned."""
+    if "run_id" in flow_run.labels:
+        return Run.model_validate(flow_run.labels), True
     try:
         params = load_params()
-    except BadInput:  # which may be why it failed
-        usual: dict[str, Any] = {"runs": "runs"}
-        params = Params.model_construct(**usual)
-    folder = (UPath(params.runs) / flow_run.name).absolute()
-    run = Run(run_id=flow_run.name, period=flow_run.name[:7], folder=str(folder))
-    if Workspace(run).plan.exists():
-        return run, True
+    except BadInput:  # perhaps why it failed
+        params = Params.model_construct()  # type: ignore[call-arg]
     at = flow_run.expected_start_time or datetime.now(UTC)
-    return refused(params, flow_run.parameters.get("period"), at), False
+    return refused_run(params, flow_run.parameters.get("period"), at), False
 
 
-def links(flow_run: FlowRun, period: str) -> dict[str, Any]:
-    """Return what leads from an event to the run, and to the next try: the backfill's, in one."""
-    with get_client(sync_client=True) as client:
-        begun = flow_run
-        if flow_run.parent_task_run_id:
-            parent = client.read_task_run(flow_run.parent_task_run_id).flow_run_id
-            begun = client.read_flow_run(parent) if parent else flow_run
-        given = {name: value for name, value in begun.parameters.items() if value}
-        if "first" not in given and period:
-            given = {"period": period}
-        if begun.deployment_id:
-            deployment = client.read_deployment(begun.deployment_id)
-            flow = client.read_flow(begun.flow_id)
-            words = [f".venv/bin/prefect deployment run {flow.name}/{deployment.name}"]
-            words += [f"--param {name}={value}" for name, value in given.items()]
-        else:
-            names = {"period": "PERIOD", "first": "FROM", "last": "TO"}
-            words = ["make backfill" if "first" in given else "make run"]
-            words += [f"{names[name]}={value}" for name, value in given.items()]
-    return {
-        "attempt": f"{flow_run.id} {flow_run.run_count}",
-        "run_url": url_for(flow_run),
-        "rerun": " ".join(words),
-    }
+def links(client: SyncPrefectClient, flow_run: FlowRun, period: str = "") -> dict[str, Any]:
+    """Return the attempt, its page, and the command that resumes it or the backfill around it."""
+    asked = flow_run
+    if flow_run.parent_task_run_id:
+        parent = client.read_task_run(flow_run.parent_task_run_id).flow_run_id
+        asked = client.read_flow_run(parent) if parent else flow_run
+    given = {name: value for name, value in asked.parameters.items() if value}
+    if period and asked is flow_run:
+        given = {"period": period}
+    if asked.deployment_id:
+        flow = client.read_flow(asked.flow_id).name
+        deployment = client.read_deployment(asked.deployment_id).name
+        command = f".venv/bin/prefect deployment run {flow}/{deployment}"
+        words = [f"--param {name}={value}" for name, value in given.items()]
+    else:
+        names = {"period": "PERIOD", "first": "FROM", "last": "TO"}
+        command = "make backfill" if "first" in given else "make run"
+        words = [f"{names[name]}={value}" for name, value in given.items()]
+    attempt, rerun = f"{flow_run.id} {flow_run.run_count}", " ".join([command, *words])
+    return {"attempt": attempt, "run_url": url_for(flow_run), "rerun": rerun}

@@ -1,12 +1,13 @@
-"""The training pipeline as Prefect flows. The steps themselves are in `src/`.
+"""The training pipeline as Prefect flows.
 
-Each task imports its step when it runs: loading a flow, to deploy it or to plan a run, stays cheap.
+A task takes the results of the tasks before it: that draws the graph. The steps behind the tasks
+read them in the run directory, so that a run can be resumed.
 """
 
 import logging
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from prefect import flow, get_client, runtime, task, unmapped
 from prefect.client.schemas.objects import State, TaskRun
@@ -14,190 +15,156 @@ from prefect.concurrency.sync import concurrency
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
+from prefect.utilities.annotations import quote
 
-from {{{ cookiecutter.package_name }}} import preload
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.once import once
-from {{{ cookiecutter.package_name }}}.params import load_params
-from {{{ cookiecutter.package_name }}}.plan import plan_backfill, plan_run, read_plan
-from {{{ cookiecutter.package_name }}}.results import (
-    Result,
-    finished,
-    nothing_new,
-)
-from {{{ cookiecutter.package_name }}}.workspace import Run
+from {{{ cookiecutter.package_name }}}.runtime import results
+from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import completed_result, nothing_new
+from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, plan_run
+from {{{ cookiecutter.package_name }}}.runtime.steps import evaluate as evaluate_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import features as features_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import ingest as ingest_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import quarantine as quarantine_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import release as release_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import report as report_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import snapshot as snapshot_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import train as train_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate_step
 
 from . import hooks
 
-if TYPE_CHECKING:
-    from {{{ cookiecutter.package_name }}}.steps.evaluate import Evaluation
-    from {{{ cookiecutter.package_name }}}.steps.features import Features
-    from {{{ cookiecutter.package_name }}}.steps.ingest import Manifest
-    from {{{ cookiecutter.package_name }}}.steps.quarantine import Quarantine
-    from {{{ cookiecutter.package_name }}}.steps.release import Release
-    from {{{ cookiecutter.package_name }}}.steps.train import Training
-    from {{{ cookiecutter.package_name }}}.steps.validate import Quality
-    from {{{ cookiecutter.package_name }}}.steps.version import DataVersion
 
-# Prefect says for every mapped task that it cannot interrupt a thread at its timeout. It is so;
-# what can hang, reading from the source, gives up by itself.
-logging.getLogger("prefect.task_runs").addFilter(
-    lambda record: "Timeouts in worker threads" not in record.getMessage()
-)
-
-
-def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry what may pass: bad input stays bad."""
+def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Return whether a retry can help: bad input stays bad."""
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
 
-settings: dict[str, Any] = {
+RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": worth_retrying,
+    "retry_condition_fn": is_transient,
 }
 
 
-@task(timeout_seconds=600, **settings)
-def plan(period: str | None, at: datetime) -> str:
-    """Settle what the run works on; the run, as JSON."""
-    return plan_run(load_params(), period, at).model_dump_json()
+@task(timeout_seconds=600, **RETRIES)
+def plan(period: str | None, at: datetime) -> tuple[Run, results.Plan]:
+    """Decide what the run works on."""
+    run = plan_run(load_params(), period, at)
+    return run, read_plan(run)
 
 
-@task(task_run_name="ingest {month}", timeout_seconds=600, **settings)
-def ingest(run: Run, month: str) -> "Manifest":
-    """Copy a month from the source."""
-    from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
-
-    return once(ingest, run, month)
-
-
-@task(timeout_seconds=300, **settings)
-def validate(run: Run) -> "Quality":
-    """Hold the months against the data contract."""
-    from {{{ cookiecutter.package_name }}}.steps.validate import validate
-
-    return once(validate, run)
+# Mapped tasks run in threads, where no timeout ends them; reading from the source has its own.
+@task(task_run_name="ingest {period}", **RETRIES)
+def ingest(run: Run, period: str) -> results.Manifest:
+    """Copy a period from the source."""
+    return checkpoint(ingest_step.ingest, run, period)
 
 
-@task(timeout_seconds=60, **settings)
-def quarantine(run: Run) -> "Quarantine":
-    """Set the run aside."""
-    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
-
-    return once(quarantine, run)
+@task(timeout_seconds=300, **RETRIES)
+def validate(run: Run, manifests: list[results.Manifest]) -> results.Quality:
+    """Check the periods against the data contract."""
+    return checkpoint(validate_step.validate, run)
 
 
-@task(timeout_seconds=600, **settings)
-def version(run: Run) -> "DataVersion":
-    """Keep the exact data, and give them a name."""
-    from {{{ cookiecutter.package_name }}}.steps.version import version
-
-    return once(version, run)
+@task(timeout_seconds=60, **RETRIES)
+def quarantine(run: Run, quality: results.Quality) -> results.Quarantine:
+    """Set bad data aside."""
+    return checkpoint(quarantine_step.quarantine, run)
 
 
-@task(task_run_name="features {month}", timeout_seconds=600, **settings)
-def features(run: Run, month: str) -> "Features":
-    """Join the tables of a month."""
-    from {{{ cookiecutter.package_name }}}.steps.features import features
-
-    return once(features, run, month)
+@task(timeout_seconds=600, **RETRIES)
+def snapshot(run: Run, quality: results.Quality) -> results.Snapshot:
+    """Store the exact data as a version."""
+    return checkpoint(snapshot_step.snapshot, run)
 
 
-@task(timeout_seconds=3600, **settings)
-def train(run: Run) -> "Training":
+@task(task_run_name="features {period}", **RETRIES)
+def features(run: Run, period: str, data: results.Snapshot) -> results.FeatureTable:
+    """Join the tables of a period."""
+    return checkpoint(features_step.features, run, period)
+
+
+@task(timeout_seconds=3600, **RETRIES)
+def train(run: Run, tables: list[results.FeatureTable]) -> results.Training:
     """Fit the model."""
-    from {{{ cookiecutter.package_name }}}.steps.train import train
-
-    return once(train, run)
+    return checkpoint(train_step.train, run)
 
 
-@task(timeout_seconds=1800, **settings)
-def evaluate(run: Run) -> "Evaluation":
-    """Judge the challenger against the champion."""
-    from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
-
-    return once(evaluate, run)
+@task(timeout_seconds=1800, **RETRIES)
+def evaluate(run: Run, trained: results.Training) -> results.Evaluation:
+    """Compare the challenger with the champion."""
+    return checkpoint(evaluate_step.evaluate, run)
 
 
-@task(timeout_seconds=1800, **settings)
-def release(run: Run) -> "Release":
-    """Put the challenger in the champion's place, if it earned it; one release at a time.
-
-    The step holds a lock on this machine. Between machines, deployments hold Prefect's limit
-    `{{{ cookiecutter.project_slug }}}-release`, where it was created.
-    """
-    from {{{ cookiecutter.package_name }}}.steps.release import release
-
+@task(timeout_seconds=1800, **RETRIES)
+def release(run: Run, evaluation: results.Evaluation) -> results.Release:
+    """Make the challenger the champion if it is better; one release at a time."""
+    # The step holds a lock of this machine; workers may be on several, see docs/prefect.md.
     limit = concurrency("{{{ cookiecutter.project_slug }}}-release", occupy=1)
     with limit if runtime.deployment.id else nullcontext():
-        return once(release, run)
+        return checkpoint(release_step.release, run)
 
 
-@task(timeout_seconds=600, **settings)
-def report(run: Run) -> Result:
-    """Write the result and the page."""
-    from {{{ cookiecutter.package_name }}}.steps.report import report
-
-    return once(report, run, hooks.ORCHESTRATOR)
+@task(timeout_seconds=600, **RETRIES)
+def report(run: Run, end: results.Release | results.Quarantine) -> results.Result:
+    """Write the result and the report page."""
+    return checkpoint(report_step.report, run, hooks.ORCHESTRATOR)
 
 
 @flow(
     task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
-    on_completion=[hooks.tell_end],
-    on_failure=[hooks.tell_end],
-    on_crashed=[hooks.tell_crash],
+    on_completion=[hooks.alert_end],
+    on_failure=[hooks.alert_end],
+    on_crashed=[hooks.alert_crash],
 )
-def training(period: str | None = None) -> Result:
-    """Train on the months before a period, judge on the period, and release what is better.
+def training(period: str | None = None) -> results.Result:
+    """Train on the periods before one, evaluate on it, and release the model if it is better.
 
     Args:
-        period: a month such as 2013-06; without it, the newest month that had ended when the run
-            was scheduled.
+        period: such as 2013-06; by default the newest that had ended at the scheduled start.
     """
-    planned = plan(period, runtime.flow_run.scheduled_start_time or datetime.now(UTC))
-    run = Run.model_validate_json(planned)
+    logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)  # not in any setting
+    run, planned = plan(period, runtime.flow_run.scheduled_start_time)
+    tags = {*runtime.flow_run.tags, run.period}
     with get_client(sync_client=True) as client:
-        # The flow run alone is tagged: for each tag of a task, Prefect asks its server for a slot.
-        marks = {*runtime.flow_run.tags, run.period}
-        client.update_flow_run(runtime.flow_run.id, name=run.run_id, tags=marks)
-    result = finished(run)
-    if result is None:
-        result = work(run)
-    elif not period:
-        result = nothing_new(result)
-    # The run's state tells the status; whoever calls the flow gets the result.
-    name = result.status.replace("_", " ").capitalize()
-    return Completed(name=name, message=result.reason, data=result)  # type: ignore[return-value]
-
-
-def work(run: Run) -> Result:
-    """Run the graph."""
-    preload.wait()
-    ingested = ingest.map(unmapped(run), read_plan(run).months)
-    ingested.result()  # raises what failed
-    quality = validate(run, wait_for=ingested)
-    if quality.good:
-        data_version: Any = version(run, wait_for=[quality])
-        months = [*quality.window, run.period]
-        joined = features.map(unmapped(run), months, wait_for=[data_version])
-        joined.result()
-        trained = train(run, wait_for=joined)
-        evaluated = evaluate(run, wait_for=[trained])
-        ended: Any = release(run, wait_for=[evaluated])
+        client.update_flow_run(runtime.flow_run.id, name=run.run_id, tags=tags)
+        client.update_flow_run_labels(runtime.flow_run.id, run.model_dump())  # for the hooks
+    if done := completed_result(run):
+        again = nothing_new(done)
+        name, message, result = hooks.NOTHING_NEW, again.reason, done if period else again
     else:
-        ended = quarantine(run, wait_for=[quality])
-    return report(run, wait_for=[ended])
+        result = run_steps(run, planned.periods)
+        name, message = result.status.replace("_", " ").capitalize(), result.reason
+    # A flow that returns a state ends in it; its caller gets the state's data.
+    return Completed(name=name, message=message, data=result)  # type: ignore[return-value]
+
+
+def run_steps(run: Run, periods: list[str]) -> results.Result:
+    """Run the graph."""
+    manifests = ingest.map(unmapped(run), periods).result()
+    # Without `quote` all tasks would depend on `plan`, which returned the run.
+    this: Run = quote(run)  # type: ignore[assignment]
+    quality = validate(this, manifests)
+    if not quality.good:
+        return report(this, quarantine(this, quality))
+    data = snapshot(this, quality)
+    good = validate_step.good_periods(run)
+    tables = features.map(unmapped(this), good, unmapped(data)).result()
+    trained = train(this, tables)
+    return report(this, release(this, evaluate(this, trained)))
 
 
 @flow(
     flow_run_name="backfill {first} to {last}",
-    on_failure=[hooks.tell_failure],
-    on_crashed=[hooks.tell_crash],
+    on_failure=[hooks.alert_failure],
+    on_crashed=[hooks.alert_crash],
 )
-def backfill(first: str, last: str) -> list[Result]:
-    """Retrain month by month, in order, so that each is judged against the one before.
+def backfill(first: str, last: str) -> list[results.Result]:
+    """Retrain period by period, in order: each is compared with the champion of the one before.
 
     Args:
         first: the first period, such as 2013-04.

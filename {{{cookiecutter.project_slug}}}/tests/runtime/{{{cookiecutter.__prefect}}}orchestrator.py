@@ -1,10 +1,10 @@
-"""The orchestrator as the tests have it: a server of their own, and no waiting between tries."""
+"""Prefect as the tests have it: a server of their own, and retries without delay."""
 
 import os
 from collections.abc import Iterator
 from typing import Any
 
-# Other tests run steps without a flow: what they log is not Prefect's.
+# Other tests run steps without a flow, whose log lines no server wants.
 os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One server for all tests, with nothing of the developer's own."""
+    """One server for all tests, which sees nothing of the developer's own."""
     from prefect.settings import (
         PREFECT_LOCAL_STORAGE_PATH,
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def adapter(server: None) -> Iterator[Any]:
-    """The module with the flows, its tasks retried without delay."""
+    """The module with the flows; its tasks are retried without delay."""
     from prefect.tasks import Task
 
     import flows.training
