@@ -97,7 +97,7 @@ def running_ui() -> httpx.Client | None:
     """Return a client of the REST API of `make ui`, None where that is not up."""
     try:
         return sign_in((airflow_settings.HOME / "ui.ready").read_text())
-    except (FileNotFoundError, httpx.TransportError):  # never started, ended, or killed
+    except (FileNotFoundError, httpx.HTTPError):  # never started, ended, or killed
         return None
 
 

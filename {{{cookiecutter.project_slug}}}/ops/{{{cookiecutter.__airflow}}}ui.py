@@ -50,6 +50,7 @@ def main() -> None:
             sys.exit(f"Port {port} is taken: end what uses it, or set AIRFLOW_PORT or MLFLOW_PORT.")
     print(f"Starting the servers; their logs are in {LOGS} ...", flush=True)
     LOGS.mkdir(exist_ok=True)
+    READY.unlink(missing_ok=True)  # of a `make ui` that was killed
     os.environ |= {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # pages only
