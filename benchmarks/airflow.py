@@ -5,6 +5,7 @@ a new clone; a used one has the databases, and a champion to compare with.
 """
 
 import json
+import shlex
 import shutil
 import statistics
 import tempfile
@@ -44,7 +45,7 @@ print(time.perf_counter() - started)
 AIRFLOW = "Airflow"
 # What planning takes, what `dag.test()` imports for any DAG, and the DAG file; then the steps.
 BEFORE_STEPS = {
-    BEFORE: "scripts.local",
+    BEFORE: "ops.local",
     AIRFLOW: "airflow.api_fastapi.execution_api.app",
     "DAG file": "dags.training",
 }
@@ -60,6 +61,13 @@ def main(_default: Callable[[], Path]) -> None:
         show_scheduled(project)
 
 
+def settings(project: Path) -> dict[str, str]:
+    """Return the project's settings of Airflow, as environment variables."""
+    printed = output([project / ".venv/bin/python", "ops/airflow_settings.py"], project)
+    exports = [line.removeprefix("export ") for line in printed.splitlines()]
+    return dict(shlex.split(export)[0].split("=", 1) for export in exports)
+
+
 def show_reading(project: Path, home: Path) -> None:
     """Print how long the DAG file takes to read, beside the smallest one."""
     python, rows = project / ".venv/bin/python", []
@@ -67,7 +75,9 @@ def show_reading(project: Path, home: Path) -> None:
 
     def read(file: Path, modules: Sequence[str]) -> float:
         command: list[str | Path] = [python, "-c", READ, file, *modules]
-        return float(output(command, project, AIRFLOW_HOME=str(home)).split()[-1])
+        plugins = str(project / "plugins")  # the DAG file imports its callbacks from there
+        variables = {"AIRFLOW_HOME": str(home), "PYTHONPATH": plugins}
+        return float(output(command, project, **variables).split()[-1])
 
     for imported, modules in IMPORTED.items():
         took = in_turns({name: partial(read, file, modules) for name, file in files.items()})
@@ -84,7 +94,7 @@ def show_run(project: Path, folder: Path) -> None:
     measured = [
         measure(project, empty_dag(project, folder / str(turn)), states) for turn in range(ROUNDS)
     ]
-    imported = imports(project, BEFORE_STEPS)
+    imported = imports(project, BEFORE_STEPS, **settings(project))
     show_floors(measured, "empty DAG")
     show_parts(measured, imported)
     show_steps(measured, imported)
@@ -103,7 +113,7 @@ def empty_dag(project: Path, home: Path) -> Callable[..., float]:
 
 
 def show_parts(measured: Sequence[Measured], imported: Mapping[str, float]) -> None:
-    """Print what `make run` on a used state is made of; some imports go on while Airflow starts."""
+    """Print what `make run` on a used state is made of."""
     run = statistics.median(turn.runs["used"] for turn in measured)
     works = (sum(work for _, work in turn.phases.values()) for turn in measured)
     parts = {
@@ -124,7 +134,7 @@ def show_scheduled(project: Path) -> None:
     shutil.copy(HERE / "empty_dag.py", project / "dags")
     ports = {"AIRFLOW_PORT": free_port(), "MLFLOW_PORT": free_port()}
     health = f"http://127.0.0.1:{ports['AIRFLOW_PORT']}/api/v2/monitor/health"
-    start = (project / ".venv/bin/python", "-m", "scripts.ui")
+    start = (project / ".venv/bin/python", "-m", "ops.ui")
     empty, ours, phases = [], [], []
     with running(start, project, health, **ports):
         for period in SCHEDULED:

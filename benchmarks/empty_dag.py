@@ -8,29 +8,29 @@ from typing import Any
 
 from airflow.sdk import chain, dag, task
 
-MONTHS = 4
+PERIODS = 4
 
 
 @task
-def step(_month: int = 0) -> None:
+def step(_period: int = 0) -> None:
     """Do nothing."""
 
 
 @task
-def months() -> list[int]:
+def periods() -> list[int]:
     """Return what the next step is mapped over."""
-    return list(range(MONTHS))
+    return list(range(PERIODS))
 
 
 @dag(dag_id="empty", schedule=None)
 def empty() -> None:
-    """Plan, ingest by month, validate, version, features by month, and the four after them."""
-    version = months.override(task_id="version")()
+    """Plan, ingest by period, validate, snapshot, features by period, and the four after them."""
+    snapshot = periods.override(task_id="snapshot")()
     chain(
-        named("ingest").expand(_month=months.override(task_id="plan")()),
+        named("ingest").expand(_period=periods.override(task_id="plan")()),
         named("validate")(),
-        version,
-        named("features").expand(_month=version),
+        snapshot,
+        named("features").expand(_period=snapshot),
         *(named(task_id)() for task_id in ("train", "evaluate", "release", "report")),
     )
 

@@ -139,16 +139,18 @@ def phases_of(run: Path, started: float) -> Phases:
     return phases | {AFTER: (time.time() - at, 0.0)}
 
 
-def imports(project: Path, before: Mapping[str, str]) -> dict[str, float]:
+def imports(project: Path, before: Mapping[str, str], **variables: str) -> dict[str, float]:
     """Return how long a fresh process imports what each step needs, in the order of the run.
 
     Args:
         project: a rendered project.
         before: by name, the modules that come before those of the steps.
+        variables: what the environment has besides.
     """
     steps = ("ingest", "validate", "snapshot", "features", "train", "evaluate", "release", "report")
     modules = dict(before) | {step: f"my_pipeline.runtime.steps.{step}" for step in steps}
-    printed = output([project / ".venv/bin/python", "-c", IMPORTS, json.dumps(modules)], project)
+    command: list[str | Path] = [project / ".venv/bin/python", "-c", IMPORTS, json.dumps(modules)]
+    printed = output(command, project, **variables)
     return dict(json.loads(printed.splitlines()[-1]))  # a package may have printed a warning
 
 

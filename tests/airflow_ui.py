@@ -80,17 +80,17 @@ class Ui:
         self.__dict__.pop("token", None)
         until(lambda: "Ctrl-C ends all" in self.log.read_text(), self.process)
 
-    def kill_task(self, month: str) -> None:
-        """Kill the process that fits the model of a month, once it is there."""
-        process = self.task(month)
+    def kill_task(self, period: str) -> None:
+        """Kill the process that fits the model of a period, once it is there."""
+        process = self.task(period)
         os.kill(process, signal.SIGKILL)
         until(lambda: not Path(f"/proc/{process}").exists(), self.process)
 
-    def task(self, month: str) -> int:
-        """Wait until the model of a month is being fitted; return the process that does so."""
+    def task(self, period: str) -> int:
+        """Wait until the model of a period is being fitted; return the process that does so."""
 
         def found() -> int | None:
-            begun = list(self.project.folder.glob(f"runs/{month}-*/.locks/train"))
+            begun = list(self.project.folder.glob(f"runs/{period}-*/.locks/train"))
             if not begun or (begun[0].parents[1] / "steps/train.json").exists():
                 return None
             for process in self.project.processes():
@@ -106,17 +106,20 @@ class Ui:
         process: int = until(found, self.process)
         return process
 
-    def versions(self, month: str) -> int:
-        """Return how many versions of the model are of a month."""
-        counting = "from my_pipeline import tracking; print(*tracking.data_versions())"
+    def versions(self, period: str) -> int:
+        """Return how many versions of the model are of a period."""
+        counting = (
+            "from my_pipeline.runtime.registry.registry import data_versions;"
+            "print(*data_versions())"
+        )
         python = self.project.folder / ".venv/bin/python"
         listed = self.project.shell(python, "-c", counting, cwd=self.project.folder).stdout
-        return sum(run_id.startswith(month) for run_id in listed.split())
+        return sum(run_id.startswith(period) for run_id in listed.split())
 
     def airflow_command(self, *words: str) -> None:
         """Run a command of Airflow's on its database."""
         python = self.project.folder / ".venv/bin/python"
-        settings = 'eval "$("$0" scripts/airflow_settings.py)"; exec airflow "$@"'
+        settings = 'eval "$("$0" ops/airflow_settings.py)"; exec airflow "$@"'
         self.project.shell("sh", "-c", settings, python, *words, cwd=self.project.folder)
 
     def server(self, name: str) -> int:
@@ -135,7 +138,7 @@ class Ui:
 
 
 def hurry(project: Project) -> None:
-    """Let tasks be tried again after a second."""
+    """Let tasks be retried after a second."""
     dag = project.folder / "dags/training.py"
     text = dag.read_text()
     assert '"retry_delay": timedelta(seconds=10)' in text

@@ -216,7 +216,7 @@ def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> No
     in_the_way = faulty.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
     run_id = faulty.start()
-    until(lambda: faulty.tries(run_id, "version") == 2, faulty.ui.process)
+    until(lambda: faulty.tries(run_id, "snapshot") == 2, faulty.ui.process)
     in_the_way.unlink()
     ends("the snapshot storage is not writable", BY_ITSELF)
 

@@ -30,7 +30,7 @@ def test_the_first_period_releases_a_model(fresh: Project) -> None:
     assert "DAG TEST" not in said
 
 
-def test_a_backfill_goes_on_month_by_month(fresh: Project) -> None:
+def test_a_backfill_runs_period_by_period(fresh: Project) -> None:
     fresh.make("backfill", "FROM=2013-06", "TO=2013-07")
     may, june, july = (fresh.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
     assert june["champion_before"] == may["champion_after"]
@@ -77,8 +77,9 @@ def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -
     command = next(line for line in document.splitlines() if "UV_PROJECT_ENVIRONMENT=" in line)
     task = document.partition("@task.external_python(")[2].partition("```")[0]
     dag = fresh.folder / "dags/training.py"
-    before, _, rest = dag.read_text().partition("@task(execution_timeout=timedelta(hours=1))\n")
-    _, _, after = rest.partition("    do(train, run)\n")
+    evaluate = "@task(execution_timeout=timedelta(minutes=30))\ndef evaluate("
+    before, _, rest = dag.read_text().partition(evaluate)
+    _, _, after = rest.partition("    run_step(evaluate, run)\n    return run\n")
     assert before
     assert after
     before = before.replace("from typing import", "from pathlib import Path\nfrom typing import")

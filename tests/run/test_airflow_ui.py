@@ -92,25 +92,31 @@ def test_the_schedule_fires(ui: Ui, receiver: Receiver) -> None:
 
 
 @pytest.mark.matrix
-def test_a_backfill_retrains_month_by_month(ui: Ui) -> None:
+def test_a_backfill_retrains_period_by_period(ui: Ui) -> None:
+    """By `make backfill`, a run after the other; Airflow's own backfill finds them done."""
     said = ui.project.make("backfill", "FROM=2013-05", "TO=2013-07")
-    assert "its scheduler does the work" in said
-    runs = sorted(ui.runs("backfill"), key=lambda run: str(run["start_date"]))
+    assert "its scheduler runs the DAG" in said
+    runs = ui.runs("manual")
     assert [run["state"] for run in runs] == ["success"] * 3
     assert all(before["end_date"] < run["start_date"] for before, run in pairwise(runs))
     results = ui.project.results()
-    months = ["2013-04", "2013-05", "2013-06", "2013-07"]
-    assert sorted(results) == months
-    for before, period in pairwise(months):
+    periods = ["2013-04", "2013-05", "2013-06", "2013-07"]
+    assert sorted(results) == periods
+    for before, period in pairwise(periods):
         assert f"{period} {results[period]['status']}: {results[period]['reason']}" in said
         assert results[period]["champion_before"] == results[before]["champion_after"]
+    dates = ("--from-date", "2013-06-01", "--to-date", "2013-07-28")
+    ui.airflow_command("backfill", "create", "--dag-id", "my-pipeline", *dates)
+    done = ui.runs("backfill")
+    assert len(done) == 2
+    assert all(set.union(*ui.tasks(run).values()) == {"skipped"} for run in done)
 
 
 @pytest.mark.matrix
 def test_a_run_by_hand(ui: Ui) -> None:
-    """Parameters are those of the form: a month, and how many to train on."""
+    """Parameters are those of the form: a period, and how many to train on."""
     run_id = ui.trigger(period="2013-08", window=2)["dag_run_id"]
-    (run,) = ui.runs("manual")
+    run = ui.runs("manual")[-1]
     assert (run["dag_run_id"], run["state"]) == (run_id, "success")
     plan = json.loads(next(ui.project.folder.glob("runs/2013-08-*/plan.json")).read_bytes())
     assert plan["window"] == ["2013-06", "2013-07"]
@@ -133,7 +139,7 @@ def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     assert ui.project.champion() == champion
     tasks = ui.tasks(ui.runs("manual")[-1])
     assert {task for task, states in tasks.items() if states == {"skipped"}} == {
-        *("version", "features", "train", "evaluate", "release")
+        *("snapshot", "features", "train", "evaluate", "release")
     }
     assert tasks["quarantine"] == tasks["report"] == {"success"}
     title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
@@ -141,9 +147,9 @@ def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
 
 
 @pytest.mark.matrix
-def test_a_delivery_starts_a_run_for_its_month(ui: Ui) -> None:
+def test_a_delivery_starts_a_run_for_its_period(ui: Ui) -> None:
     (asset,) = ui.api("/assets")["assets"]
-    ui.api("/assets/events", {"asset_id": asset["id"], "extra": {"month": "2013-10"}})
+    ui.api("/assets/events", {"asset_id": asset["id"], "extra": {"period": "2013-10"}})
     until(lambda: ui.runs("asset_triggered"), ui.process)
     (run,) = ui.runs("asset_triggered")
     assert run["state"] == "success"
@@ -162,7 +168,7 @@ def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
     ("asked", "sentence"),
     [
         ({"period": "2014-03"}, "The source has no 2014-03: it holds 2013-01 to 2013-12"),
-        ({"perod": "2013-05"}, "No such parameter: perod; period and window are."),
+        ({"perod": "2013-05"}, "No such parameter: perod; use period and window."),
     ],
 )
 def test_a_run_that_is_refused_fails_at_once(
@@ -190,8 +196,8 @@ def test_a_run_that_is_refused_fails_at_once(
 @pytest.mark.matrix
 def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: Receiver) -> None:
     planning = (
-        "from datetime import UTC, datetime; from my_pipeline.params import load_params;"
-        "from my_pipeline.plan import plan_run;"
+        "from datetime import UTC, datetime; from my_pipeline.runtime.config import load_params;"
+        "from my_pipeline.runtime.run.plan import plan_run;"
         "print(plan_run(load_params(), '2013-11', datetime.now(UTC)).run_id)"
     )
     python = ui.project.folder / ".venv/bin/python"
@@ -234,9 +240,9 @@ def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
     assert ui.versions("2013-12") == (result["status"] == "released")
 
 
-def forget(project: Project, month: str) -> None:
-    """Let the work of a month be done anew; who was told of it still knows."""
-    for made in project.folder.glob(f"runs/{month}-*/*"):
+def forget(project: Project, period: str) -> None:
+    """Let the work of a period be done anew; its alerts count as sent."""
+    for made in project.folder.glob(f"runs/{period}-*/*"):
         if made.is_file():
             made.unlink()
         elif made.name != "alerts":
@@ -259,8 +265,10 @@ def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
     """By Airflow's own deadline, of five seconds in place of two hours."""
     dag = ui.project.folder / "dags/training.py"
     text = dag.read_text()
-    assert "interval=timedelta(hours=2)" in text
-    dag.write_text(text.replace("interval=timedelta(hours=2)", "interval=timedelta(seconds=5)"))
+    assert "RunCreated(), timedelta(hours=2)" in text
+    dag.write_text(
+        text.replace("RunCreated(), timedelta(hours=2)", "RunCreated(), timedelta(seconds=5)")
+    )
     ui.airflow_command("dags", "reserialize")
     forget(ui.project, "2013-07")
     ui.trigger(period="2013-07", window=2)

@@ -24,9 +24,10 @@ print(json.dumps([*edges(training(sys.argv[1], return_state=True))]))
 """
 AIRFLOW_EDGES = """
 import json
-from scripts import airflow_settings
+from ops import airflow_settings
+airflow_settings.apply()
 from dags.training import training_dag
-from tests.test_dag_integrity import edges
+from tests.runtime.test_dag_integrity import edges
 print(json.dumps([*edges(training_dag)]))
 """
 KUBEFLOW_EDGES = """

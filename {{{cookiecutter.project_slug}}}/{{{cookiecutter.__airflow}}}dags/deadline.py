@@ -1,7 +1,7 @@
-"""Looks daily whether the month that is due has its champion, and sends an alert where not.
+"""Check daily that the model of the last period was released on time; send an alert if not.
 
-A deadline of Airflow's own, as `training` has one, is a run's: where no run began, none is missed.
-How many days a month has is `deadlines` in `params.yaml`.
+A deadline of Airflow's own, as `training` has one, belongs to a run: where no run was created, none
+is missed. How many days a release may take is `deadlines` in `params.yaml`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,16 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 DAG_ID = "{{{ cookiecutter.project_slug }}}"
-RERUN = f"airflow dags trigger {DAG_ID} --conf " """'{"period": "{period}"}'"""
+
+
+@task
+def check() -> str | None:
+    """Return what is overdue, None where nothing is."""
+    from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+    from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import check
+
+    rerun = f"airflow dags trigger {DAG_ID} --conf " """'{"period": "{period}"}'"""
+    return check(load_params(), datetime.now(UTC), rerun)
 
 
 @dag(
@@ -23,16 +32,7 @@ RERUN = f"airflow dags trigger {DAG_ID} --conf " """'{"period": "{period}"}'"""
     tags=["training"],
 )
 def deadline() -> None:
-    """Draw the graph."""
-
-    @task
-    def check() -> str | None:
-        """Look; what is wrong, if anything is."""
-        from {{{ cookiecutter.package_name }}}.deadlines import check
-        from {{{ cookiecutter.package_name }}}.params import load_params
-
-        return check(load_params(), datetime.now(UTC), RERUN)
-
+    """Define the graph."""
     check()
 
 

@@ -1,30 +1,26 @@
-"""Trains on the months before a period, judges on the period, and releases what is better.
+"""Train on the periods before one, evaluate on it, and release the model if it is better.
 
-A run is for the month that is asked for when it is triggered, else the one that a delivery names,
-else that of a backfill's interval, else the newest that has ended. Bad data end in quarantine, and
-the champion stays. Where a run's work is done already, its tasks are skipped.
+A run is for its parameter `period`; else for the period that a delivery names; else for that of the
+backfill's interval; else for the newest that had ended when the run was due. Bad data are
+quarantined, and the champion stays. Where the work of a run is done already, its tasks are skipped.
 
-`runs/<run_id>/report.html` has the result. After a failure, clear the failed tasks: the run goes on
-from there.
+The result is in `runs/<run_id>/report.html`. After a failure, clear the failed tasks: the run
+resumes there.
 """
 
-# The steps are in `src/`. Each task imports its own when it runs, so that this file, which Airflow
-# reads again and again, stays cheap to read.
-import logging
+# The steps are in `src/`. Each task imports its own when it runs: Airflow parses this file often.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow.sdk import (
     Asset,
     AssetOrTimeSchedule,
-    Context,
     CronDataIntervalTimetable,
     ExceptionRetryPolicy,
     Param,
     RetryAction,
     RetryRule,
-    chain,
     dag,
     task,
 )
@@ -32,176 +28,150 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
-from {{{ cookiecutter.package_name }}}.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.periods import EXAMPLE, PATTERN, is_period, period_before
 
-from run_alerts import RunAlert, RunCreated, run_of
+from run_alerts import ORCHESTRATOR, RunCreated, alert_end, alert_overrun, write_failure
 
-log = logging.getLogger(__name__)
-
-ORCHESTRATOR = "airflow"
-
-# What is delivered by month. An event of this asset starts a run for the month that it carries, as
-# in `{"month": "2013-06"}`.
+# An event of this asset starts a run for the period that its extra names: {"period": "2013-06"}.
 DELIVERED = Asset("{{{ cookiecutter.project_slug }}}-source")
 
-# The one value that goes from task to task: the run, as JSON. A template and not an argument, or
-# the graph would have a line from `plan` to every task.
-RUN = "{{ ti.xcom_pull(task_ids='plan', key='run') }}"
+# What tasks hand to each other: the run, as JSON. Mapped tasks hand on a sequence of it.
+XCom: TypeAlias = Any
 
 
-def do(step: Callable[..., Any], run: str, *given: str) -> Any:
-    """Do a step of a run, unless it is done already.
+def run_step(step: Callable[..., Any], run: XCom, *given: str) -> Any:
+    """Return the result of a step of a run, from its checkpoint where the step is done.
 
     Raises:
-        BadInput: the code is no longer that of the run, as after a task was cleared.
+        BadInput: the code changed since the run was planned, as it may before tasks are cleared.
     """
-    from {{{ cookiecutter.package_name }}}.once import once
-    from {{{ cookiecutter.package_name }}}.plan import code_version, read_plan
-    from {{{ cookiecutter.package_name }}}.workspace import Run
+    from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
+    from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+    from {{{ cookiecutter.package_name }}}.runtime.run.identity import code_version
 
-    this = Run.model_validate_json(run)
-    if read_plan(this).code_version != code_version():
+    planned = Run(**run)
+    if read_plan(planned).code_version != code_version():
         raise BadInput("The code changed since the run was planned: clear `plan` and all after it.")
-    return once(step, this, *given)
+    return checkpoint(step, planned, *given)
 
 
-def write_failed(context: Context) -> None:
-    """Write the result of a run of which a task failed for good, and end the log with why.
-
-    Airflow calls this for the task, in its process, and for the run, in the DAG processor: a task
-    that was killed can no longer say so.
-    """
-    from {{{ cookiecutter.package_name }}}.results import write_failed
-    from {{{ cookiecutter.package_name }}}.workspace import Workspace
-
-    run, task_id, error = run_of(context), context["ti"].task_id, context.get("exception")
-    if not isinstance(error, BaseException):
-        result, begun = Workspace(run).result, context["dag_run"].start_date
-        if result.exists() and begun and result.stat().st_mtime >= begun.timestamp():
-            return  # the task has said why, in this try
-        error = RuntimeError(error or f"task {task_id} was killed")
-    log.error(write_failed(run, ORCHESTRATOR, error, step=task_id).reason)
-
-
-def delivered(events: Mapping[Any, Sequence[Any]]) -> str | None:
-    """Return the newest month that the events which started the run carry, None without events.
+def delivered_period(events: Mapping[Any, Sequence[Any]]) -> str | None:
+    """Return the newest period that the asset events of a run name, None without events.
 
     Raises:
-        BadInput: one carries none.
+        BadInput: an event names no period.
     """
-    extras = [event.extra for found in events.values() for event in found]
-    if any(not isinstance(extra.get("month"), str) for extra in extras):
-        raise BadInput('The delivery names no month: its extra must be like {"month": "2013-06"}.')
-    months = sorted({extra["month"] for extra in extras})
-    if months[:-1]:
-        log.warning("plan: also delivered, but not judged on: %s", ", ".join(months[:-1]))
-    return months[-1] if months else None
+    periods = [str(event.extra.get("period")) for found in events.values() for event in found]
+    if not all(map(is_period, periods)):
+        like = f'{{"period": "{EXAMPLE}"}}'
+        raise BadInput(f"The delivery names no period: its extra must be like {like}.")
+    return max(periods, default=None)
 
 
 @task
-def plan(**context: Any) -> list[str]:
-    """Settle what the run works on; the months that it reads."""
-    from {{{ cookiecutter.package_name }}}.months import month_before
-    from {{{ cookiecutter.package_name }}}.params import load_params
-    from {{{ cookiecutter.package_name }}}.plan import plan_run, read_plan
-    from {{{ cookiecutter.package_name }}}.results import (
-        finished,
-        forget_failure,
-        nothing_new,
-    )
+def plan(**context: Any) -> list[dict[str, Any]]:
+    """Plan the run; return the arguments of `ingest`, one set per period."""
+    from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+    from {{{ cookiecutter.package_name }}}.runtime.run import outcome, read_plan
+    from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_run
 
-    asked, dag_run = context["params"], context["dag_run"]
-    if unknown := set(asked) - {"period", "window"}:
-        raise BadInput(f"No such parameter: {', '.join(sorted(unknown))}; period and window are.")
-    params = load_params()
+    asked, dag_run, params = context["params"], context["dag_run"], load_params()
+    if unknown := ", ".join(sorted(set(asked) - {"period", "window"})):
+        raise BadInput(f"No such parameter: {unknown}; use period and window.")
     if asked["window"]:
         params = params.model_copy(update={"window": asked["window"]})
-    period = asked["period"] or delivered(context["triggering_asset_events"])
+    period = asked["period"] or delivered_period(context["triggering_asset_events"])
     if period is None and dag_run.run_type == "backfill":
-        period = month_before(context["data_interval_end"])
+        period = period_before(context["data_interval_end"])
     run = plan_run(params, period, dag_run.run_after)
-    if done := finished(run):
-        reason = nothing_new(done).reason
-        log.info("plan: nothing to do: %s", reason)
-        raise AirflowSkipException(reason)
-    forget_failure(run)
-    context["ti"].xcom_push("run", run.model_dump_json())
-    return read_plan(run).months
+    if done := outcome.completed_result(run):
+        raise AirflowSkipException(outcome.nothing_new(done).reason)
+    outcome.clear_failure(run)
+    return [{"run": run.model_dump(), "period": period} for period in read_plan(run).periods]
 
 
-@task(map_index_template="{{ month }}", max_active_tis_per_dagrun=4)
-def ingest(run: str, month: str) -> None:
-    """Copy a month from the source."""
-    from {{{ cookiecutter.package_name }}}.steps.ingest import ingest
+@task(map_index_template="{{ period }}", max_active_tis_per_dagrun=4)
+def ingest(run: XCom, period: str) -> XCom:
+    """Copy a period from the source."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
 
-    do(ingest, run, month)
+    run_step(ingest, run, period)
+    return run
 
 
 @task.branch
-def validate(run: str) -> str:
-    """Hold the months against the data contract, and go on where they keep to it."""
-    from {{{ cookiecutter.package_name }}}.steps.validate import validate
+def validate(ingested: XCom, **context: Any) -> str:
+    """Check the periods against the data contract; return the task that comes next."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.validate import validate
 
-    return "version" if do(validate, run).good else "quarantine"
-
-
-@task
-def quarantine(run: str) -> None:
-    """Set the run aside."""
-    from {{{ cookiecutter.package_name }}}.steps.quarantine import quarantine
-
-    do(quarantine, run)
+    run = ingested[0]
+    context["ti"].xcom_push("run", run)
+    return "snapshot" if run_step(validate, run).good else "quarantine"
 
 
 @task
-def version(run: str) -> list[str]:
-    """Keep the exact data, and give them a name; the months that are fit for use."""
-    from {{{ cookiecutter.package_name }}}.steps.validate import fit_months
-    from {{{ cookiecutter.package_name }}}.steps.version import version
-    from {{{ cookiecutter.package_name }}}.workspace import Run
+def quarantine(run: XCom) -> XCom:
+    """Quarantine the run."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 
-    do(version, run)
-    return fit_months(Run.model_validate_json(run))
+    run_step(quarantine, run)
+    return run
 
 
-@task(map_index_template="{{ month }}", max_active_tis_per_dagrun=4)
-def features(run: str, month: str) -> None:
-    """Join the tables of a month."""
-    from {{{ cookiecutter.package_name }}}.steps.features import features
+@task
+def snapshot(run: XCom) -> list[dict[str, Any]]:
+    """Store the exact data; return the arguments of `features`, one set per good period."""
+    from {{{ cookiecutter.package_name }}}.runtime.run import Run
+    from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
+    from {{{ cookiecutter.package_name }}}.runtime.steps.validate import good_periods
 
-    do(features, run, month)
+    run_step(snapshot, run)
+    return [{"run": run, "period": period} for period in good_periods(Run(**run))]
+
+
+@task(map_index_template="{{ period }}", max_active_tis_per_dagrun=4)
+def features(run: XCom, period: str) -> XCom:
+    """Join the tables of a period."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.features import features
+
+    run_step(features, run, period)
+    return run
 
 
 @task(execution_timeout=timedelta(hours=1))
-def train(run: str) -> None:
+def train(joined: XCom) -> XCom:
     """Fit the model."""
-    from {{{ cookiecutter.package_name }}}.steps.train import train
+    from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
-    do(train, run)
+    run_step(train, joined[0])
+    return joined[0]
 
 
 @task(execution_timeout=timedelta(minutes=30))
-def evaluate(run: str) -> None:
-    """Judge the challenger against the champion."""
-    from {{{ cookiecutter.package_name }}}.steps.evaluate import evaluate
+def evaluate(run: XCom) -> XCom:
+    """Compare the challenger with the champion."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import evaluate
 
-    do(evaluate, run)
+    run_step(evaluate, run)
+    return run
 
 
 @task(max_active_tis_per_dag=1, execution_timeout=timedelta(minutes=30))
-def release(run: str) -> None:
-    """Put the challenger in the champion's place, if it earned it; one release at a time."""
-    from {{{ cookiecutter.package_name }}}.steps.release import release
+def release(run: XCom) -> XCom:
+    """Make the challenger the champion if it is better; one release at a time."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-    do(release, run)
+    run_step(release, run)
+    return run
 
 
 @task(trigger_rule="none_failed_min_one_success")
-def report(run: str) -> str:
-    """Write the result and the page; how the run ended."""
-    from {{{ cookiecutter.package_name }}}.steps.report import report
+def report(released: XCom, quarantined: XCom) -> str:
+    """Write the result and the report; return how the run ended."""
+    from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-    result = do(report, run, ORCHESTRATOR)
+    result = run_step(report, released or quarantined, ORCHESTRATOR)
     return f"{result.status}: {result.reason}"
 
 
@@ -215,28 +185,22 @@ def report(run: str) -> str:
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    on_failure_callback=[write_failed, RunAlert()],
-    on_success_callback=RunAlert(),
-    deadline=DeadlineAlert(
-        reference=RunCreated(),
-        interval=timedelta(hours=2),
-        callback=AsyncCallback(RunAlert),
-    ),
+    on_failure_callback=alert_end,
+    on_success_callback=alert_end,
+    deadline=DeadlineAlert(RunCreated(), timedelta(hours=2), AsyncCallback(alert_overrun)),
     tags=["training"],
     params={
         "period": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
-            title="Period",
-            description="The month to judge on, such as 2013-06; empty: the newest that has ended.",
+            pattern=PATTERN,
+            description=f"What to evaluate on, such as {EXAMPLE}; empty: the newest that ended.",
         ),
         "window": Param(
             None,
             type=["null", "integer"],
             minimum=2,
-            title="Window",
-            description="Months to train on, before the period; empty: as params.yaml says.",
+            description="Periods to train on, before that one; empty: as params.yaml says.",
         ),
     },
     default_args={
@@ -245,23 +209,17 @@ def report(run: str) -> str:
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": 2,
         "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(minutes=10),
-        # Bad input stays bad.
         "retry_policy": ExceptionRetryPolicy([RetryRule(BadInput, RetryAction.FAIL)]),
-        "on_failure_callback": write_failed,
+        "execution_timeout": timedelta(minutes=10),
+        "on_failure_callback": write_failure,
     },
 )
 def training() -> None:
-    """Draw the graph."""
-    ingested = ingest.partial(run=RUN).expand(month=plan())
-    validated = validate(RUN)
-    versioned = version(RUN)
-    quarantined = quarantine(RUN)
-    joined = features.partial(run=RUN).expand(month=versioned)
-    released = release(RUN)
-    chain(ingested, validated, [versioned, quarantined])
-    chain(joined, train(RUN), evaluate(RUN), released)
-    [released, quarantined] >> report(RUN)
+    """Define the graph."""
+    validated: XCom = validate(ingest.expand_kwargs(plan()))
+    quarantined = quarantine(validated["run"])
+    joined = features.expand_kwargs(snapshot(validated["run"]))
+    report(release(evaluate(train(joined))), quarantined)
 
 
 training_dag = training()

@@ -1,111 +1,126 @@
-"""Tells people how runs of the DAG end, and that one takes too long.
+"""Callbacks of the DAG: the results of failed runs, and the alerts about runs.
 
-In the folder of plugins: the triggerer, which says that a deadline is missed, sees no other.
+In the folder of plugins: the triggerer, which reports missed deadlines, sees no DAG file.
 """
 
 import asyncio
 import json
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk import BaseNotifier, Context
+from airflow.sdk import Context
 from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, deadline_reference
 
 if TYPE_CHECKING:
-    from {{{ cookiecutter.package_name }}}.workspace import Run
+    from {{{ cookiecutter.package_name }}}.runtime.results import Result
+    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+
+log = logging.getLogger(__name__)
+
+ORCHESTRATOR = "airflow"
 
 
-class RunAlert(BaseNotifier):
-    """An alert of a run, to `ALERT_URLS`: as a callback of the DAG, or of its deadline."""
+def write_failure(context: Context) -> "Result | None":
+    """Return the result of a failed run, written unless a task wrote it in this attempt.
 
-    def notify(self, context: Context) -> None:
-        """Say how a run ended, in the DAG processor; nothing where it had nothing to do."""
-        from {{{ cookiecutter.package_name }}}.alerts import tell
-        from {{{ cookiecutter.package_name }}}.results import left, write_failed
+    A task that failed for good calls this. For one that was killed, `alert_end` does.
+    """
+    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import load_result, write_failed
+    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 
-        if "ti" not in context:  # no task was run: there was nothing to do
-            return
-        run, dag_run = run_of(context), context["dag_run"]
-        asked = json.dumps((dag_run.conf or {}) | ({"period": run.period} if run.period else {}))
-        result = left(run)
-        if result is None and dag_run.state == "failed":  # on a full disk, say
-            unknown = RuntimeError("a task failed: its log says why")
-            result = write_failed(run, "airflow", unknown, step=context["ti"].task_id)
-        tell(
-            run,
-            result,
-            attempt=f"{dag_run.run_id} {dag_run.clear_number}",
-            run_url=page_of(dag_run.dag_id, dag_run.run_id),
-            rerun=f"airflow dags trigger {dag_run.dag_id} --conf '{asked}'",
-        )
+    run, task, error = run_of(context), context["ti"].task_id, context.get("exception")
+    if not isinstance(error, BaseException):
+        file, begun = RunDir(run).result, context["dag_run"].start_date
+        if begun and file.exists() and file.stat().st_mtime >= begun.timestamp():
+            return load_result(run)
+        error = RuntimeError(f"task {task} was killed, or could not write its result: see its log")
+    result = write_failed(run, ORCHESTRATOR, error, step=task)
+    log.error(result.reason)
+    return result
 
-    async def async_notify(self, context: Any) -> None:
-        """Say that a run takes longer than it may, in the triggerer."""
-        await asyncio.to_thread(self.say_late, context)
 
-    def say_late(self, context: Any) -> None:
-        """Send the alert of a deadline that was missed.
+def alert_end(context: Context) -> None:
+    """Send the alert of how a run ended, in the DAG processor; none where no task ran."""
+    from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
+    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import load_result
 
-        Args:
-            context: what the triggerer has of it: the run of the DAG, as the API shows it, and the
-                deadline.
-        """
-        from upath import UPath
+    if "ti" not in context:
+        return
+    run, dag_run = run_of(context), context["dag_run"]
+    asked = (dag_run.conf or {}) | ({"period": run.period} if run.period else {})
+    alert_outcome(
+        run,
+        write_failure(context) if dag_run.state == "failed" else load_result(run),
+        attempt=f"{dag_run.run_id} {dag_run.clear_number}",
+        **links(dag_run.dag_id, dag_run.run_id, asked),
+    )
 
-        from {{{ cookiecutter.package_name }}}.alerts import notify
-        from {{{ cookiecutter.package_name }}}.events import Event
-        from {{{ cookiecutter.package_name }}}.params import load_params
 
-        dag_run, due = context["dag_run"], context["deadline"]["deadline_time"]
-        if dag_run["state"] != "running" or dag_run["run_type"] == "backfill":
-            return  # it has ended; or it is one of many, made at once, that wait for each other
-        dag_id, run_id = dag_run["dag_id"], dag_run["dag_run_id"]
-        hour = due if isinstance(due, str) else f"{due:%Y-%m-%d %H:%M %Z}"
-        event = Event(
-            kind="deadline_missed",
-            title="a run takes too long",
-            reason=f"{run_id} was to end by {hour}, and is {dag_run['state']}",
-            period=(dag_run["conf"] or {}).get("period") or "",
-            attempt=run_id,
-            run_url=page_of(dag_id, run_id),
-            rerun=f"airflow dags trigger {dag_id} --conf '{json.dumps(dag_run['conf'] or {})}'",
-        )
-        notify(event, UPath(load_params().runs))
+async def alert_overrun(context: Any) -> None:
+    """Send the alert that a run missed its deadline, in the triggerer.
+
+    Args:
+        context: the deadline, and the run of the DAG as the API shows it.
+    """
+    dag_run = context["dag_run"]
+    # The runs of a backfill are created at once, and wait for each other.
+    if dag_run["state"] == "running" and dag_run["run_type"] != "backfill":
+        await asyncio.to_thread(send_overrun, dag_run, context["deadline"]["deadline_time"])
+
+
+def send_overrun(dag_run: dict[str, Any], due: Any) -> None:
+    """Send the alert that a run was to end by the time `due`."""
+    from upath import UPath
+
+    from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+    from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import notify
+    from {{{ cookiecutter.package_name }}}.runtime.notify.events import Event
+
+    run_id, asked = dag_run["dag_run_id"], dag_run["conf"] or {}
+    event = Event(
+        kind="deadline_missed",
+        title="a run takes too long",
+        reason=f"{run_id} was to end by {due}, and is running",
+        period=asked.get("period") or "",
+        attempt=run_id,
+        **links(dag_run["dag_id"], run_id, asked),
+    )
+    notify(event, UPath(load_params().runs))
+
+
+def links(dag_id: str, run_id: str, asked: dict[str, Any]) -> dict[str, str]:
+    """Return the page of a run, and the command that starts another one like it."""
+    return {
+        "run_url": f"{conf.get('api', 'base_url').rstrip('/')}/dags/{dag_id}/runs/{run_id}",
+        "rerun": f"airflow dags trigger {dag_id} --conf '{json.dumps(asked)}'",
+    }
+
+
+def run_of(context: Context) -> "Run":
+    """Return the run that was planned, else one that names what was refused."""
+    from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import refused_run
+    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+
+    if planned := context["ti"].xcom_pull(task_ids="plan"):
+        return Run(**planned[0]["run"])
+    asked, due = context["params"].get("period"), context["dag_run"].run_after
+    return refused_run(load_params(), asked, due)
 
 
 @deadline_reference()
 class RunCreated(BaseDeadlineReference):
-    """When a run of the DAG was made: what its deadline counts from.
-
-    With Airflow's own `DAGRUN_QUEUED_AT`, no task of a run can be cleared: 3.3.2 fails on it.
-    """
+    """When a run was created. With `DAGRUN_QUEUED_AT`, Airflow 3.3.2 fails to clear tasks."""
 
     def _evaluate_with(self, **_: Any) -> datetime:
         return datetime.now(UTC)
 
 
 class RunAlerts(AirflowPlugin):
-    """What Airflow must know of before it meets it in a DAG."""
+    """Registers the deadline reference."""
 
     name = "run_alerts"
     deadline_references = [RunCreated]  # noqa: RUF012 - Airflow declares it so
-
-
-def run_of(context: Context) -> "Run":
-    """Return the run that was planned, or the name of one that was refused."""
-    from {{{ cookiecutter.package_name }}}.params import load_params
-    from {{{ cookiecutter.package_name }}}.results import refused
-    from {{{ cookiecutter.package_name }}}.workspace import Run
-
-    planned = context["ti"].xcom_pull(task_ids="plan", key="run")
-    if planned:
-        return Run.model_validate_json(planned)
-    asked, when = context["params"].get("period"), context["dag_run"].run_after
-    return refused(load_params(), asked, when)
-
-
-def page_of(dag_id: str, run_id: str) -> str:
-    """Return the address of a run's page."""
-    return f"{conf.get('api', 'base_url').rstrip('/')}/dags/{dag_id}/runs/{run_id}"

@@ -1,7 +1,6 @@
-"""The orchestrator as the tests have it: a home of its own, and no waiting between tries."""
+"""Airflow for the tests: a home of its own, and no delay before a task is retried."""
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,35 +10,33 @@ from typing import Any
 
 import pytest
 
-from scripts import airflow_settings
+from ops import airflow_settings
 
-# Airflow reads where its home and its database are when it is imported.
+# Airflow reads these when it is imported.
 airflow_settings.HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
-os.environ["AIRFLOW_HOME"] = str(airflow_settings.HOME)
-os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = airflow_settings.database("local.db")
+airflow_settings.apply("local.db")
 atexit.register(shutil.rmtree, airflow_settings.HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def server() -> None:
-    """The database."""
-    from airflow.utils.session import create_session
+    """Airflow's database, in the tests' own home."""
+    from airflow import settings
 
-    from scripts import local
+    from ops import local
 
     local.prepare()
-    with create_session() as session:
-        assert str(airflow_settings.HOME) in str(session.get_bind().engine.url)
+    assert str(airflow_settings.HOME) in str(settings.engine)
 
 
 @pytest.fixture(scope="session")
 def adapter(server: None) -> Iterator[Any]:
-    """What runs the DAG from the command line; its tasks are tried again without delay."""
+    """The module that runs the DAG from the command line."""
     from dags.training import training_dag
-    from scripts import local
+    from ops import local
 
     with pytest.MonkeyPatch.context() as patch:
         for task in training_dag.tasks:
             patch.setattr(task, "retry_delay", timedelta(0))
-        local.alone(training_dag)
+        local.remove_callbacks(training_dag)
         yield local

@@ -1,4 +1,4 @@
-"""What Airflow is told of the DAG; nothing is run."""
+"""The definition of the DAGs; nothing is run."""
 
 import subprocess
 import sys
@@ -12,15 +12,13 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 
-import {{{ cookiecutter.package_name }}} as package
-
 from .conftest import CHAIN, DESIGN, ROOT, TASKS
 from .test_experiment import edges as edges_of_stages
 
 
 @pytest.fixture(scope="module")
 def bag() -> Any:
-    """The DAGs of the project."""
+    """Return the DAGs of the project."""
     bag = DagBag(dag_folder=ROOT / "dags")
     assert bag.import_errors == {}
     return bag
@@ -28,12 +26,12 @@ def bag() -> Any:
 
 @pytest.fixture(scope="module")
 def dag(bag: Any) -> Any:
-    """The pipeline's."""
+    """Return the DAG of the pipeline."""
     return bag.dags["{{{ cookiecutter.project_slug }}}"]
 
 
 def edges(dag: Any) -> set[tuple[str, str]]:
-    """Return which task waits for which, without `plan`, which only says what the run is."""
+    """Return which task waits for which, without `plan`, which comes before all."""
     found = {(before, task.task_id) for task in dag.tasks for before in task.upstream_task_ids}
     return {(before, task) for before, task in found if before != "plan"}
 
@@ -107,15 +105,16 @@ def test_bad_parameters_are_refused(dag: Any, bad: dict[str, Any]) -> None:
 
 def test_reading_the_file_is_cheap() -> None:
     """Airflow does so all the time: nothing that the steps need is imported."""
-    loaded = "import scripts.airflow_settings, dags.training, sys; print(*sys.modules)"
+    loaded = "import dags.training, sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
     )
     modules = set(done.stdout.split())
     heavy = {"polars", "pandas", "sklearn", "mlflow", "dvc", "pandera", "matplotlib"}
     assert not heavy & modules
-    ours = {name for name in modules if name.startswith(package.__name__)}
-    assert ours == {package.__name__, f"{package.__name__}.errors"}
+    ours = {name for name in modules if name.startswith("{{{ cookiecutter.package_name }}}.")}
+    runtime = "{{{ cookiecutter.package_name }}}.runtime"
+    assert ours == {runtime, f"{runtime}.errors", f"{runtime}.periods"}
 
 
 def test_nothing_below_src_knows_airflow() -> None:
@@ -125,13 +124,13 @@ def test_nothing_below_src_knows_airflow() -> None:
 
 
 def test_airflow_s_own_things_stay_in_the_project() -> None:
-    command = [sys.executable, str(ROOT / "scripts/airflow_settings.py")]
+    command = [sys.executable, str(ROOT / "ops/airflow_settings.py")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert f"export AIRFLOW_HOME={ROOT / '.airflow'}\n" in said
     assert f"export AIRFLOW__CORE__DAGS_FOLDER={ROOT / 'dags'}\n" in said
 
 
-def test_the_triggerer_finds_what_it_is_to_call(dag: Any) -> None:
+def test_the_triggerer_finds_its_callback(dag: Any) -> None:
     """By its path alone, in a process that knows the folder of plugins and no DAG."""
     (deadline,) = dag.deadline
     assert deadline.interval == timedelta(hours=2)
@@ -140,7 +139,7 @@ def test_the_triggerer_finds_what_it_is_to_call(dag: Any) -> None:
     subprocess.run([sys.executable, "-c", call], check=True, cwd="/")
 
 
-def test_the_month_that_is_due_is_looked_for_daily(bag: Any) -> None:
+def test_the_last_period_is_checked_daily(bag: Any) -> None:
     dag = bag.dags["{{{ cookiecutter.project_slug }}}-deadline"]
     assert dag.task_ids == ["check"]
     assert not dag.catchup

@@ -10,17 +10,19 @@ import pytest
 from airflow.models import DagRun
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.errors import BadInput
-from {{{ cookiecutter.package_name }}}.results import Result, history
-from {{{ cookiecutter.package_name }}}.steps import train as train_step
-from {{{ cookiecutter.package_name }}}.steps import (
-    validate as validate_step,
-)
-from {{{ cookiecutter.package_name }}}.workspace import Run, Workspace, read_json
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json
+from {{{ cookiecutter.package_name }}}.runtime.results import Result
+from {{{ cookiecutter.package_name }}}.runtime.run import Run, RunDir, identity
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
+from {{{ cookiecutter.package_name }}}.runtime.steps import train as train_step
+from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate_step
 
 from dags.training import training_dag
 
 from .conftest import (
+    MAIN,
+    REQUIRED,
     TASKS,
     Project,
     check_first_release,
@@ -33,24 +35,24 @@ from .inbox import Inbox
 
 States = dict[str, list[str]]
 
-BY_MONTH = {"ingest": 4, "features": 4}
-DONE = {task: ["success"] * BY_MONTH.get(task, 1) for task in TASKS}
+BY_PERIOD = {"ingest": 4, "features": 4}
+DONE = {task: ["success"] * BY_PERIOD.get(task, 1) for task in TASKS}
 
 
 @pytest.fixture(scope="module")
 def local(adapter: Any) -> Any:
-    """What `make run` calls."""
+    """Return what `make run` calls."""
     return adapter
 
 
 def trigger(period: str | None) -> tuple[str, States]:
-    """Run the DAG as it is when triggered by hand; how the run ended, and how its tasks."""
+    """Run the DAG as if triggered by hand; return how the run ended, and how its tasks."""
     run = training_dag.test(run_conf={"period": period})
     return str(run.state), states(run)
 
 
 def last_run() -> Any:
-    """The run that was started last."""
+    """Return the run that was started last."""
     return max(DagRun.find(dag_id=training_dag.dag_id), key=lambda run: run.id)
 
 
@@ -63,6 +65,7 @@ def states(run: Any) -> States:
 
 
 def tries(run: Any, task_id: str) -> int:
+    """Return how often a task was tried."""
     (count,) = {task.try_number for task in run.get_task_instances() if task.task_id == task_id}
     return int(count)
 
@@ -71,7 +74,7 @@ def tries(run: Any, task_id: str) -> int:
 def april(
     local: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Result, States]:
-    """A project whose first period has gone through the DAG."""
+    """Return a project whose first period went through the DAG, its result, and its tasks."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("dag") / "project")
     remove_after(folder, "2013-04")
     with pytest.MonkeyPatch.context() as patch:
@@ -92,44 +95,37 @@ def test_a_finished_run_asked_for_again_returns_its_result(
     enter(april[0], monkeypatch)
     before = last_run().id
     assert local.training("2013-04") == april[1]
-    assert last_run().id == before
-
-
-def test_a_run_with_nothing_to_do_says_so(
-    local: Any, april: tuple[Path, Result, States], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enter(april[0], monkeypatch)
     result = local.training()
     assert result.status == "nothing_new"
     assert result.reason == f"2013-04 is done: run {result.run_id} ended as released"
-    assert history(str(april[0] / "runs")) == {result.run_id: april[1]}
+    assert last_run().id == before
+    assert [past.result for past in history("runs")] == [april[1]]
 
 
 def test_airflow_skips_a_run_with_nothing_to_do(
     april: tuple[Path, Result, States], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter(april[0], monkeypatch)
-    state, ended = trigger(None)
-    assert state == "success"
-    assert ended == {task: ["skipped"] for task in TASKS}
+    assert trigger(None) == ("success", {task: ["skipped"] for task in TASKS})
 
 
 def test_bad_data_are_quarantined_and_the_champion_stays(
     local: Any, released: Project, inbox: Inbox
 ) -> None:
-    released.deliver("flights", "2013-05", drop_a_third)
+    released.deliver(MAIN, "2013-05", drop_a_third)
     result = local.training("2013-05")
     assert result.status == "quarantined"
-    assert result.reason.endswith("flights.dest: 33.3% are missing, 5.0% allowed")
+    finding = f"{MAIN}.{REQUIRED}: 33.3% are missing"
+    assert finding in result.reason
     assert result.champion_after == result.champion_before
     assert result.champion_after.version == "1"
-    good = ("version", "features", "train", "evaluate", "release")
+    good = ("snapshot", "features", "train", "evaluate", "release")
     assert states(last_run()) == DONE | {task: ["skipped"] for task in good}
     assert inbox.kinds == ["quarantined"]
-    assert "2013-05: flights.dest: 33.3% are missing, 5.0% allowed" in inbox.alerts[0]["facts"]
+    assert any(f"2013-05: {finding}" in fact for fact in inbox.alerts[0]["facts"])
 
 
-def test_what_fails_once_is_tried_again(
+def test_what_fails_once_is_retried(
     local: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
@@ -138,15 +134,15 @@ def test_what_fails_once_is_tried_again(
     assert inbox.kinds == ["champion_changed"]
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(
+def test_a_run_that_failed_resumes_where_it_stopped(
     local: Any, project: Project, inbox: Inbox
 ) -> None:
     run = project.plan("2013-04")
-    in_the_way = project.folder / "runs" / run.run_id / "training.json"
-    in_the_way.mkdir()  # where the file should be: it cannot be written
+    in_the_way = RunDir(run).training
+    in_the_way.mkdir(parents=True)  # where the file should be: it cannot be written
     with pytest.raises(RuntimeError, match=r"training\.json"):
         local.training("2013-04")
-    (failed,) = history("runs").values()
+    (failed,) = [past.result for past in history("runs")]
     assert failed is not None
     assert (failed.status, failed.run_id, failed.step) == ("failed", run.run_id, "train")
     ended = states(last_run())
@@ -155,25 +151,25 @@ def test_a_run_that_failed_goes_on_where_it_stopped(
     assert tries(last_run(), "train") == 4
 
     in_the_way.rmdir()
-    records = Workspace(run).records
-    before = {file.name: file.read_bytes() for file in records.iterdir()}
-    assert len(before) == 10  # four months twice, validate, version
+    checkpoints = RunDir(run).checkpoints
+    before = {file.name: file.read_bytes() for file in checkpoints.iterdir()}
+    assert len(before) == 10  # four periods twice, validate, snapshot
     second = local.training("2013-04")
     assert (second.status, second.run_id) == ("released", run.run_id)
-    assert {name: (records / name).read_bytes() for name in before} == before
+    assert {name: (checkpoints / name).read_bytes() for name in before} == before
     assert inbox.kinds == ["run_failed", "champion_changed"]
     assert inbox.alerts[0]["title"].endswith(": 2013-04 failed at train")
     assert inbox.alerts[0]["rerun"] == "make run PERIOD=2013-04"
 
 
-def test_bad_input_is_not_tried_again(
+def test_bad_input_is_not_retried(
     local: Any, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
     with pytest.raises(RuntimeError, match=r"It is wrong\."):
         local.training("2013-04")
     assert len(calls) == 1
-    (result,) = history("runs").values()
+    (result,) = [past.result for past in history("runs")]
     assert result is not None
     assert (result.status, result.reason) == ("failed", "It is wrong.")
 
@@ -196,14 +192,13 @@ def test_code_that_changed_meanwhile_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = project.plan("2013-04")
-    code_version = "{{{ cookiecutter.package_name }}}.plan.code_version"
-    monkeypatch.setattr(code_version, lambda: "another")
-    validate: Any = training_dag.get_task("validate")
+    monkeypatch.setattr(identity, "code_version", lambda: "another")
+    train: Any = training_dag.get_task("evaluate")
     with pytest.raises(BadInput, match="The code changed since the run was planned"):
-        validate.python_callable(run.model_dump_json())
+        train.python_callable(run.model_dump())
 
 
-def test_a_backfill_judges_each_month_against_the_champion_before_it(
+def test_a_backfill_compares_each_period_with_the_champion_before_it(
     local: Any, project: Project
 ) -> None:
     first, second = local.backfill("2013-04", "2013-05")
@@ -214,8 +209,9 @@ def test_a_backfill_judges_each_month_against_the_champion_before_it(
 
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-SEPTEMBER = datetime(2013, 9, 2, 10, tzinfo=UTC)
-DELIVERED = {"source": [SimpleNamespace(extra={"month": f"2013-{n}"}) for n in ("07", "06")]}
+MAY_ENDED = datetime(2013, 6, 2, 10, tzinfo=UTC)
+DELIVERED = {"source": [SimpleNamespace(extra={"period": f"2013-0{n}"}) for n in (5, 4)]}
+NEWEST = "newest"
 
 
 def planned(
@@ -226,49 +222,48 @@ def planned(
     events: dict[str, Any] | None = None,
     **others: Any,
 ) -> tuple[Run, list[str]]:
-    """What `plan` settles for a run of this kind: the run, and the months that it reads."""
-    pushed: dict[str, str] = {}
+    """Return what `plan` settles for a run of this kind: the run, and the periods it reads."""
     plan: Any = training_dag.get_task("plan")
-    months = plan.python_callable(
+    ingests = plan.python_callable(
         params={"period": asked, "window": window} | others,
         dag_run=SimpleNamespace(run_type=kind, run_after=NOW),
         data_interval_end=ended,
         triggering_asset_events=events or {},
-        ti=SimpleNamespace(xcom_push=pushed.__setitem__),
     )
-    return Run.model_validate_json(pushed["run"]), months
+    (run,) = {Run(**arguments["run"]) for arguments in ingests}
+    return run, [arguments["period"] for arguments in ingests]
 
 
 @pytest.mark.parametrize(
     ("context", "period"),
     [
-        ({"asked": "2013-05", "kind": "asset_triggered", "events": DELIVERED}, "2013-05"),
-        ({"asked": "2013-05", "kind": "backfill", "ended": SEPTEMBER}, "2013-05"),
-        ({"kind": "asset_triggered", "events": DELIVERED}, "2013-07"),
-        ({"kind": "backfill", "ended": SEPTEMBER}, "2013-08"),
-        ({"kind": "scheduled", "ended": SEPTEMBER}, "2013-12"),
-        ({"kind": "manual", "ended": SEPTEMBER}, "2013-12"),
+        ({"asked": "2013-06", "kind": "asset_triggered", "events": DELIVERED}, "2013-06"),
+        ({"asked": "2013-06", "kind": "backfill", "ended": MAY_ENDED}, "2013-06"),
+        ({"kind": "asset_triggered", "events": DELIVERED}, "2013-05"),
+        ({"kind": "backfill", "ended": MAY_ENDED}, "2013-05"),
+        ({"kind": "scheduled", "ended": MAY_ENDED}, NEWEST),
+        ({"kind": "manual", "ended": MAY_ENDED}, NEWEST),
     ],
 )
 def test_the_period_that_a_run_is_for(
     project: Project, context: dict[str, Any], period: str
 ) -> None:
     """The one asked for, else the delivered, else the interval's, else the newest that ended."""
-    run, months = planned(**context)
-    assert run.period == months[-1] == period
+    run, periods = planned(**context)
+    assert run.period == periods[-1] == (project.plan().period if period == NEWEST else period)
 
 
 def test_an_unknown_parameter_is_refused(project: Project) -> None:
-    with pytest.raises(BadInput, match="No such parameter: perod; period and window are"):
+    with pytest.raises(BadInput, match="No such parameter: perod; use period and window"):
         planned(perod="2013-06")
 
 
-@pytest.mark.parametrize("extra", [{}, {"mnth": "2013-06"}, {"month": 6}])
-def test_a_delivery_without_a_month_is_refused(project: Project, extra: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="The delivery names no month"):
+@pytest.mark.parametrize("extra", [{}, {"perod": "2013-06"}, {"period": 6}])
+def test_a_delivery_without_a_period_is_refused(project: Project, extra: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="The delivery names no period"):
         planned(events={"source": [SimpleNamespace(extra=extra)]})
 
 
 def test_the_window_may_be_asked_for(project: Project) -> None:
-    _, months = planned(asked="2013-06", window=2)
-    assert months == ["2013-04", "2013-05", "2013-06"]
+    _, periods = planned(asked="2013-06", window=2)
+    assert periods == ["2013-04", "2013-05", "2013-06"]
