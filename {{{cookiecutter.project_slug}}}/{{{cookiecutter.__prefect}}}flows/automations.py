@@ -138,8 +138,8 @@ def main() -> None:
     with suppress(ValueError):  # at the first that does not exist
         for number in count(len(where) + 1):
             SlackWebhook.delete(f"{PROJECT}-{number}")
-    told = ", ".join(map(str, where)) or f"nobody: {VARIABLE} is not set"
-    print(f"The server watches the runs, and alerts {told}.")
+    receivers = ", ".join(map(str, where)) or f"nobody: {VARIABLE} is not set"
+    print(f"The server watches the runs, and alerts {receivers}.")
 
 
 if __name__ == "__main__":

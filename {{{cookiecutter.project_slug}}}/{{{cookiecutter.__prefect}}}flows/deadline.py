@@ -1,4 +1,4 @@
-"""Check daily that the period that is due has its champion."""
+"""Check daily that the last period's model was released on time."""
 
 from datetime import UTC, datetime
 
