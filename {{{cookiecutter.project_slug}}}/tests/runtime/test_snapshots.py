@@ -57,7 +57,7 @@ def test_the_data_of_a_run_are_restored(project: Project, by: str) -> None:
 def test_the_same_data_are_stored_once(project: Project) -> None:
     first = project.work("2013-06", last="snapshot")
     files = stored(project)
-    project.tune(train__max_iter=31)
+    project.tune(seed=project.params.seed + 1)
     second = project.work("2013-06", last="snapshot")
     assert first.run_id != second.run_id
     assert version_of(first) == version_of(second)
