@@ -24,7 +24,7 @@ ORCHESTRATORS = {
     "Prefect": "project",
     "Airflow": "airflow",
 }
-BROKEN = "src/my_pipeline/steps/evaluate.py"
+BROKEN = "src/my_pipeline/runtime/steps/evaluate.py"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Delivery:
         said = self.hub.shell(*listed, cwd=self.place(environment)).stdout
         return {image for image in said.split() if image.startswith(self.registry)}
 
-    def told(self) -> list[str]:
+    def alerts(self) -> list[str]:
         """Return the titles of the alerts that arrived since this was last asked."""
         with self.receiver.changed:
             titles = [alert.payload["title"] for alert in self.receiver.arrived]
@@ -124,7 +124,7 @@ def test_the_first_deploy_makes_the_passwords_and_says_what_is_missing(delivery:
     steps = {step.name: step for step in done.job("staging / deploy").steps}
     assert steps["Make the secrets that .env lacks"].conclusion == "success"
     assert "error: ALERT_URLS is not set" in steps["Check the settings"].log
-    assert steps["Deploy, run once, go back where that fails"].conclusion == "skipped"
+    assert steps["Deploy, run once, go back if that fails"].conclusion == "skipped"
     assert "MLFLOW_DB_PASSWORD=" in (delivery.place("staging") / ".env").read_text()
 
 
@@ -137,7 +137,7 @@ def test_a_deploy(delivery: Delivery) -> None:
     image = done.job("image").outputs["image"]
     assert re.fullmatch(rf"{delivery.registry}/me/my-pipeline@sha256:\w{{64}}", image)
     assert delivery.deployed("staging") == delivery.deployed("production") == image
-    titles = delivery.told()
+    titles = delivery.alerts()
     assert "my-pipeline: staging has a new version" in titles
     assert "my-pipeline: production has a new version" in titles
     for _, job in done.walk():
@@ -153,10 +153,10 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     done = delivery.run(delivery.hub.push(), "deploy.yml", "broken")
     assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
     (deploy,) = [s for s in done.job("staging / deploy").steps if s.outcome == "failure"]
-    assert f"is not deployed: {before} is again." in deploy.log
+    assert f"failed. Running again: {before}." in deploy.log
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-    assert "my-pipeline: staging was not deployed" in delivery.told()
+    assert "my-pipeline: staging was not deployed" in delivery.alerts()
 
 
 def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
@@ -167,11 +167,11 @@ def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
     done = delivery.run(delivery.hub.push(), "deploy.yml", "cut-off", short)
     assert done.results["production"] == "skipped"
     job = done.job("staging / deploy")
-    assert job.step("Deploy, run once, go back where that fails").outcome == "cancelled"
-    assert f"{before} is again." in "".join(step.log for step in job.steps)
+    assert job.step("Deploy, run once, go back if that fails").outcome == "cancelled"
+    assert f"Running again: {before}." in "".join(step.log for step in job.steps)
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-    assert "my-pipeline: staging was not deployed" in delivery.told()
+    assert "my-pipeline: staging was not deployed" in delivery.alerts()
 
 
 def test_a_run_by_hand(delivery: Delivery) -> None:
