@@ -187,6 +187,6 @@ class Stack:
         listed = self.get("MAILPIT_PORT", "/api/v1/messages?limit=200")["messages"]
         return [message["Subject"] for message in reversed(listed)]
 
-    def told(self, *words: str) -> None:
+    def alerted(self, *words: str) -> None:
         """Wait for an alert whose subject has these words."""
         until(lambda: any(all(word in mail for word in words) for mail in self.mails()))

@@ -132,7 +132,7 @@ def test_a_run_that_the_schedule_starts_ends_released(stack: Stack) -> None:
     tracked = page.rpartition("/")[2]
     run = stack.get("MLFLOW_PORT", f"/api/2.0/mlflow/runs/get?run_id={tracked}")["run"]
     assert run["info"]["status"] == "FINISHED"
-    stack.told("2013-12: the champion is version 1")
+    stack.alerted("2013-12: the champion is version 1")
 
 
 def test_its_metrics_are_there(stack: Stack) -> None:
@@ -175,7 +175,7 @@ def test_alerts_of_prometheus_arrive(stack: Stack) -> None:
         *("ComponentDown", "severity=critical", "job=a-component"),
         *("--annotation=summary=a-component is down", "--annotation=description=It is gone."),
     )
-    stack.told("a-component is down")
+    stack.alerted("a-component is down")
 
 
 def test_bad_data_are_quarantined(stack: Stack) -> None:
@@ -184,7 +184,7 @@ def test_bad_data_are_quarantined(stack: Stack) -> None:
     result = stack.ends("2013-09")
     assert result["status"] == "quarantined"
     assert result["champion_after"]["period"] == "2013-12"
-    stack.told("2013-09 is in quarantine")
+    stack.alerted("2013-09 is in quarantine")
 
 
 def in_the_middle(stack: Stack, period: str) -> None:
@@ -201,7 +201,7 @@ def test_a_killed_service_is_restarted_and_its_run_succeeds(stack: Stack, servic
     in_the_middle(stack, period)
     stack.kill(WORKERS[stack.orchestrator] if service == "worker" else service)
     if stack.orchestrator == "prefect" and service == "worker":
-        stack.told(period, "vanished")
+        stack.alerted(period, "vanished")
         stack.trigger(period)
     assert stack.ends(period)["status"] in ("released", "kept_champion")
     assert len(stack.files(f"{period}-*")) == 1
@@ -248,7 +248,7 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     said = stack.project.make("backup")
     stack.ends("2013-11")
     if run:
-        run.wait(PATIENCE)  # its container holds the volumes until it is gone
+        run.wait(PATIENCE)  # its container holds the volumes until it is removed
     (folder,) = stack.project.folder.glob("backups/*")
     assert f"backups/{folder.name}" in said
     assert folder.stat().st_mode & 0o077 == 0
@@ -292,7 +292,7 @@ def test_what_the_documents_say_to_do(stack: Stack) -> None:
     assert "ERROR" not in stack.tool("alert-test")
     if stack.orchestrator != "kubeflow":  # there, a month that is not there is refused at once
         stack.trigger("2014-01")
-        stack.told("2014-01")
+        stack.alerted("2014-01")
     if stack.orchestrator == "prefect":
         file = stack.project.folder / ".env"
         old = re.findall(r"^PREFECT_PASSWORD=(.*)$", file.read_text(), re.MULTILINE)[0]
@@ -323,7 +323,7 @@ def test_a_run_whose_worker_is_replaced_is_alerted_and_the_next_one_starts(stack
     in_the_middle(stack, "2013-10")
     stack.project.make("up")
     stack.trigger("2013-10")
-    stack.told("2013-10", "vanished")
+    stack.alerted("2013-10", "vanished")
     assert stack.ends("2013-10")["status"] in ("released", "kept_champion")
     assert len(stack.files("2013-10-*")) == 2  # the second is of other code
 

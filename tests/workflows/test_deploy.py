@@ -82,8 +82,8 @@ class Delivery:
         said = self.hub.shell(*listed, cwd=self.place(environment)).stdout
         return {image for image in said.split() if image.startswith(self.registry)}
 
-    def told(self) -> list[str]:
-        """Return the titles of the alerts that arrived since this was last asked."""
+    def new_titles(self) -> list[str]:
+        """Return the titles of the alerts that arrived since the last call."""
         with self.receiver.changed:
             titles = [alert.payload["title"] for alert in self.receiver.arrived]
             self.receiver.arrived.clear()
@@ -137,7 +137,7 @@ def test_a_deploy(delivery: Delivery) -> None:
     image = done.job("image").outputs["image"]
     assert re.fullmatch(rf"{delivery.registry}/me/my-pipeline@sha256:\w{{64}}", image)
     assert delivery.deployed("staging") == delivery.deployed("production") == image
-    titles = delivery.told()
+    titles = delivery.new_titles()
     assert "my-pipeline: staging has a new version" in titles
     assert "my-pipeline: production has a new version" in titles
     for _, job in done.walk():
@@ -156,7 +156,7 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     assert f"is not deployed: {before} is again." in deploy.log
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-    assert "my-pipeline: staging was not deployed" in delivery.told()
+    assert "my-pipeline: staging was not deployed" in delivery.new_titles()
 
 
 def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
@@ -171,7 +171,7 @@ def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
     assert f"{before} is again." in "".join(step.log for step in job.steps)
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-    assert "my-pipeline: staging was not deployed" in delivery.told()
+    assert "my-pipeline: staging was not deployed" in delivery.new_titles()
 
 
 def test_a_run_by_hand(delivery: Delivery) -> None:

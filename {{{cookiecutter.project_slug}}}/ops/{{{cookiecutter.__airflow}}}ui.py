@@ -95,13 +95,13 @@ def wait_until(ready: Callable[[], bool], servers: Servers) -> None:
 
 
 def listens(port: str) -> bool:
-    """Tell whether something listens at a port of this machine."""
+    """Return whether something listens at a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
 
 
 def is_ready() -> bool:
-    """Tell whether all servers are up, and Airflow has read the DAG."""
+    """Return whether all servers are up and Airflow has read the DAG."""
     with suppress(httpx.HTTPError):
         health = httpx.get(f"{AIRFLOW}/api/v2/monitor/health", timeout=10).raise_for_status()
         if all(part["status"] == "healthy" for part in health.json().values()):
