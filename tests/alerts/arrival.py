@@ -26,30 +26,32 @@ NAMES: dict[Target, str] = {
 
 
 def variables(receiver: Receiver) -> dict[str, str]:
-    """Return the environment of a project that tells all targets."""
+    """Return the environment of a project that alerts all targets."""
     return receiver.environment() | {"ALERT_URLS": " ".join(receiver.urls().values())}
 
 
 def text_of(alert: Alert) -> str:
-    """Return all that a reader sees."""
+    """Return the text that a reader sees."""
     if alert.target == "email":
         parts = [part.get_content() for part in alert.payload.iter_parts()]
         return "".join([alert.payload["Subject"], *parts])
     return json.dumps(alert.payload, ensure_ascii=False)
 
 
-def told(receiver: Receiver, column: str, kind: str, title: str, *words: str) -> dict[str, str]:
-    """Check that each target got one alert of this title, in its format; write down that it did.
+def check_arrived(
+    receiver: Receiver, column: str, kind: str, title: str, *words: str
+) -> dict[str, str]:
+    """Check that each target received one alert of this title, in its format; record that.
 
     Args:
-        receiver: where they arrive; others may have arrived there, too.
-        column: the orchestrator, as the table has it.
+        receiver: receives the alerts; others may have arrived there, too.
+        column: the orchestrator, as in the table.
         kind: the kind of event.
-        title: what the alert says first, behind the project's name.
-        words: what else it says.
+        title: the alert's title, after the project's name.
+        words: texts that the alert contains.
 
     Returns:
-        What the webhook got.
+        The webhook's payload.
     """
     end = time.monotonic() + 60
     found: list[Alert] = []
@@ -68,8 +70,8 @@ def told(receiver: Receiver, column: str, kind: str, title: str, *words: str) ->
     return dict(payload)
 
 
-def said_once(receiver: Receiver) -> None:
-    """Check that nothing was said twice."""
+def check_sent_once(receiver: Receiver) -> None:
+    """Check that no alert was sent twice."""
     said = [
         (alert.payload["kind"], alert.payload["title"], alert.payload["attempt"])
         for alert in receiver.arrived

@@ -1,4 +1,4 @@
-"""Runs of `make run`, and what each target is told of them. Airflow's are in tests/run."""
+"""The alerts of `make run`, as they arrive at each target. Airflow's are in tests/run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alerts.arrival import said_once, told, variables
+from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import Project, clone
 
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
-class Told:
-    """A project whose runs tell all targets."""
+class Runs:
+    """The runs of a project, whose alerts go to all targets."""
 
     project: Project
     receiver: Receiver
     column: str
 
     def run(self, *words: str, ends: int = 0) -> str:
-        """Give a command of the package."""
+        """Run a command of the package; return its output."""
         given = variables(self.receiver)
         environment = ["env", *(f"{name}={value}" for name, value in given.items())]
         python = self.project.folder / ".venv/bin/python"
@@ -37,7 +37,7 @@ class Told:
 
     def expect(self, kind: str, title: str, *words: str) -> dict[str, str]:
         """Check that an alert arrived everywhere."""
-        return told(self.receiver, self.column, kind, title, *words)
+        return check_arrived(self.receiver, self.column, kind, title, *words)
 
     def tune(self, before: str, after: str, file: str = "params.yaml") -> None:
         """Change a line of a file."""
@@ -58,29 +58,29 @@ class Told:
 )
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Told]:
-    """Return a project of an orchestrator to tests that follow each other."""
+) -> Iterator[Runs]:
+    """Yield a project of an orchestrator to tests that build on each other."""
     fixture = {"Prefect": "project", "Kubeflow": "kubeflow"}[request.param]
     whole: Project = request.getfixturevalue(fixture)
-    project = clone(whole, tmp_path_factory.mktemp("told") / "my-pipeline")
+    project = clone(whole, tmp_path_factory.mktemp("alerts") / "my-pipeline")
     with Receiver() as receiver:
-        yield Told(project, receiver, request.param)
+        yield Runs(project, receiver, request.param)
 
 
-def test_a_release_is_told(runs: Told) -> None:
+def test_a_release_is_alerted(runs: Runs) -> None:
     runs.run("run", "--period", "2013-05")
     said = runs.expect("champion_changed", "2013-05: the champion is version 1", "auc 0.")
     assert said["run_url"] is None
     assert "/#/experiments/" in said["tracker_url"]
 
 
-def test_what_is_done_is_not_told_again(runs: Told) -> None:
+def test_a_finished_run_sends_no_second_alert(runs: Runs) -> None:
     before = len(runs.receiver.arrived)
     runs.run("run", "--period", "2013-05")
     assert len(runs.receiver.arrived) == before
 
 
-def test_a_challenger_that_gains_too_little_is_told(runs: Told) -> None:
+def test_a_rejected_challenger_is_alerted(runs: Runs) -> None:
     runs.tune("min_gain: 0.0", "min_gain: 0.9")
     runs.run("run", "--period", "2013-06")
     title = "2013-06: the challenger was rejected"
@@ -88,15 +88,15 @@ def test_a_challenger_that_gains_too_little_is_told(runs: Told) -> None:
     runs.tune("min_gain: 0.9", "min_gain: 0.0")
 
 
-def test_bad_data_are_told(runs: Told) -> None:
+def test_bad_data_are_alerted(runs: Runs) -> None:
     runs.project.damage("2013-07")
     runs.run("run", "--period", "2013-07", ends=3)
     title, finding = "2013-07 is in quarantine", "2013-07: flights.dest: the column is missing"
     runs.expect("quarantined", title, finding, "make run PERIOD=2013-07")
 
 
-def test_a_failure_is_told_with_its_step(runs: Told) -> None:
-    """A file where a folder should be: trying again does not help, and is not told."""
+def test_a_failure_is_alerted_with_its_step(runs: Runs) -> None:
+    """A file is where a folder should be. The retries fail too, and send no alert."""
     planning = (
         "from datetime import UTC, datetime; from my_pipeline.runtime.config import load_params;"
         "from my_pipeline.runtime.run.plan import plan_run;"
@@ -111,7 +111,7 @@ def test_a_failure_is_told_with_its_step(runs: Told) -> None:
     assert said["step"] == "evaluate"
 
 
-def test_a_deadline_is_told_once(runs: Told) -> None:
+def test_a_missed_deadline_is_alerted_once(runs: Runs) -> None:
     runs.tune("champion_days: null", "champion_days: 3")
     for _ in range(2):
         assert "no run started" in runs.run("deadlines", ends=1)
@@ -120,5 +120,5 @@ def test_a_deadline_is_told_once(runs: Told) -> None:
     runs.expect("deadline_missed", title, "within 3 days of its end: no run started")
 
 
-def test_nothing_was_said_twice(runs: Told) -> None:
-    said_once(runs.receiver)
+def test_no_alert_was_sent_twice(runs: Runs) -> None:
+    check_sent_once(runs.receiver)

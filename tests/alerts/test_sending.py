@@ -1,4 +1,4 @@
-"""What a rendered project sends: to every target in the vendor's format, or not, without harm."""
+"""Alerts of a rendered project arrive at every target in its format; a failed one does no harm."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tests.projects import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
-# All that may hurt: marks of every target, an address with a password, lines without end.
+# Texts that may break a format: marks of every target, an address with a password, long lines.
 NASTY = "Error: <b>&amp; *x* `y` _z_ at http://ada:hunter2@db.example.com/ " + "long " * 2000
 SEND = """
 import json, logging, sys
@@ -43,11 +43,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) -> Sent:
-    """Send an alert as a run does, in a process of its own, whose log tells everything."""
+    """Send an alert as a run does, in a process of its own that logs at debug level."""
     facts = ["2013-05: flights.dest: 33.3% are missing, 5.0% allowed"]
-    told = {"kind": "run_failed", "title": "2013-05 failed at train", "reason": NASTY}
+    failure = {"kind": "run_failed", "title": "2013-05 failed at train", "reason": NASTY}
     body = json.dumps(
-        told | {"facts": facts, "run_id": "2013-05-1a2b3c4d", "step": "train"} | event
+        failure | {"facts": facts, "run_id": "2013-05-1a2b3c4d", "step": "train"} | event
     )
     environment = receiver.environment() | {"ALERT_URLS": " ".join(urls)}
     started = time.monotonic()
@@ -96,7 +96,7 @@ def test_a_target_gets_only_what_is_severe_enough(project: Project, receiver: Re
     assert len(send(project, receiver, chosen, kind="run_crashed").arrived) == 3
 
 
-def test_a_target_that_fails_twice_gets_it_then(project: Project, receiver: Receiver) -> None:
+def test_a_target_that_fails_twice_gets_the_third_try(project: Project, receiver: Receiver) -> None:
     for target in TARGETS:
         receiver.fail(target, times=2)
     assert send(project, receiver, [*receiver.urls().values()]).arrived == [True] * 5
@@ -111,10 +111,10 @@ def test_a_target_that_fails_twice_gets_it_then(project: Project, receiver: Rece
         pytest.param("drip", marks=pytest.mark.matrix),
     ],
 )
-def test_a_target_that_is_ill_is_given_up_and_the_others_get_it(
+def test_a_failing_target_does_not_affect_the_others(
     project: Project, receiver: Receiver, fault: str
 ) -> None:
-    """All but the webhook are; nothing waits for longer than three tries of ten seconds."""
+    """All but the webhook fail; nothing waits for longer than three tries of ten seconds."""
     ill: list[Target] = [target for target in TARGETS if target != "webhook"]
     if fault == "login":
         ill = ["email"]
@@ -130,7 +130,7 @@ def test_a_target_that_is_ill_is_given_up_and_the_others_get_it(
     assert sent.seconds < 60
 
 
-def test_a_target_that_is_not_there(project: Project) -> None:
-    with Receiver() as gone:
-        urls = [gone.urls()["webhook"], gone.urls()["email"]]
-    assert send(project, gone, urls).arrived == [False, False]
+def test_a_target_that_does_not_listen(project: Project) -> None:
+    with Receiver() as closed:
+        urls = [closed.urls()["webhook"], closed.urls()["email"]]
+    assert send(project, closed, urls).arrived == [False, False]

@@ -34,7 +34,7 @@ class Http(BaseHTTPRequestHandler):
     def handle(self) -> None:
         try:
             super().handle()
-        except OSError:  # the client is gone, or does not trust the certificate
+        except OSError:  # the client closed the connection, or does not trust the certificate
             self.close_connection = True
 
     def finish(self) -> None:

@@ -277,5 +277,5 @@ def test_the_period_is_december(faulty: Stage) -> None:
     (plan,) = folder.glob("runs/2013-12-*/plan.json")
     assert json.loads(plan.read_bytes())["window"] == ["2013-09", "2013-10", "2013-11"]
     (alert,) = faulty.receiver.wait_for(1)
-    told = alert.payload["title"].partition(": ")[2]
-    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {told}")
+    title = alert.payload["title"].partition(": ")[2]
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {title}")

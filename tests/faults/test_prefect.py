@@ -56,7 +56,7 @@ class Stage:
         self.receiver = receiver
         self.params = (project.folder / "params.yaml").read_text(encoding="utf-8")
         self.variables: dict[str, str] = {}
-        self.told = 0
+        self.alerts = 0
 
     def clear(self) -> None:
         """Remove what earlier tests ran."""
@@ -67,7 +67,7 @@ class Stage:
             file.unlink()
         (folder / "params.yaml").write_text(self.params, encoding="utf-8")
         self.receiver.arrived.clear()
-        self.variables, self.told = {}, 0
+        self.variables, self.alerts = {}, 0
 
     def tune(self, **values: Any) -> None:
         """Change parameters."""
@@ -85,8 +85,8 @@ class Stage:
     def ends(self, run: str, state: str = "Released") -> None:
         """Wait until a run ends in a state of this name, and its alert arrives."""
         assert self.servers.ended(run) == state, self.servers.log()[-5000:]
-        self.told += 1
-        self.receiver.wait_for(self.told, seconds=120)
+        self.alerts += 1
+        self.receiver.wait_for(self.alerts, seconds=120)
 
     def by_hand(self, log: Path, *words: str) -> subprocess.Popen[str]:
         """Start a command of the project."""
@@ -191,7 +191,7 @@ def test_the_worker_alone_is_killed(stage: Stage) -> None:
     run = stage.start()
     stage.receiver.wait_for(2, seconds=120)
     assert stage.receiver.arrived[1].payload["title"].endswith(f": {PERIOD} is late")
-    stage.told += 1
+    stage.alerts += 1
     stage.servers.start_worker()
     stage.ends(run)
 
@@ -326,5 +326,5 @@ def test_the_period_is_december(stage: Stage) -> None:
     stage.ends(stage.servers.api.start("scheduled", {}))
     result = stage.project.results()["2013-12"]
     (alert,) = stage.receiver.arrived
-    told = alert.payload["title"].partition(": ")[2]
-    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {told}")
+    title = alert.payload["title"].partition(": ")[2]
+    record(FAULTS, "the period is December", COLUMN, f"{result['status']}; alerts: {title}")

@@ -72,7 +72,7 @@ def test_two_runs_alike_share_the_work(fresh: Project) -> None:
 
 
 def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:
-    """As docs/airflow.md tells: without Airflow, and with what the step needs."""
+    """As docs/airflow.md describes: without Airflow, and with the step's dependencies."""
     document = (fresh.folder / "docs/airflow.md").read_text()
     command = next(line for line in document.splitlines() if "UV_PROJECT_ENVIRONMENT=" in line)
     task = document.partition("@task.external_python(")[2].partition("```")[0]

@@ -1,4 +1,4 @@
-"""`make ui` under Airflow: runs by the real scheduler, whoever starts them, and a clean end."""
+"""`make ui` under Airflow: runs by the real scheduler, started in every way, and a clean end."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.airflow_ui import DAG, Ui, hurry
-from tests.alerts.arrival import said_once, told, variables
+from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import PATIENCE, Project, clone, free_port, until
 
@@ -84,7 +84,7 @@ def test_the_schedule_fires(ui: Ui, receiver: Receiver) -> None:
     assert ui.tasks(run)["report"] == {"success"}
     assert ui.project.results()["2013-04"]["status"] == "released"
     title = "2013-04: the champion is version 1"
-    said = told(receiver, "Airflow", "champion_changed", title, "auc 0.")
+    said = check_arrived(receiver, "Airflow", "champion_changed", title, "auc 0.")
     assert said["run_url"] == f"http://127.0.0.1:{ui.airflow}{DAG}/runs/{run['dag_run_id']}"
     for late in ui.project.folder.glob("late-*"):
         _, table, month = late.name.split("-", 2)
@@ -143,7 +143,7 @@ def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     }
     assert tasks["quarantine"] == tasks["report"] == {"success"}
     title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
-    told(receiver, "Airflow", "quarantined", title, finding)
+    check_arrived(receiver, "Airflow", "quarantined", title, finding)
 
 
 @pytest.mark.matrix
@@ -174,7 +174,7 @@ def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
 def test_a_run_that_is_refused_fails_at_once(
     ui: Ui, receiver: Receiver, asked: dict[str, Any], sentence: str
 ) -> None:
-    """Without another try; the log ends with the reason, which is in the result and told, too."""
+    """There is no retry. The reason is in the log's last line, the result and the alert."""
     ui.trigger(**asked)
     run = ui.runs("manual")[-1]
     assert run["state"] == "failed"
@@ -190,7 +190,7 @@ def test_a_run_that_is_refused_fails_at_once(
     assert result["status"] == "failed"
     assert result["reason"].startswith(sentence)
     title = f"{asked.get('period', 'a run')} failed at plan"
-    told(receiver, "Airflow", "run_failed", title, sentence[:40])
+    check_arrived(receiver, "Airflow", "run_failed", title, sentence[:40])
 
 
 @pytest.mark.matrix
@@ -212,7 +212,7 @@ def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: 
     assert result["status"] == "failed"
     assert "training.json" in result["reason"]
     title, again = "2013-11 failed at train", "airflow dags trigger my-pipeline --conf"
-    told(receiver, "Airflow", "run_failed", title, "training.json", run_id, again)
+    check_arrived(receiver, "Airflow", "run_failed", title, "training.json", run_id, again)
 
     in_the_way.rmdir()
     cleared = {"dag_run_id": run["dag_run_id"], "only_failed": True, "dry_run": False}
@@ -241,7 +241,7 @@ def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
 
 
 def forget(project: Project, period: str) -> None:
-    """Let the work of a period be done anew; its alerts count as sent."""
+    """Remove a period's runs but not their record of sent alerts, so that the work is repeated."""
     for made in project.folder.glob(f"runs/{period}-*/*"):
         if made.is_file():
             made.unlink()
@@ -257,7 +257,7 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
     ui.project.make("run", "PERIOD=2013-12")
     params.write_text(text)
     title = "2013-12: the challenger was rejected"
-    told(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
+    check_arrived(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
 
 
 @pytest.mark.matrix
@@ -272,7 +272,7 @@ def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
     ui.airflow_command("dags", "reserialize")
     forget(ui.project, "2013-07")
     ui.trigger(period="2013-07", window=2)
-    told(receiver, "Airflow", "deadline_missed", "a run takes too long", "was to end by")
+    check_arrived(receiver, "Airflow", "deadline_missed", "a run takes too long", "was to end by")
     dag.write_text(text)
     ui.airflow_command("dags", "reserialize")
 
@@ -288,7 +288,9 @@ def test_a_task_killed_for_good_leaves_a_result(ui: Ui, receiver: Receiver) -> N
     until(asked.with_name("result.json").exists)
     result = json.loads(asked.with_name("result.json").read_bytes())
     assert (result["status"], result["step"]) == ("failed", "train")
-    told(receiver, "Airflow", "run_failed", "2013-12 failed at train", "task train was killed")
+    check_arrived(
+        receiver, "Airflow", "run_failed", "2013-12 failed at train", "task train was killed"
+    )
 
 
 def test_ctrl_c_ends_all(ui: Ui) -> None:
@@ -318,5 +320,5 @@ def test_a_run_goes_on_when_its_scheduler_comes_back(ui: Ui) -> None:
     ui.end()
 
 
-def test_nothing_was_said_twice(receiver: Receiver) -> None:
-    said_once(receiver)
+def test_no_alert_was_sent_twice(receiver: Receiver) -> None:
+    check_sent_once(receiver)

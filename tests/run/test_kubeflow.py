@@ -182,9 +182,9 @@ def test_the_image_works_as_on_a_cluster(
     shutil.copytree(fresh.folder / "data/source", tmp_path / "data/source")
     mounts = [f"--volume={tmp_path / name}:/app/{name}" for name in ("data", "runs")]
     confined = ["--cap-drop=ALL", "--security-opt=no-new-privileges", f"--network={tracker}"]
-    told = "--env=MLFLOW_TRACKING_URI=http://tracker:5000"
+    tracker_uri = "--env=MLFLOW_TRACKING_URI=http://tracker:5000"
     done = fresh.shell(
-        *("docker", "run", "--rm", told, *confined, *mounts, image, "python", "-c", STEPS)
+        *("docker", "run", "--rm", tracker_uri, *confined, *mounts, image, "python", "-c", STEPS)
     )
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["status"] == "released"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.arrival import TARGETS, said_once, text_of, told, variables
+from tests.alerts.arrival import TARGETS, check_arrived, check_sent_once, text_of, variables
 from tests.alerts.receiver import Receiver
 from tests.prefect_server import Api
 from tests.projects import PATIENCE, Project, clone, free_port, until
@@ -105,7 +105,7 @@ def test_a_schedule_fires(ui: Ui, receiver: Receiver) -> None:
     result = ui.project.results()["2013-12"]
     assert (run["name"], run["state_name"]) == (result["run_id"], "Released")
     title = "2013-12: the champion is version 1"
-    said = told(receiver, "Prefect", "champion_changed", title, "auc 0.")
+    said = check_arrived(receiver, "Prefect", "champion_changed", title, "auc 0.")
     assert said["run_url"].endswith(f":{ui.prefect}/runs/flow-run/{run['id']}")
 
 
@@ -116,20 +116,20 @@ def test_the_same_schedule_finds_nothing_new(ui: Ui) -> None:
 def test_a_challenger_is_rejected(ui: Ui, receiver: Receiver) -> None:
     assert ui.ends("scheduled", period="2013-05") == "Kept champion"
     title = "2013-05: the challenger was rejected"
-    told(receiver, "Prefect", "challenger_rejected", title, "auc 0.")
+    check_arrived(receiver, "Prefect", "challenger_rejected", title, "auc 0.")
 
 
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     ui.project.damage("2013-09")
     assert ui.ends("scheduled", period="2013-09") == "Quarantined"
     title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
-    told(receiver, "Prefect", "quarantined", title, finding)
+    check_arrived(receiver, "Prefect", "quarantined", title, finding)
 
 
 def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
     assert ui.ends("scheduled", period="2014-03") == "Failed"
     title = "2014-03 failed at plan"
-    said = told(receiver, "Prefect", "run_failed", title, "The source has no 2014-03")
+    said = check_arrived(receiver, "Prefect", "run_failed", title, "The source has no 2014-03")
     command = ".venv/bin/prefect deployment run training/scheduled"
     assert said["rerun"] == f"{command} --param period=2014-03"
 
@@ -143,12 +143,12 @@ def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
     due = (datetime.now(UTC) - timedelta(days=3)).replace(day=1) - timedelta(days=1)
     assert ui.ends("daily") == ui.ends("daily") == "Missed"
     title = f"{due:%Y-%m} has no champion in time"
-    told(receiver, "Prefect", "deadline_missed", title, "no run began")
+    check_arrived(receiver, "Prefect", "deadline_missed", title, "no run started")
 
 
 def test_no_alert_was_sent_twice(ui: Ui, receiver: Receiver) -> None:
     assert ui.process.poll() is None
-    said_once(receiver)
+    check_sent_once(receiver)
 
 
 def test_the_server_reaches_every_target(ui: Ui, receiver: Receiver) -> None:

@@ -248,7 +248,7 @@ def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     said = stack.project.make("backup")
     stack.ends("2013-11")
     if run:
-        run.wait(PATIENCE)  # its container holds the volumes until it is gone
+        run.wait(PATIENCE)  # its container holds the volumes until it is removed
     (folder,) = stack.project.folder.glob("backups/*")
     assert f"backups/{folder.name}" in said
     assert folder.stat().st_mode & 0o077 == 0

@@ -101,7 +101,7 @@ def listens(port: str) -> bool:
 
 
 def is_ready() -> bool:
-    """Return whether all servers are up, and Airflow has read the DAG."""
+    """Return whether all servers are up and Airflow has read the DAG."""
     with suppress(httpx.HTTPError):
         health = httpx.get(f"{AIRFLOW}/api/v2/monitor/health", timeout=10).raise_for_status()
         if all(part["status"] == "healthy" for part in health.json().values()):

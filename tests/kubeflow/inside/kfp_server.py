@@ -332,7 +332,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.state.closing.wait()
                 return
             if isinstance(wrong, int) and wrong:
-                self.say(wrong, {"message": f"told to refuse {request.token}"})
+                self.say(wrong, {"message": f"a test refuses {request.token}"})
                 return
             said = kfp.ApiClient().sanitize_for_serialization(self.state.answer(request))
             if wrong == "lose":

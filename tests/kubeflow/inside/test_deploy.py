@@ -399,7 +399,7 @@ def test_a_question_that_fails_at_first_is_asked_again(cluster: Kfp, operation: 
 def test_a_schedule_whose_answers_are_all_lost_does_not_stay_twice(cluster: Kfp) -> None:
     do()
     cluster.fault = Disturbance(DELETE, "lose")
-    do(SECOND)  # deleted at the first try; the next finds it gone, its answer is lost too
+    do(SECOND)  # deleted at the first try; the next does not find it, and its answer is lost too
     assert scheduled_version(cluster) == cluster.versions[1].pipeline_version_id
 
 
@@ -455,9 +455,9 @@ def test_a_conflict_without_a_cause_is_no_success(cluster: Kfp) -> None:
     [
         (401, "wants a valid token (401): KFP_TOKEN is missing, wrong or expired"),
         (302, "wants a valid token (302)"),
-        (403, "does not allow this (403): told to refuse Bearer ***"),
-        (404, "refused a request (404): told to refuse"),
-        (500, "failed (500) at every attempt: told to refuse"),
+        (403, "does not allow this (403): a test refuses Bearer ***"),
+        (404, "refused a request (404): a test refuses"),
+        (500, "failed (500) at every attempt: a test refuses"),
         ("hang", "does not answer: nothing came for 0.1 seconds"),
         ("lose", "does not answer: check KFP_HOST and the port-forward"),
     ],

@@ -114,7 +114,7 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
             run = job.run
             reason = (
                 f"Run {run.run_id} has not ended within {minutes:g} minutes: it takes too long, or "
-                "its process is gone"
+                "its process no longer exists"
             )
             log.error("deadlines: %s", reason)
             event = Event(
