@@ -24,7 +24,7 @@ def read(project: Path) -> Any:
 def test_pages(render_cookiecutter: FrontEnd, tmp_path: Path, orchestrator: str) -> None:
     """It forwards and names each port that `make ui` uses."""
     project = render_cookiecutter(tmp_path, orchestrator=orchestrator)
-    starters = [project / name for name in ("Makefile", "flows/ui.sh", "ops/ui.py")]
+    starters = [project / name for name in ("Makefile", "ops/ui.sh", "ops/ui.py")]
     ports = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
     container = read(project)
     assert {str(port) for port in container["forwardPorts"]} == ports
