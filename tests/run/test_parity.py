@@ -19,7 +19,7 @@ OWN = {"orchestrator", "tracker_url", "seconds"}
 PREFECT_EDGES = """
 import json, sys
 from flows.training import training
-from tests.test_flow import edges
+from tests.runtime.test_flow import edges
 print(json.dumps([*edges(training(sys.argv[1], return_state=True))]))
 """
 AIRFLOW_EDGES = """
@@ -37,7 +37,7 @@ print(json.dumps([*edges(next(yaml.safe_load_all(COMPILED.read_text())))]))
 """
 DVC_EDGES = """
 import json
-from tests.test_experiment import edges
+from tests.runtime.test_experiment import edges
 print(json.dumps([*edges()]))
 """
 DROP_A_COLUMN = """
