@@ -82,13 +82,8 @@ class Delivery:
         said = self.hub.shell(*listed, cwd=self.place(environment)).stdout
         return {image for image in said.split() if image.startswith(self.registry)}
 
-<<<<<<< HEAD
     def alerts(self) -> list[str]:
-        """Return the titles of the alerts that arrived since this was last asked."""
-=======
-    def new_titles(self) -> list[str]:
         """Return the titles of the alerts that arrived since the last call."""
->>>>>>> part-r
         with self.receiver.changed:
             titles = [alert.payload["title"] for alert in self.receiver.arrived]
             self.receiver.arrived.clear()
@@ -142,11 +137,7 @@ def test_a_deploy(delivery: Delivery) -> None:
     image = done.job("image").outputs["image"]
     assert re.fullmatch(rf"{delivery.registry}/me/my-pipeline@sha256:\w{{64}}", image)
     assert delivery.deployed("staging") == delivery.deployed("production") == image
-<<<<<<< HEAD
     titles = delivery.alerts()
-=======
-    titles = delivery.new_titles()
->>>>>>> part-r
     assert "my-pipeline: staging has a new version" in titles
     assert "my-pipeline: production has a new version" in titles
     for _, job in done.walk():
@@ -165,11 +156,7 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     assert f"failed. Running again: {before}." in deploy.log
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-<<<<<<< HEAD
     assert "my-pipeline: staging was not deployed" in delivery.alerts()
-=======
-    assert "my-pipeline: staging was not deployed" in delivery.new_titles()
->>>>>>> part-r
 
 
 def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
@@ -184,11 +171,7 @@ def test_a_deploy_that_is_cut_off_goes_back(delivery: Delivery) -> None:
     assert f"Running again: {before}." in "".join(step.log for step in job.steps)
     assert delivery.deployed("staging") == before
     assert delivery.used("staging") == {before}
-<<<<<<< HEAD
     assert "my-pipeline: staging was not deployed" in delivery.alerts()
-=======
-    assert "my-pipeline: staging was not deployed" in delivery.new_titles()
->>>>>>> part-r
 
 
 def test_a_run_by_hand(delivery: Delivery) -> None:

@@ -52,11 +52,7 @@ def start(hub: Hub, event: Event, workflow: str, folder: Path, registry: str) ->
     return done
 
 
-<<<<<<< HEAD
 def alerts(receiver: Receiver) -> list[str]:
-=======
-def new_titles(receiver: Receiver) -> list[str]:
->>>>>>> part-r
     return [alert.payload["title"] for alert in receiver.arrived]
 
 
@@ -74,11 +70,7 @@ def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) ->
         )
         done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", registry)
         assert done.result == "success"
-<<<<<<< HEAD
         assert alerts(receiver) == [
-=======
-        assert new_titles(receiver) == [
->>>>>>> part-r
             "my-pipeline: staging has a new version",
             "my-pipeline: production has a new version",
         ]
@@ -102,11 +94,7 @@ def test_a_deploy_that_fails(kubeflow: Project, tmp_path: Path, registry: str) -
         )
         done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
         assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
-<<<<<<< HEAD
         assert alerts(receiver) == ["my-pipeline: staging was not deployed"]
-=======
-        assert new_titles(receiver) == ["my-pipeline: staging was not deployed"]
->>>>>>> part-r
 
 
 def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, registry: str) -> None:

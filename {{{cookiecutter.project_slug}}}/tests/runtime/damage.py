@@ -1,4 +1,4 @@
-"""What can be wrong with a delivery, and what should become of a run on it.
+"""Faults of a delivery, and the expected outcome of a run on it.
 
 Faults of values that only the team's tables know are in the team's own tests.
 """
@@ -24,7 +24,7 @@ class Damage:
     what: str
     """In words: the first cell of its row in `docs/data-faults.md`."""
     do: Act
-    run: Literal["refused", "is quarantined", "goes on"]
+    run: Literal["refused", "is quarantined", "continues"]
     says: str = ""
     """What the row's sentence must hold."""
     period: str | None = PERIOD
@@ -142,7 +142,7 @@ PERIODS = (
     Damage(
         "A period to train on was not delivered",
         removed("2013-03"),
-        "goes on",
+        "continues",
         "not delivered: 2013-03",
     ),
     Damage(
@@ -154,7 +154,7 @@ PERIODS = (
     Damage(
         "A period to train on is bad",
         rows(LOST, "2013-04"),
-        "goes on",
+        "continues",
         "left out of training: 2013-04",
     ),
     Damage(
@@ -170,11 +170,13 @@ PERIODS = (
         "2099-01 has not ended",
         period="2099-01",
     ),
-    Damage("The same, and it was not asked for", copied(PERIOD, "2099-01"), "goes on", period=None),
+    Damage(
+        "The same, and it was not asked for", copied(PERIOD, "2099-01"), "continues", period=None
+    ),
     Damage(
         "The period is delivered again with other content after a run used it",
         rows(lambda rows: rows.head(-9), "2013-04"),
-        "goes on",
+        "continues",
         "2013-04 was delivered again",
         period="2013-04",
     ),
@@ -235,7 +237,9 @@ COLUMNS = (
         "main.column: its type is",
     ),
     Damage(
-        "There is a column more", rows(lambda rows: rows.with_columns(more=pl.lit("?"))), "goes on"
+        "There is a column more",
+        rows(lambda rows: rows.with_columns(more=pl.lit("?"))),
+        "continues",
     ),
     Damage("A column is empty", rows(LOST), "is quarantined", "main.column: 100.0% are missing"),
     Damage(

@@ -1,7 +1,7 @@
 """Damaged data through the whole graph: the champion stays valid, and the reason is given.
 
-What becomes of each kind, and the sentence that a person gets, is the table in
-`docs/data-faults.md`; with `UPDATE_DOCS=1` it is written from what is seen here.
+The table in `docs/data-faults.md` has the outcome of each kind, and the sentence that explains it.
+`UPDATE_DOCS=1` writes it from what the tests observe.
 """
 
 import html
@@ -50,7 +50,7 @@ NUMBERS = {
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[dict[str, str]]:
-    """The rows of the document by what is wrong; a test may rewrite its own."""
+    """Return the document's rows by their first cell; a test may rewrite its own."""
     text, _, table = DOCUMENT.read_text(encoding="utf-8").partition(HEAD)
     rows = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines()}
     yield rows

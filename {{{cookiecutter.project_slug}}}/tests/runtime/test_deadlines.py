@@ -17,7 +17,7 @@ THIRD, FOURTH = datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UT
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """The events that were to be sent."""
+    """The events that would be sent."""
     events: list[Event] = []
     monkeypatch.setattr(deadlines, "notify", lambda event, _folder: events.append(event))
     return events

@@ -1,4 +1,4 @@
-"""Validate and quarantine: which data a run goes on with, and what it says of the others."""
+"""Validate and quarantine: which data a run uses, and what it reports about the others."""
 
 import logging
 

@@ -110,14 +110,14 @@ class Monitor:
             case "GET", "/metrics":
                 return self._metrics(request, start_response)
             case "GET", "/health":
-                status, said = "200 OK", "ok"
+                status, text = "200 OK", "ok"
             case "POST", "/alerts":
-                status, said = self._take(request)
+                status, text = self._take(request)
             case _:
                 status = "404 Not Found"
-                said = "Not found. Endpoints: GET /metrics, GET /health, POST /alerts."
+                text = "Not found. Endpoints: GET /metrics, GET /health, POST /alerts."
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{said}\n".encode()]
+        return [f"{text}\n".encode()]
 
     def _take(self, request: "WSGIEnvironment") -> tuple[str, str]:
         """Send the alerts of a notification; return status and sentence of the answer."""

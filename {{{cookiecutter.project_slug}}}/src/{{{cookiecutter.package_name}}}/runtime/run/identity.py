@@ -53,8 +53,8 @@ def code_version(package: Path = PACKAGE) -> str:
 def code_of(source: str) -> str:
     """Return Python source without comments, docstrings, blank lines and trailing blanks.
 
-    Positions are taken from `ast` and `tokenize`, and the rest is kept as it is written: unlike a
-    dump of the syntax tree, that is the same in every version of Python.
+    `ast` and `tokenize` give the positions; the rest of the text stays unchanged. Unlike a dump of
+    the syntax tree, it is the same in every version of Python.
     """
     lines = [line.encode() for line in _lines(source)]
     for start, end in sorted(_docstrings(source) + _comments(source), reverse=True):

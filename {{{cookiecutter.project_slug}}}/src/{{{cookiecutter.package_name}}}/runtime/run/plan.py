@@ -27,7 +27,7 @@ FEWEST_PERIODS = 2
 EXPERIMENT = "experiment"
 """The run directory of the stages of `dvc.yaml`."""
 
-# When a run is done, where its files lie and who is alerted do not change what the work is.
+# Parameters that do not change a run's result: places of files, alerts, deadlines.
 _PLACES = {
     *("source", "source_timeout", "runs", "predictions"),
     *("alerts", "deadlines", "experiment"),

@@ -1,6 +1,6 @@
 """The run, and the names of the files in its directory.
 
-A `Run` is the one value that tasks hand to each other. All else lies in the run directory.
+A `Run` is the one value that tasks pass to each other. Everything else is in the run directory.
 """
 
 from pydantic import BaseModel

@@ -22,7 +22,7 @@ def find_faults(
 
     Args:
         tables: by name.
-        period: the period that they are said to be of.
+        period: the period that they were delivered for.
         names: the tables to check.
         ignore: columns that are not checked, such as those that a prediction does without.
     """
@@ -63,7 +63,7 @@ def _rules(schema: pa.DataFrameSchema) -> list[tuple[str, Rule]]:
 def _check_table(
     name: str, schema: pa.DataFrameSchema, rules: list[tuple[str, Rule]], rows: pl.DataFrame
 ) -> list[Finding]:
-    """Check one table: first columns and types, on which all else relies."""
+    """Check one table: first columns and types, which the other checks need."""
     return _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY) or [
         *_broken_rules(name, rules, rows),
         *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),

@@ -74,7 +74,7 @@ def restore(version: str, target: Path) -> None:
 
 
 def prune(keep: Mapping[str, str], *, alone: bool) -> None:
-    """Remove from the storage what none of the versions to keep needs.
+    """Remove the files from the storage that no version to keep needs.
 
     Args:
         keep: versions, by the id of a run that needs them.

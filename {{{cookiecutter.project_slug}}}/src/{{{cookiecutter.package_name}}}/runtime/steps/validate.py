@@ -1,4 +1,4 @@
-"""Check what was ingested against the schemas, and decide whether the run goes on."""
+"""Check what was ingested against the schemas, and decide whether the run continues."""
 
 import logging
 from collections.abc import Collection
