@@ -48,6 +48,7 @@ def ui(
         if ui.process.poll() is None:
             os.killpg(ui.process.pid, signal.SIGTERM)
             ui.process.wait(PATIENCE)
+            until(lambda: not project.processes())
 
 
 def test_the_pages_answer(ui: Ui) -> None:
