@@ -19,7 +19,7 @@ FREE = 1.0
 
 def checks() -> dict[str, Callable[[], str]]:
     """Return the checks by name; none in an image, which has no repository."""
-    if not Path("pyproject.toml").exists():
+    if not Path("ops/Dockerfile").exists():
         return {}
     found = {
         "python": _python,
