@@ -31,7 +31,7 @@ case "$*" in "issue list"*) cat {open} ;; esac
 YOUNG = "actions/checkout"
 COMMIT = "0123456789" * 4
 PIN = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\S+ # \S+)")
-ONE_FOLDER = {"[alerts, faults, render, run, stack, update, workflows]": "[render]"}
+ONE_FOLDER = {"[alerts, faults, kubeflow, render, run, stack, update, workflows]": "[render]"}
 EACH_TEST = 'make matrix ARGS="tests/$TESTS"'
 
 

@@ -18,7 +18,11 @@ from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 from {{{ cookiecutter.package_name }}}.runtime.run import Run
-from {{{ cookiecutter.package_name }}}.runtime.run.outcome import completed_result, nothing_new, require_result
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
+    completed_result,
+    nothing_new,
+    require_result,
+)
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, plan_run
 
 HOME = Path(".kubeflow")

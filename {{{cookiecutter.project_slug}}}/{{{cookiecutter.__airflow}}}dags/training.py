@@ -29,7 +29,12 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.periods import EXAMPLE, PATTERN, is_period, period_before
+from {{{ cookiecutter.package_name }}}.runtime.periods import (
+    EXAMPLE,
+    PATTERN,
+    is_period,
+    period_before,
+)
 
 from run_alerts import ORCHESTRATOR, RunCreated, alert_end, alert_overrun, write_failure
 

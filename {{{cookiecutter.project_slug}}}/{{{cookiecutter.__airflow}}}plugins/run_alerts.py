@@ -28,7 +28,10 @@ def write_failure(context: Context) -> "Result | None":
 
     A task that failed for good calls this. For one that was killed, `alert_end` does.
     """
-    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import load_result, write_failed
+    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
+        load_result,
+        write_failed,
+    )
     from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 
     run, task, error = run_of(context), context["ti"].task_id, context.get("exception")

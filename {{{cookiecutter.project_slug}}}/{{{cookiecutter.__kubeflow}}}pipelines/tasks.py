@@ -17,7 +17,13 @@ from {{{ cookiecutter.package_name }}}.runtime.files import read_json, write_jso
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
 from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import Job, job_file
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
-from {{{ cookiecutter.package_name }}}.runtime.run import Run, RunDir, outcome, plan, read_plan
+from {{{ cookiecutter.package_name }}}.runtime.run import (
+    Run,
+    RunDir,
+    outcome,
+    plan,
+    read_plan,
+)
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint, unfinished
 
 log = logging.getLogger(__name__)

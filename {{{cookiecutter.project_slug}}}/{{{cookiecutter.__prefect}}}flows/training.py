@@ -22,7 +22,10 @@ from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
-from {{{ cookiecutter.package_name }}}.runtime.run.outcome import completed_result, nothing_new
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
+    completed_result,
+    nothing_new,
+)
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, plan_run
 from {{{ cookiecutter.package_name }}}.runtime.steps import evaluate as evaluate_step
 from {{{ cookiecutter.package_name }}}.runtime.steps import features as features_step
@@ -127,7 +130,8 @@ def training(period: str | None = None) -> results.Result:
     Args:
         period: such as 2013-06; by default the newest that had ended at the scheduled start.
     """
-    logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)  # not in any setting
+    # No setting of Prefect's sets the level.
+    logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)
     run, planned = plan(period, runtime.flow_run.scheduled_start_time)
     tags = {*runtime.flow_run.tags, run.period}
     with get_client(sync_client=True) as client:

@@ -112,9 +112,9 @@ def test_reading_the_file_is_cheap() -> None:
     modules = set(done.stdout.split())
     heavy = {"polars", "pandas", "sklearn", "mlflow", "dvc", "pandera", "matplotlib"}
     assert not heavy & modules
-    ours = {name for name in modules if name.startswith("{{{ cookiecutter.package_name }}}.")}
-    runtime = "{{{ cookiecutter.package_name }}}.runtime"
-    assert ours == {runtime, f"{runtime}.errors", f"{runtime}.periods"}
+    package = "{{{ cookiecutter.package_name }}}"
+    ours = {name.removeprefix(f"{package}.") for name in modules if name.startswith(f"{package}.")}
+    assert ours == {"runtime", "runtime.errors", "runtime.periods"}
 
 
 def test_nothing_below_src_knows_airflow() -> None:

@@ -1,4 +1,4 @@
-"""The HTTP server between pipeline and Prometheus: `python -m {{{ cookiecutter.package_name }}} monitor`.
+"""The HTTP server between pipeline and Prometheus, as the command `monitor` starts it.
 
 `GET /metrics` serves the metrics of `run_metrics.py`. `POST /alerts` receives the alerts that
 Alertmanager makes of them, and sends them to the targets of `ALERT_URLS`, like those of a run.
