@@ -13,7 +13,7 @@ from tests.shell import ROOT, TREE, Shell
 pytestmark = pytest.mark.slow
 
 # The fixture; the tests that share it; and its library, which no other has.
-TESTS = ROOT / TREE / "tests"
+TESTS = ROOT / TREE / "tests/runtime"
 
 ORCHESTRATORS = {
     "prefect": ("project", "default project", "prefect"),
@@ -86,9 +86,10 @@ def test_its_own_tests_pass(orchestrator: str, variant: Project, shell: Shell) -
     own = [
         file.name.partition("}}}")[2] for file in TESTS.glob(f"*__{orchestrator}}}}}}}test_*.py")
     ]
+    assert own
     pytest_ = (".venv/bin/python", "-m", "pytest", "-n", "auto", "--dist", "loadfile")
     first = orchestrator == next(iter(ORCHESTRATORS))
-    command = ("make", "test") if first else (*pytest_, *(f"tests/{name}" for name in own))
+    command = ("make", "test") if first else (*pytest_, *(f"tests/runtime/{name}" for name in own))
     run_tests(variant, shell, *command)
 
 
