@@ -36,9 +36,16 @@ def settings(database: str = "airflow.db") -> dict[str, str]:
 def apply(database: str = "airflow.db") -> None:
     """Set the variables for this process and its children, before Airflow is imported."""
     os.environ |= settings(database)
-    HOME.mkdir(mode=0o700, exist_ok=True)  # it holds the password of `make ui`
+    create_home()
+
+
+def create_home() -> None:
+    """Create `.airflow/`, which holds the password of `make ui`: others may not look into it."""
+    HOME.mkdir(exist_ok=True)
+    HOME.chmod(0o700)
 
 
 if __name__ == "__main__":
+    create_home()
     for name, value in settings().items():
         print(f"export {name}={shlex.quote(value)}")

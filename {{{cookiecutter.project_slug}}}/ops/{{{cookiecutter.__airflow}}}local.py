@@ -11,10 +11,12 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from filelock import FileLock, Timeout
 
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
@@ -95,9 +97,12 @@ def remove_callbacks(dag: Any) -> None:
 
 def running_ui() -> httpx.Client | None:
     """Return a client of the REST API of `make ui`, None where that is not up."""
+    airflow_settings.create_home()
+    with suppress(Timeout), FileLock(airflow_settings.HOME / "ui.lock", blocking=False):
+        return None  # no `make ui` holds it: what it left says nothing
     try:
         return sign_in((airflow_settings.HOME / "ui.ready").read_text())
-    except (FileNotFoundError, httpx.HTTPError):  # never started, ended, or killed
+    except (FileNotFoundError, httpx.HTTPError):  # not ready yet
         return None
 
 

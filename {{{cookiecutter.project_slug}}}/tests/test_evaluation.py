@@ -51,9 +51,9 @@ def test_curves() -> None:
 @pytest.mark.parametrize(
     ("auc", "champion", "released", "why"),
     [
-        (0.59, None, False, "AUC 0.5900 is below the floor of 0.6000"),
-        (0.59, 0.5, False, "AUC 0.5900 is below the floor of 0.6000"),
-        (float("nan"), None, False, "AUC nan is below the floor of 0.6000"),
+        (0.59, None, False, "AUC 0.5900 is worse than the floor of 0.6000"),
+        (0.59, 0.5, False, "AUC 0.5900 is worse than the floor of 0.6000"),
+        (float("nan"), None, False, "AUC nan is worse than the floor of 0.6000"),
         (0.60, None, True, "AUC 0.6000 reaches the floor"),
         (0.72, 0.70, True, "better than the champion: AUC 0.7200 against 0.7000"),
         (0.709, 0.70, False, "not better than the champion by more than 0.01: AUC 0.7090 against"),

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -109,8 +110,11 @@ def notice(job: str, period: str, window: int) -> None:
     if not file.exists():
         run = outcome.refused_run(params, period, datetime.now(UTC))
         reason = "the run was never planned: the log of `plan` says why"
-        write_json(file, Job(run=run, outcome="refused", reason=reason))
-    known = read_json(file, Job)
+        known = Job(run=run, outcome="refused", reason=reason)
+        with suppress(OSError):  # on a full disk, the alert is sent all the same
+            write_json(file, known)
+    else:
+        known = read_json(file, Job)
     run, result = known.run, None
     if known.outcome == "nothing_new":
         log.info("notice: run nothing_new: %s", known.reason)
@@ -126,7 +130,7 @@ def notice(job: str, period: str, window: int) -> None:
     try:
         write_json(file, known.model_copy(update={"ended": True}))
     except OSError:  # a full disk, from which files can still be removed; a retry would alert again
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 def result_of(job: Job) -> Result:

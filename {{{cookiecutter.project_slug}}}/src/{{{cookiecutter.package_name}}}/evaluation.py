@@ -80,13 +80,14 @@ def decide(
         challenger: its metrics.
         champion: the champion's metrics on the same period; None where there is nothing to beat.
     """
-    auc = challenger[HEADLINE]
-    if not auc >= limits.floor:  # nor is one that is not a number
-        return False, f"AUC {auc:.4f} is below the floor of {limits.floor:.4f}"
+    sign = 1 if HIGHER_IS_BETTER else -1
+    score, name = challenger[HEADLINE], HEADLINE_LABEL
+    if not sign * (score - limits.floor) >= 0:  # nor is one that is not a number
+        return False, f"{name} {score:.4f} is worse than the floor of {limits.floor:.4f}"
     if champion is None:
-        return True, f"AUC {auc:.4f} reaches the floor"
-    against = f"AUC {auc:.4f} against {champion[HEADLINE]:.4f}"
-    if auc - champion[HEADLINE] > limits.min_gain:
+        return True, f"{name} {score:.4f} reaches the floor"
+    against = f"{name} {score:.4f} against {champion[HEADLINE]:.4f}"
+    if sign * (score - champion[HEADLINE]) > limits.min_gain:
         return True, f"better than the champion: {against}"
     enough = f" by more than {limits.min_gain:g}" if limits.min_gain else ""
     return False, f"not better than the champion{enough}: {against}"

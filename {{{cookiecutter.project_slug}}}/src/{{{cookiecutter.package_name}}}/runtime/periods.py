@@ -19,6 +19,9 @@ PARTITION = "month"
 
 LONGEST_DAYS = 31
 
+FEWEST_PERIODS = 2
+"""Periods that a model is trained on, at least."""
+
 
 def is_period(text: str) -> bool:
     """Return whether `text` is a period, such as `2013-06`."""

@@ -30,7 +30,7 @@ class Plan(Planned):
     window: list[str]
     """The periods to train on, oldest first; all lie before the period."""
     absent: list[str]
-    """Periods that belong into the window, but were not delivered."""
+    """Periods that belong in the window, but were not delivered."""
     redelivered: dict[str, str] = {}
     """By period that an earlier run used with other content, the id of the newest such run."""
     params: Params

@@ -172,7 +172,7 @@ class PipelineMetrics(Collector):
         yield from of_settings(self._params)
         yield from of_runs(runs or Runs())
         yield from of_periods(runs or Runs())
-        yield from of_scores(runs or Runs(), self._params.evaluate.floor)
+        yield from of_scores(runs or Runs(), getattr(self._params.evaluate, "floor", None))
         yield from of_champion(champion)
 
     def _components(self) -> dict[str, bool]:
@@ -199,7 +199,7 @@ def of_settings(params: Params) -> Iterator[Metric]:
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     labels = {"metric": ours.HEADLINE, "label": ours.HEADLINE_LABEL, "better": better}
     yield gauge("pipeline_headline_info", [(labels, 1)])
-    yield gauge("pipeline_headline_floor", params.evaluate.floor)
+    yield gauge("pipeline_headline_floor", getattr(params.evaluate, "floor", None))
     yield gauge("pipeline_headline_quality_drop", params.alerts.quality_drop)
     yield gauge("pipeline_period_days", LONGEST_DAYS)
     yield gauge("pipeline_deadline_days", params.deadlines.champion_days)
@@ -259,7 +259,7 @@ def of_periods(runs: Runs) -> Iterator[Metric]:
     yield gauge("pipeline_data_findings", by("table", findings))
 
 
-def of_scores(runs: Runs, floor: float) -> Iterator[Metric]:
+def of_scores(runs: Runs, floor: float | None) -> Iterator[Metric]:
     """Yield the metrics of models on each period, of its challenger and of the champion then."""
     ours = room.evaluation()
     evaluated = {run.result.period: run for run in runs.ended if run.result.metrics}
@@ -278,7 +278,7 @@ def of_scores(runs: Runs, floor: float) -> Iterator[Metric]:
     ]
     yield gauge("pipeline_headline_score", headline)
     sign = 1 if ours.HIGHER_IS_BETTER else -1
-    margins = [(labels, sign * (value - floor)) for labels, value in headline]
+    margins = [] if floor is None else [(at, sign * (value - floor)) for at, value in headline]
     yield gauge("pipeline_headline_margin", margins)
 
 

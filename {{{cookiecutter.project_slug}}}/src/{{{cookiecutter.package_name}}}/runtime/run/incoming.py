@@ -89,7 +89,7 @@ class Incoming:
         checksum = sha256(content)
         self._downloads[name] = self._folder / uuid4().hex
         write(self._downloads[name], content)
-        if version is not None:
+        if version is not None and version == self._source.version(file):  # not replaced meanwhile
             self._remembered[version] = checksum
         return checksum
 

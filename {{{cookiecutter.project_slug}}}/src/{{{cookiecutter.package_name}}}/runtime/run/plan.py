@@ -12,7 +12,7 @@ from .. import room
 from ..config import Params
 from ..errors import BadInput
 from ..files import locked, read_json, write_json
-from ..periods import has_ended, parse_period, periods_between, shift
+from ..periods import FEWEST_PERIODS, has_ended, parse_period, periods_between, shift
 from ..results import Manifest, Plan, Planned
 from ..source.reader import Source, table_of
 from .identity import code_version
@@ -21,17 +21,11 @@ from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
 
-FEWEST_PERIODS = 2
-"""Periods that a model is trained on, at least."""
-
 EXPERIMENT = "experiment"
 """The run directory of the stages of `dvc.yaml`."""
 
-# Parameters that do not change a run's result: places of files, alerts, deadlines.
-_PLACES = {
-    *("source", "source_timeout", "runs", "predictions"),
-    *("alerts", "deadlines", "experiment"),
-}
+# The parameters that decide a result. Where files lie and who is alerted do not change the work.
+_DECIDING = {"model_name", "seed", "window", "features", "train", "evaluate"}
 
 Checksums = dict[str, dict[str, str]]
 
@@ -181,7 +175,8 @@ def identify(plan: Plan, runs: UPath | None) -> Run:
         plan: the plan.
         runs: the folder of runs; None for an experiment, which is not the run of the same work.
     """
-    what = plan.model_dump(exclude={"begun": True, "redelivered": True, "params": _PLACES})
+    what = plan.model_dump(exclude={"begun", "redelivered", "params"})
+    what["params"] = plan.params.model_dump(include=_DECIDING)
     if runs is None:
         what["folder"] = EXPERIMENT
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

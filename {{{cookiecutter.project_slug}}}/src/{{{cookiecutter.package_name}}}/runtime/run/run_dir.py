@@ -73,11 +73,12 @@ class RunDir:
     def step_result(self, step: str, period: str | None = None) -> UPath:
         """Return the file with what a step returned; steps of a period have one for each.
 
-        A step that the team added has `<step>.json`.
+        A step that the team added has `<step>.json`, or `<step>-<period>.json`.
         """
         if step in _RESULTS_BY_PERIOD:
             return self.folder / _RESULTS_BY_PERIOD[step] / f"{period}.json"
-        return self.folder / _RESULTS.get(step, f"{step}.json")
+        own = f"{step}-{period}.json" if period else f"{step}.json"
+        return self.folder / _RESULTS.get(step, own)
 
     def checkpoint(self, name: str) -> UPath:
         """Return the file that says that a step is done."""

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from upath import UPath
 
@@ -88,8 +88,14 @@ class Source:
 
         It raises what `read` does.
         """
+
+        def ask() -> dict[str, Any]:
+            file.fs.invalidate_cache()  # fsspec caches listings
+            info: dict[str, Any] = file.fs.info(file.path)
+            return info
+
         try:
-            info = self._answer(lambda: file.fs.info(file.path))
+            info = self._answer(ask)
         except CLOSED as error:
             raise self._closed(error) from error
         found = next((f"{name} {info[name]}" for name in _VERSIONS if info.get(name)), None)

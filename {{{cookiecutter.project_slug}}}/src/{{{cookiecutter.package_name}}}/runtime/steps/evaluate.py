@@ -1,6 +1,7 @@
 """Evaluate the challenger on the period, against the floor and against the champion."""
 
 import logging
+import math
 
 import polars as pl
 
@@ -89,7 +90,11 @@ def decide(
     """
     if champion is not None and champion.run_id == run.run_id:
         return True, "the champion is of this very run"
-    release, reason = room.evaluation().decide(plan.params.evaluate, metrics, champion_metrics)
+    ours = room.evaluation()
+    compared = [metrics] if champion_metrics is None else [metrics, champion_metrics]
+    if any(ours.HEADLINE not in found for found in compared):
+        return False, f"the {ours.HEADLINE_LABEL} is not defined on {plan.period}"
+    release, reason = ours.decide(plan.params.evaluate, metrics, champion_metrics)
     if champion is None:
         return release, f"{reason}, and there is no champion yet" if release else reason
     if champion_metrics is not None:
@@ -118,9 +123,10 @@ def slices(scored: pl.DataFrame, by: str) -> list[Slice]:
 
 
 def _measure(scored: pl.DataFrame) -> dict[str, float]:
-    """Return the metrics of rows with label and prediction."""
+    """Return the metrics of rows with label and prediction, less those that are not defined."""
     labels, predictions = scored[room.features().LABEL], scored[room.model().PREDICTION]
-    return room.evaluation().measure(labels.to_numpy(), predictions.to_numpy())
+    metrics = room.evaluation().measure(labels.to_numpy(), predictions.to_numpy())
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _write_scores(run_dir: RunDir, scored: pl.DataFrame) -> None:

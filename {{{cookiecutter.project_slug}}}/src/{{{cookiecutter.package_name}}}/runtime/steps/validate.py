@@ -8,9 +8,9 @@ import polars as pl
 
 from .. import room
 from ..files import read_json, write_json
+from ..periods import FEWEST_PERIODS
 from ..results import Finding, Manifest, PeriodQuality, Plan, Quality
-from ..run.plan import FEWEST_PERIODS, read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 from ..source.contract import find_faults
 from ..source.reader import Source, table_of
 
