@@ -138,7 +138,7 @@ def test_the_volume_s_folders_are_made_by_the_tasks_user(manifests: list[dict[st
     assert container["command"] == ["mkdir", "-p", "/volume/data", "/volume/runs"]
 
 
-def test_mlflow_answers_at_the_address_that_tasks_are_told(manifests: list[dict[str, Any]]) -> None:
+def test_mlflow_answers_at_the_address_that_tasks_use(manifests: list[dict[str, Any]]) -> None:
     address = of_kind(manifests, "ConfigMap")[NAME]["data"]["MLFLOW_TRACKING_URI"]
     host = address.removeprefix("http://")
     service, _, port = host.partition(":")
@@ -227,7 +227,7 @@ def test_every_container_has_its_share(manifests: list[dict[str, Any]]) -> None:
             assert set(container["resources"][kind]) == {"cpu", "memory"}
 
 
-def test_the_check_of_deadlines_sees_the_runs_and_may_tell(
+def test_the_check_of_deadlines_reads_the_runs_and_may_send_alerts(
     manifests: list[dict[str, Any]],
 ) -> None:
     (check,) = of_kind(manifests, "CronJob").values()

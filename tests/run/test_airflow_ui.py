@@ -262,7 +262,7 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
 
 
 @pytest.mark.matrix
-def test_a_run_that_takes_too_long_is_told(ui: Ui, receiver: Receiver) -> None:
+def test_a_run_that_takes_too_long_is_alerted(ui: Ui, receiver: Receiver) -> None:
     """By Airflow's own deadline, of five seconds in place of two hours."""
     dag = ui.project.folder / "dags/training.py"
     text = dag.read_text()
