@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from .errors import BadInput
+from .wording import counted, listed
 
 if TYPE_CHECKING:
+    from .config import Params
     from .results import Result
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -26,11 +28,10 @@ Period = Annotated[str | None, typer.Option(help="Such as 2013-06; by default th
 @app.command()
 def run(period: Period = None) -> None:
     """Train on the periods before a period, evaluate on the period, release what is better."""
-    from .config import load_params
     from .notify.targets import warn_without_targets
     from .run.plan import choose_periods
 
-    params = load_params()  # input errors are reported before a server starts
+    params = read_params()  # input errors are reported before a server starts
     choose_periods(params, period, at=datetime.now(UTC))
     warn_without_targets(params)
     from {{{ cookiecutter.__adapter }}} import training
@@ -44,11 +45,10 @@ def backfill(
     last: Annotated[str, typer.Option(help="The last period.")],
 ) -> None:
     """Run the pipeline for each period of a range, in order."""
-    from .config import load_params
     from .notify.targets import warn_without_targets
     from .run.plan import plan_backfill
 
-    params = load_params()
+    params = read_params()
     plan_backfill(params, first, last)
     warn_without_targets(params)
     from {{{ cookiecutter.__adapter }}} import backfill
@@ -59,11 +59,10 @@ def backfill(
 @app.command()
 def step(name: Annotated[str, typer.Argument(help="One of the steps up to evaluate.")]) -> None:
     """Run one step of an experiment; the stages of dvc.yaml call this."""
-    from .config import load_params
     from .steps.experiment import run_step
 
     log_to_screen()
-    run_step(load_params(), name)
+    run_step(read_params(), name)
 
 
 @app.command()
@@ -71,12 +70,11 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     """Draw the report of a finished run again."""
     from upath import UPath
 
-    from .config import load_params
     from .run import Run
     from .run.outcome import completed_result
     from .steps.report import draw
 
-    folder = UPath(load_params().runs) / run
+    folder = UPath(read_params().runs) / run
     found = Run(run_id=run, period="", folder=str(folder.absolute()))
     result = completed_result(found) if run else None
     if result is None:
@@ -88,10 +86,9 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
 @app.command()
 def restore(version: Annotated[str, typer.Argument(help="A run, or a data version.")]) -> None:
     """Restore the data that a run was trained on."""
-    from .config import load_params
     from .registry.retention import restore
 
-    folder = restore(load_params(), version)
+    folder = restore(read_params(), version)
     typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them.")
 
 
@@ -100,10 +97,9 @@ def prune(
     alone: Annotated[bool, typer.Option("--alone", help="Nobody else stores data there.")] = False,
 ) -> None:
     """Remove the snapshots of all runs without a directory or a registered version."""
-    from .config import load_params
     from .registry.retention import prune
 
-    params = load_params()
+    params = read_params()
     kept = prune(params, alone=alone)
     typer.echo(f"Kept the data of {counted(len(kept), 'run')} and removed all others.")
 
@@ -111,11 +107,10 @@ def prune(
 @app.command()
 def predict(period: Annotated[str, typer.Option(help="The period to score.")]) -> None:
     """Score a period with the champion and write Parquet."""
-    from .config import load_params
     from .steps.predict import predict
 
     log_to_screen()
-    typer.echo(f"Wrote {predict(load_params(), period)}")
+    typer.echo(f"Wrote {predict(read_params(), period)}")
 
 
 @app.command()
@@ -123,12 +118,11 @@ def rollback() -> None:
     """Make the previous version the champion again, and send an alert."""
     from upath import UPath
 
-    from .config import load_params
     from .notify.alerts import notify
     from .notify.events import Event
     from .steps.release import rollback
 
-    params = load_params()
+    params = read_params()
     before, after = rollback(params.model_name, UPath(params.runs))
     versions = (after, before)
     event = Event(
@@ -148,20 +142,18 @@ def rollback() -> None:
 @app.command()
 def status() -> None:
     """Show the champion and the last runs."""
-    from .config import load_params
     from .status import show
 
-    show(load_params())
+    show(read_params())
 
 
 @app.command()
 def doctor() -> None:
     """Check that this machine and its services have all that a run needs."""
-    from .config import load_params
     from .monitor.doctor import examine
 
     failed = False
-    for name, passed, message in examine(load_params()):
+    for name, passed, message in examine(read_params()):
         colour = None if passed else "red"
         typer.secho(f"{'ok   ' if passed else 'ERROR'} {name}: {message}", fg=colour)
         failed |= not passed
@@ -207,7 +199,6 @@ def deploy_alert(
     page: Annotated[str, typer.Option(envvar="PAGE", help="Where its log is.")] = "",
 ) -> None:
     """Send the alert of a deploy; exit with 1 where a target was not reached."""
-    from .config import load_params
     from .notify.alerts import send
     from .notify.events import Event
     from .notify.targets import targets, warn_without_targets
@@ -222,7 +213,7 @@ def deploy_alert(
         run_url=page or None,
         rerun=None if done else "start the workflow again",
     )
-    warn_without_targets(load_params())
+    warn_without_targets(read_params())
     arrived = send(event, [target for target in targets() if target.wants(event)])
     sys.exit(0 if all(arrived) else 1)
 
@@ -237,11 +228,10 @@ def deadlines(
     ] = "make run PERIOD={period}",
 ) -> None:
     """Check that the last period's model was released on time; send an alert if not."""
-    from .config import load_params
     from .notify.deadlines import check, check_jobs
 
     log_to_screen()
-    params, now = load_params(), datetime.now(UTC)
+    params, now = read_params(), datetime.now(UTC)
     overdue = check_jobs(params, run_minutes, now) if run_minutes else []
     sys.exit(1 if check(params, now, rerun) or overdue else 0)
 
@@ -253,29 +243,25 @@ def monitor(
     port: Annotated[int, typer.Option(help="The port to listen on; 0: a free one.")] = 9101,
 ) -> None:
     """Serve the pipeline's metrics, and send the alerts of Prometheus."""
-    from .config import load_params
     from .monitor.exporter import serve
 
     log_to_screen()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: os._exit(0))  # nothing has to be finished
-    serve(load_params(), host, port)
+    serve(read_params(), host, port)
 
 
 {% endif %}
+def read_params() -> "Params":
+    """Return the parameters. `config` imports the team's `params.py`, which `main` checks first."""
+    from .config import load_params
+
+    return load_params()
+
+
 def log_to_screen(level: int = logging.INFO) -> None:
     """Print the pipeline's log, without times."""
     logging.basicConfig(level=level, format="%(message)s")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, such as `1 run` or `2 runs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def listed(metrics: dict[str, float]) -> str:
-    """Return metrics in one line."""
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
 
 
 def interrupted(*_: object) -> NoReturn:
@@ -293,8 +279,6 @@ def interrupted(*_: object) -> NoReturn:
 
 def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
     """Do the work, print its results, and exit with the code of the worst run."""
-    from .config import load_params
-
     signal.signal(signal.SIGINT, interrupted)
     try:
         results = work()
@@ -306,11 +290,12 @@ def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
         )
         sys.exit(1)
     typer.echo()
+    runs = read_params().runs
     for result in results:
         typer.secho(f"{result.period} {result.status}: {result.reason}", bold=True)
         if result.metrics:
             typer.echo(f"  {listed(result.metrics)}")
-        typer.echo(f"  {load_params().runs}/{result.run_id}/report.html")
+        typer.echo(f"  {runs}/{result.run_id}/report.html")
     sys.exit(3 if any(result.status == "quarantined" for result in results) else 0)
 
 

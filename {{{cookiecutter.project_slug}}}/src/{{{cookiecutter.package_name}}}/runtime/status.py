@@ -10,6 +10,7 @@ from . import room
 from .config import Params
 from .registry import registry
 from .run.outcome import PastRun, history
+from .wording import counted, listed
 
 RUNS_SHOWN = 10
 COLOURS = {"released": "green", "failed": "red", "quarantined": "red"}
@@ -26,8 +27,7 @@ def show(params: Params) -> None:
             f"Champion: version {champion.version} of {params.model_name}, "
             f"evaluated on {champion.period}, registered {age(registered)} ago"
         )
-        metrics = (f"{name.replace('_', ' ')} {v:.4f}" for name, v in champion.metrics.items())
-        typer.echo(f"  {', '.join(metrics)}")
+        typer.echo(f"  {listed(champion.metrics)}")
     runs = history(params.runs)[-RUNS_SHOWN:]
     Console().print(table(runs))
     for run in runs:
@@ -63,5 +63,5 @@ def age(since: datetime) -> str:
     seconds = (datetime.now(UTC) - since).total_seconds()
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if (count := int(seconds // length)) > 0:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return counted(count, unit)
     return "less than a minute"

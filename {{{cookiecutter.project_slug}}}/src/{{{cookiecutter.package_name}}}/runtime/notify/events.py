@@ -11,6 +11,7 @@ from ..errors import redact
 from ..files import read_json
 from ..results import Evaluation, Quarantine, Result
 from ..run import Run, RunDir
+from ..wording import listed
 
 Kind = Literal[
     "run_failed",
@@ -187,7 +188,6 @@ def _metrics(run: Run, whose: str) -> list[str]:
     evaluation = read_json(file, Evaluation)
     old = evaluation.champion_metrics or {}
     return [
-        f"{name.replace('_', ' ')} {value:.4f}"
-        + (f", {whose} {old[name]:.4f}" if name in old else "")
+        listed({name: value}) + (f", {whose} {old[name]:.4f}" if name in old else "")
         for name, value in evaluation.metrics.items()
     ]

@@ -5,7 +5,6 @@
 
 import logging
 import os
-import re
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from upath import UPath
 
+from ..errors import redact
 from ..files import locked
 
 _DEFAULTS = {
@@ -46,7 +46,7 @@ def tracking_uri() -> str:
 
 def address() -> str:
     """Return where the tracker is, without a password."""
-    return re.sub(r"//[^/@]*@", "//", tracking_uri())
+    return redact(tracking_uri())
 
 
 def exists() -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 import cloudpickle
 
 from ..errors import BadInput
+from ..results import Training
+from ..run import Run, RunDir
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -33,6 +35,21 @@ def dump_model(model: Any) -> bytes:
 def load_model(content: bytes) -> Any:
     """Return the model that `dump_model` wrote. Its code runs: load only what a run wrote."""
     return cloudpickle.loads(content)
+
+
+def load_run_model(run: Run, training: Training, instead: str) -> Any:
+    """Return the model that a run fitted.
+
+    Args:
+        run: the run.
+        training: what its step `train` returned.
+        instead: what to do where another Python made it, other than using that Python.
+
+    Raises:
+        BadInput: another Python made it.
+    """
+    check_python(training.python, f"The model of run {run.run_id}", instead)
+    return load_model(RunDir(run).model.read_bytes())
 
 
 def check_python(made: str, what: str, instead: str) -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..run.run_dir import Run
+from ..run import Run
 from .client import address, load_mlflow, mlflow_client
 from .pickling import with_own_code
 

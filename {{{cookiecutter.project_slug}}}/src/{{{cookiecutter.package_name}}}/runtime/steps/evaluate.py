@@ -48,10 +48,8 @@ def evaluate(run: Run) -> Evaluation:
 
 def _score(run: Run, training: Training, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with the challenger's predictions beside them."""
-    run_dir = RunDir(run)
-    made_by = f"The model of run {run.run_id}"
-    pickling.check_python(training.python, made_by, f"remove {run_dir.folder} and train again")
-    model = pickling.load_model(run_dir.model.read_bytes())
+    again = f"remove {RunDir(run).folder} and train again"
+    model = pickling.load_run_model(run, training, again)
     predictions = room.model().predict(model, rows.drop(room.features().LABEL))
     return rows.with_columns(pl.Series(room.model().PREDICTION, predictions))
 

@@ -5,8 +5,7 @@ import logging
 from .. import room
 from ..files import write_json, write_parquet
 from ..results import FeatureTable
-from ..run.plan import read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 from ..source.reader import Source
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ import polars as pl
 from .. import room
 from ..files import write, write_json
 from ..results import IngestedFile, Manifest
-from ..run.plan import read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 from ..source.reader import Source, sha256, table_of
 
 log = logging.getLogger(__name__)

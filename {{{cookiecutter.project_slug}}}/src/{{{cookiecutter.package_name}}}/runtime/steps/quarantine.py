@@ -4,8 +4,7 @@ import logging
 
 from ..files import read_json, write_json
 from ..results import Quality, Quarantine, QuarantinedPeriod
-from ..run.plan import read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 
 log = logging.getLogger(__name__)
 

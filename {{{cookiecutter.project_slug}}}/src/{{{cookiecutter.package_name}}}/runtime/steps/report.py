@@ -64,7 +64,7 @@ def draw(run: Run, result: Result) -> str:
         quality=quality,
         evaluation=evaluation,
         rows=room.tables().MAIN,
-        plots=_plots(run_dir, plan, evaluation) if evaluation else {},
+        plots=_plots(run, plan, evaluation) if evaluation else {},
     )
     write(run_dir.report, html.encode())
     return html
@@ -115,20 +115,19 @@ def _quarantined(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> R
     )
 
 
-def _plots(run_dir: RunDir, plan: Plan, evaluation: Evaluation) -> dict[str, str]:
+def _plots(run: Run, plan: Plan, evaluation: Evaluation) -> dict[str, str]:
     """Return the team's figures by title, as SVG."""
     log.info("report: drawing the figures")
+    run_dir = RunDir(run)
     headline = room.evaluation().HEADLINE
     slices: dict[str, dict[str, float]] = {}
     for part in evaluation.slices:
         if headline in part.metrics:
             values = slices.setdefault(part.by, {})
             values[f"{part.value}  ({part.rows:,})"] = part.metrics[headline]
-    made_by, again = f"The model of {run_dir.folder.name}", "run the period again"
     training = read_json(run_dir.training, Training)
-    pickling.check_python(training.python, made_by, again)
     drawn = room.plots().figures(
-        pickling.load_model(run_dir.model.read_bytes()),
+        pickling.load_run_model(run, training, "run the period again"),
         read_parquet(run_dir.features(plan.period)),
         read_parquet(run_dir.scores)[room.model().PREDICTION].to_numpy(),
         slices,

@@ -4,8 +4,7 @@ import logging
 
 from ..files import write_json
 from ..results import Snapshot
-from ..run.plan import read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 from ..source import snapshots
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,7 @@ from ..files import read_json, read_parquet, write, write_json
 from ..registry import tracker
 from ..registry.pickling import dump_model
 from ..results import Quality, Snapshot, Training
-from ..run.plan import read_plan
-from ..run.run_dir import Run, RunDir
+from ..run import Run, RunDir, read_plan
 
 if TYPE_CHECKING:
     import pandas as pd
