@@ -5,7 +5,6 @@ a new clone; a used one has the databases, and a champion to compare with.
 """
 
 import json
-import shlex
 import shutil
 import statistics
 import tempfile
@@ -63,9 +62,9 @@ def main(_default: Callable[[], Path]) -> None:
 
 def settings(project: Path) -> dict[str, str]:
     """Return the project's settings of Airflow, as environment variables."""
-    printed = output([project / ".venv/bin/python", "ops/airflow_settings.py"], project)
-    exports = [line.removeprefix("export ") for line in printed.splitlines()]
-    return dict(shlex.split(export)[0].split("=", 1) for export in exports)
+    script = "import json, os; from ops import airflow; airflow.configure()"
+    script += "; print(json.dumps(dict(os.environ)))"
+    return dict(json.loads(output([project / ".venv/bin/python", "-c", script], project)))
 
 
 def show_reading(project: Path, home: Path) -> None:

@@ -119,8 +119,7 @@ class Ui:
     def airflow_command(self, *words: str) -> None:
         """Run a command of Airflow's on its database."""
         python = self.project.folder / ".venv/bin/python"
-        settings = 'eval "$("$0" ops/airflow_settings.py)"; exec airflow "$@"'
-        self.project.shell("sh", "-c", settings, python, *words, cwd=self.project.folder)
+        self.project.shell(python, "-m", "ops.airflow", *words, cwd=self.project.folder)
 
     def server(self, name: str) -> int:
         """Return the process of one of Airflow's servers."""

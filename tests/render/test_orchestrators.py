@@ -46,7 +46,7 @@ DIFFERENT = {
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
     r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow)\.py",
-    "airflow": r"(dags|plugins)/.+|ops/(airflow_settings|settings|deploy|local|ui)\.py"
+    "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py",
     "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
     r"|tests/runtime/test_(local_run|pipeline)\.py",

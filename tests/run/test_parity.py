@@ -24,8 +24,8 @@ print(json.dumps([*edges(training(sys.argv[1], return_state=True))]))
 """
 AIRFLOW_EDGES = """
 import json
-from ops import airflow_settings
-airflow_settings.apply()
+from ops import airflow
+airflow.configure()
 from dags.training import training_dag
 from tests.runtime.test_dag_integrity import edges
 print(json.dumps([*edges(training_dag)]))

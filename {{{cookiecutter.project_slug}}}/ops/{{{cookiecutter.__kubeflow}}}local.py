@@ -10,41 +10,25 @@ import re
 import sys
 import warnings
 from contextlib import nullcontext, redirect_stdout
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 from {{{ cookiecutter.package_name }}}.runtime.run import Run
-from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
-    completed_result,
-    nothing_new,
-    require_result,
-)
-from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, plan_run
+from {{{ cookiecutter.package_name }}}.runtime.run.command import run_period, run_periods
 
 HOME = Path(".kubeflow")
 
 
 def training(period: str | None = None) -> Result:
-    """Run the pipeline for a period, by default the newest that has ended.
-
-    Raises:
-        BadInput: the source lacks the period, or there is no such runner.
-        RuntimeError: the run failed.
-    """
-    run = plan_run(load_params(), period, datetime.now(UTC))
-    if done := completed_result(run):
-        return done if period else nothing_new(done)
-    run_locally(run)
-    return require_result(run)
+    """Run the pipeline for a period, by default the newest that has ended."""
+    return run_period(period, run_locally)
 
 
 def backfill(first: str, last: str) -> list[Result]:
-    """Run the pipeline for each period of a range, in order, as `training` does."""
-    return [training(period) for period in plan_backfill(load_params(), first, last)]
+    """Run the pipeline for each period of a range, in order."""
+    return run_periods(first, last, run_locally)
 
 
 def run_locally(run: Run) -> None:

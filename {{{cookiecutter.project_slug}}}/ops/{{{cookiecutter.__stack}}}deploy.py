@@ -25,6 +25,9 @@ from typing import Annotated
 import typer
 from dotenv import dotenv_values
 
+{% if cookiecutter.orchestrator == "airflow" %}
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
+{% endif %}
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import VARIABLE, targets
@@ -37,7 +40,6 @@ Image = Annotated[str, typer.Option(envvar="IMAGE", help="With its digest.")]
 Period = Annotated[str, typer.Option(envvar="PERIOD", help="By default the newest.")]
 
 {% if cookiecutter.orchestrator == "airflow" %}
-DAG_ID = "{{{ cookiecutter.project_slug }}}"
 POLL = 10
 """Seconds between two looks at a run."""
 {% endif %}
@@ -162,7 +164,7 @@ def run_once(period: str) -> None:
     """
     conf = json.dumps({"period": period} if period else {})
     name = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
-    airflow("trigger", DAG_ID, "--run-id", name, "--conf", conf)
+    airflow("trigger", PROJECT, "--run-id", name, "--conf", conf)
     typer.echo(f"The run is {name}.")
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -182,7 +184,7 @@ def airflow(*words: str) -> str:
 
 def states() -> dict[str, str]:
     """Return the state of each run of the DAG, by run id."""
-    listed = airflow("list-runs", DAG_ID, "--output", "json")
+    listed = airflow("list-runs", PROJECT, "--output", "json")
     start = listed.find("[{")  # Airflow prints lines of its log before
     runs = json.JSONDecoder().raw_decode(listed, start)[0] if start >= 0 else []
     return {run["run_id"]: run["state"] for run in runs}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-DAG_ID = "{{{ cookiecutter.project_slug }}}"
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 
 
 @task
@@ -17,12 +17,12 @@ def check() -> str | None:
     from {{{ cookiecutter.package_name }}}.runtime.config import load_params
     from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import check
 
-    rerun = f"airflow dags trigger {DAG_ID} --conf " """'{"period": "{period}"}'"""
+    rerun = f"airflow dags trigger {PROJECT} --conf " """'{"period": "{period}"}'"""
     return check(load_params(), datetime.now(UTC), rerun)
 
 
 @dag(
-    dag_id=f"{DAG_ID}-deadline",
+    dag_id=f"{PROJECT}-deadline",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 9 * * *", timezone="America/New_York"),
     start_date=datetime(2013, 1, 1, tzinfo=UTC),

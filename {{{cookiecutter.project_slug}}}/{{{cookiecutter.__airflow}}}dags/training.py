@@ -9,6 +9,7 @@ resumes there.
 """
 
 # The steps are in `src/`. Each task imports its own when it runs: Airflow parses this file often.
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -28,6 +29,7 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.periods import (
     EXAMPLE,
@@ -39,7 +41,7 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import (
 from run_alerts import ORCHESTRATOR, RunCreated, alert_end, alert_overrun, write_failure
 
 # An event of this asset starts a run for the period that its extra names: {"period": "2013-06"}.
-DELIVERED = Asset("{{{ cookiecutter.project_slug }}}-source")
+DELIVERED = Asset(f"{PROJECT}-source")
 
 # What tasks hand to each other: the run, as JSON. Mapped tasks hand on a sequence of it.
 XCom: TypeAlias = Any
@@ -69,8 +71,8 @@ def delivered_period(events: Mapping[Any, Sequence[Any]]) -> str | None:
     """
     periods = [str(event.extra.get("period")) for found in events.values() for event in found]
     if not all(map(is_period, periods)):
-        like = f'{{"period": "{EXAMPLE}"}}'
-        raise BadInput(f"The delivery names no period: its extra must be like {like}.")
+        example = json.dumps({"period": EXAMPLE})
+        raise BadInput(f"The delivery names no period: its extra must be like {example}.")
     return max(periods, default=None)
 
 
@@ -181,7 +183,7 @@ def report(released: XCom, quarantined: XCom) -> str:
 
 
 @dag(
-    dag_id="{{{ cookiecutter.project_slug }}}",
+    dag_id=PROJECT,
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
         timetable=CronDataIntervalTimetable("0 6 2 * *", timezone="America/New_York"),

@@ -68,30 +68,20 @@ async def alert_overrun(context: Any) -> None:
     Args:
         context: the deadline, and the run of the DAG as the API shows it.
     """
-    dag_run = context["dag_run"]
     # The runs of a backfill are created at once, and wait for each other.
-    if dag_run["state"] == "running" and dag_run["run_type"] != "backfill":
-        await asyncio.to_thread(send_overrun, dag_run, context["deadline"]["deadline_time"])
+    if (run := context["dag_run"])["state"] == "running" and run["run_type"] != "backfill":
+        await asyncio.to_thread(send_overrun, run, context["deadline"]["deadline_time"])
 
 
 def send_overrun(dag_run: dict[str, Any], due: Any) -> None:
     """Send the alert that a run was to end by the time `due`."""
-    from upath import UPath
-
     from {{{ cookiecutter.package_name }}}.runtime.config import load_params
-    from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import notify
-    from {{{ cookiecutter.package_name }}}.runtime.notify.events import Event
+    from {{{ cookiecutter.package_name }}}.runtime.notify import deadlines
 
     run_id, asked = dag_run["dag_run_id"], dag_run["conf"] or {}
-    event = Event(
-        kind="deadline_missed",
-        title="a run takes too long",
-        reason=f"{run_id} was to end by {due}, and is running",
-        period=asked.get("period") or "",
-        attempt=run_id,
-        **links(dag_run["dag_id"], run_id, asked),
-    )
-    notify(event, UPath(load_params().runs))
+    reason, period = f"{run_id} was to end by {due}, and is running", asked.get("period") or ""
+    more = {"attempt": run_id} | links(dag_run["dag_id"], run_id, asked)
+    deadlines.alert_overrun(load_params(), reason, period, **more)
 
 
 def links(dag_id: str, run_id: str, asked: dict[str, Any]) -> dict[str, str]:

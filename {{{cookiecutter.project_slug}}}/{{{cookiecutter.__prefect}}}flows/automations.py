@@ -18,13 +18,10 @@ from prefect.events.actions import ActionTypes, SendNotification
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import TRIES
-from {{{ cookiecutter.package_name }}}.runtime.notify.targets import (
-    PROJECT,
-    VARIABLE,
-    targets,
-)
+from {{{ cookiecutter.package_name }}}.runtime.notify.targets import VARIABLE, targets
 
 HEARTBEATS = 3  # that a run may miss
 START = 10  # minutes that a run may wait for a worker, and then for its process to start

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ops import airflow_settings
+from ops import airflow
 
-# Airflow reads these when it is imported.
-airflow_settings.HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
-airflow_settings.apply("local.db")
-atexit.register(shutil.rmtree, airflow_settings.HOME, ignore_errors=True)
+# Airflow reads its settings when it is imported.
+airflow.HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
+airflow.configure("local.db")
+atexit.register(shutil.rmtree, airflow.HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def server() -> None:
     from ops import local
 
     local.prepare()
-    assert str(airflow_settings.HOME) in str(settings.engine)
+    assert str(airflow.HOME) in str(settings.engine)
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +38,4 @@ def adapter(server: None) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for task in training_dag.tasks:
             patch.setattr(task, "retry_delay", timedelta(0))
-        local.remove_callbacks(training_dag)
         yield local

@@ -124,10 +124,12 @@ def test_nothing_below_src_knows_airflow() -> None:
 
 
 def test_airflow_s_own_things_stay_in_the_project() -> None:
-    command = [sys.executable, str(ROOT / "ops/airflow_settings.py")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"export AIRFLOW_HOME={ROOT / '.airflow'}\n" in said
-    assert f"export AIRFLOW__CORE__DAGS_FOLDER={ROOT / 'dags'}\n" in said
+    script = "import os; from ops import airflow; airflow.configure(); print(os.environ)"
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"'AIRFLOW_HOME': '{ROOT / '.airflow'}'" in said
+    assert f"'AIRFLOW__CORE__DAGS_FOLDER': '{ROOT / 'dags'}'" in said
 
 
 def test_the_triggerer_finds_its_callback(dag: Any) -> None:

@@ -12,8 +12,8 @@ from prefect.blocks.notifications import SlackWebhook
 from prefect.events.actions import SendNotification
 from prefect.server.utilities.user_templates import render_user_template_sync
 
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.notify.targets import PROJECT
 
 from .conftest import ROOT
 

@@ -4,7 +4,9 @@ All are gauges: runs take minutes in a period, and their processes have ended wh
 Directories and registry may be slow, so threads read them, and a scrape that cannot wait gets the
 last answer. Nothing is written.
 
-`HEALTH_URL` in the environment may name the orchestrator's health page, which is read, too.
+`HEALTH_URL` in the environment may name a page with the health of an orchestrator's components, as
+Airflow's API server has one. Prometheus scrapes Prefect's server itself; Kubeflow's cluster is
+watched by its operators. There the variable stays unset.
 """
 
 import logging

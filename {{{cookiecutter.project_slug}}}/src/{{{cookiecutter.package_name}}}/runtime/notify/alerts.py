@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from upath import UPath
 
+from .. import PROJECT
 from ..errors import redact
 from ..files import locked, write_json
 from ..results import Result
 from ..run import Run, RunDir
 from .events import Event, run_event
-from .targets import PROJECT, TIMEOUT, Target, valid_targets
+from .targets import TIMEOUT, Target, valid_targets
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

@@ -117,17 +117,23 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
                 "its process no longer exists"
             )
             log.error("deadlines: %s", reason)
-            event = Event(
-                kind="deadline_missed",
-                title=f"{run.period or 'a run'} has not ended in time",
-                reason=reason,
-                period=run.period,
-                run_id=run.run_id,
-                attempt=file.stem,
-            )
-            notify(event, UPath(params.runs))
+            alert_overrun(params, reason, run.period, run_id=run.run_id, attempt=file.stem)
             overdue.append(reason)
     return overdue
+
+
+def alert_overrun(params: Params, reason: str, period: str, **more: str) -> None:
+    """Send the alert that a run has not ended in time, once.
+
+    Args:
+        params: the parameters.
+        reason: which run, and since when it should have ended.
+        period: the period that was asked for; empty if none was.
+        more: further fields of the event.
+    """
+    title = f"{period or 'a run'} has not ended in time"
+    event = Event(kind="deadline_missed", title=title, reason=reason, period=period, **more)
+    notify(event, UPath(params.runs))
 
 
 def _missing(params: Params, period: str) -> str | None:

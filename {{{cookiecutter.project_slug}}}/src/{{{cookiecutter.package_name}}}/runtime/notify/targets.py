@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from dotenv import dotenv_values
 
+from .. import PROJECT
 from ..config import Params
 from ..errors import BadInput
 from .events import Event, Severity
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VARIABLE = "ALERT_URLS"
-PROJECT = "{{{ cookiecutter.project_slug }}}"
 TIMEOUT = 10.0
 """Seconds that one try may take."""
 
