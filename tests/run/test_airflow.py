@@ -1,6 +1,11 @@
 """The project on Airflow does what its README says, with nothing running."""
 
+import fcntl
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -69,6 +74,43 @@ def test_two_runs_alike_share_the_work(fresh: Project) -> None:
     assert any(": done before" in text for text in said)
     steps = list(fresh.folder.glob("runs/2013-10-*/steps/*.json"))
     assert len(steps) == 14
+
+
+class Busy(BaseHTTPRequestHandler):
+    """An API server of Airflow that is too busy to answer when it is first asked about a run."""
+
+    states = iter(["busy", "running", "failed"])
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, {"access_token": "-", "dag_run_id": "-", "state": "queued"})
+
+    def do_GET(self) -> None:
+        state = next(self.states) if "dagRuns" in self.path else ""
+        self.answer(503 if state == "busy" else 200, {"is_paused": False, "state": state})
+
+    def answer(self, status: int, content: Any) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(content | {"dag_run_id": "-"}).encode())
+
+
+def test_a_busy_server_is_asked_again(fresh: Project) -> None:
+    """Of a `make ui` that is up, as its lock shows."""
+    home = fresh.folder / ".airflow"
+    address, passwords = home / "ui.address", home / "simple_auth_manager_passwords.json.generated"
+    with HTTPServer(("127.0.0.1", 0), Busy) as server, (home / "ui.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Thread(target=server.serve_forever, daemon=True).start()
+        passwords.write_text('{"admin": "-"}')
+        address.write_text(f"http://127.0.0.1:{server.server_port}")
+        said = fresh.make("run", "PERIOD=2013-11", ok=False)
+        server.shutdown()
+    address.unlink()
+    passwords.unlink()
+    assert "its scheduler runs the DAG" in said
+    assert "ended without a result" in said
+    assert not list(Busy.states)
 
 
 def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:

@@ -23,9 +23,8 @@ from {{{ cookiecutter.package_name }}}.runtime.notify.targets import warn_withou
 from .airflow import ADDRESS, HOME, LOCK, configure, password
 
 MLFLOW_PORT = os.environ.get("MLFLOW_PORT", "5000")
-MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 LOGS = HOME / "logs"
-PREPARE = ("airflow db migrate", "airflow dags reserialize")
+PREPARE = ("airflow db migrate", "airflow dags reserialize")  # so the pages show the DAG at once
 SERVERS = {
     "api-server": "airflow api-server",
     "scheduler": "airflow scheduler --skip-serve-logs",
@@ -47,15 +46,16 @@ def main(servers: Servers) -> None:
         if listens(port):
             sys.exit(f"Port {port} is taken: end what uses it, or set AIRFLOW_PORT or MLFLOW_PORT.")
     print(f"Starting the servers; their logs are in {LOGS} ...", flush=True)
+    os.environ |= {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # pages only
+    }
     LOGS.mkdir(exist_ok=True)
-    for command in PREPARE:
-        with (LOGS / "prepare.log").open("ab") as log:
+    with (LOGS / "prepare.log").open("wb") as log:
+        for command in PREPARE:
             subprocess.run(command.split(), check=True, stdout=log, stderr=log)  # noqa: S603
     for name, command in SERVERS.items():
-        with (LOGS / f"{name}.log").open("wb") as log:  # in a session of its own, without Ctrl-C
-            servers[name] = subprocess.Popen(  # noqa: S603
-                command.split(), stdout=log, stderr=log, start_new_session=True
-            )
+        servers[name] = start(name, command)
     while not all(listens(port) for port in ports):
         exit_if_one_ended(servers)
     airflow, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
@@ -75,6 +75,12 @@ def listens(port: str) -> bool:
     """Return whether something listens at a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def start(name: str, command: str) -> subprocess.Popen[bytes]:
+    """Start a server in a session of its own: Ctrl-C reaches this process only."""
+    with (LOGS / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(command.split(), stdout=log, stderr=log, start_new_session=True)  # noqa: S603
 
 
 def exit_if_one_ended(servers: Servers) -> None:
@@ -112,7 +118,6 @@ if __name__ == "__main__":
     for ending in ENDINGS:
         signal.signal(ending, lambda *_: sys.exit(0))
     configure()
-    os.environ |= MLFLOW_SETTINGS
     servers: Servers = {}
     try:
         with FileLock(LOCK, timeout=5):

@@ -16,7 +16,7 @@ from airflow.sdk.definitions.deadline import BaseDeadlineReference, deadline_ref
 
 if TYPE_CHECKING:
     from {{{ cookiecutter.package_name }}}.runtime.results import Result
-    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+    from {{{ cookiecutter.package_name }}}.runtime.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +28,15 @@ def write_failure(context: Context) -> "Result | None":
 
     A task that failed for good calls this. For one that was killed, `alert_end` does.
     """
-    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
-        load_result,
-        write_failed,
-    )
-    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
+    from {{{ cookiecutter.package_name }}}.runtime.run import RunDir, outcome
 
     run, task, error = run_of(context), context["ti"].task_id, context.get("exception")
     if not isinstance(error, BaseException):
         file, begun = RunDir(run).result, context["dag_run"].start_date
         if begun and file.exists() and file.stat().st_mtime >= begun.timestamp():
-            return load_result(run)
+            return outcome.load_result(run)
         error = RuntimeError(f"task {task} was killed, or could not write its result: see its log")
-    result = write_failed(run, ORCHESTRATOR, error, step=task)
+    result = outcome.write_failed(run, ORCHESTRATOR, error, step=task)
     log.error(result.reason)
     return result
 
@@ -48,7 +44,7 @@ def write_failure(context: Context) -> "Result | None":
 def alert_end(context: Context) -> None:
     """Send the alert of how a run ended, in the DAG processor; none where no task ran."""
     from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
-    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import load_result
+    from {{{ cookiecutter.package_name }}}.runtime.run import outcome
 
     if "ti" not in context:
         return
@@ -56,7 +52,7 @@ def alert_end(context: Context) -> None:
     asked = (dag_run.conf or {}) | ({"period": run.period} if run.period else {})
     alert_outcome(
         run,
-        write_failure(context) if dag_run.state == "failed" else load_result(run),
+        write_failure(context) if dag_run.state == "failed" else outcome.load_result(run),
         attempt=f"{dag_run.run_id} {dag_run.clear_number}",
         **links(dag_run.dag_id, dag_run.run_id, asked),
     )
@@ -94,14 +90,11 @@ def links(dag_id: str, run_id: str, asked: dict[str, Any]) -> dict[str, str]:
 
 def run_of(context: Context) -> "Run":
     """Return the run that was planned, else one that names what was refused."""
-    from {{{ cookiecutter.package_name }}}.runtime.config import load_params
-    from {{{ cookiecutter.package_name }}}.runtime.run.outcome import refused_run
-    from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+    from {{{ cookiecutter.package_name }}}.runtime.run import Run, outcome
 
     if planned := context["ti"].xcom_pull(task_ids="plan"):
         return Run(**planned[0]["run"])
-    asked, due = context["params"].get("period"), context["dag_run"].run_after
-    return refused_run(load_params(), asked, due)
+    return outcome.refused_run(context["params"].get("period"), context["dag_run"].run_after)
 
 
 @deadline_reference()

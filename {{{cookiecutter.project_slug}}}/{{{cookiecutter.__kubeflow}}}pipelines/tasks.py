@@ -55,7 +55,7 @@ def plan_job(period: str, window: int, job: str) -> Planned:
     try:
         run = plan.plan_run(params, period or None, now)
     except Exception as error:
-        run = outcome.refused_run(params, period, now)
+        run = outcome.refused_run(period, now)
         known = Job(run=run, outcome="refused", reason=str(error))
         write_json(job_file(params, job), known)
         if not isinstance(error, BadInput):
@@ -108,7 +108,7 @@ def notice(job: str, period: str, window: int) -> None:
     for part in file.parent.glob(f".{file.name}.*.part"):  # of a `plan` that was killed
         part.unlink()
     if not file.exists():
-        run = outcome.refused_run(params, period, datetime.now(UTC))
+        run = outcome.refused_run(period, datetime.now(UTC))
         reason = "the run was never planned: the log of `plan` says why"
         known = Job(run=run, outcome="refused", reason=reason)
         with suppress(OSError):  # on a full disk, the alert is sent all the same

@@ -14,8 +14,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.utilities.urls import url_for
 from upath import UPath
 
-from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, one_line
+from {{{ cookiecutter.package_name }}}.runtime.errors import one_line
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome, notify
 from {{{ cookiecutter.package_name }}}.runtime.notify.events import Event
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
@@ -82,12 +81,8 @@ def run_of(flow_run: FlowRun) -> tuple[Run, bool]:
     """Return the run that `training` labelled its flow run with, or one that was never planned."""
     if "run_id" in flow_run.labels:
         return Run.model_validate(flow_run.labels), True
-    try:
-        params = load_params()
-    except BadInput:  # perhaps why it failed
-        params = Params.model_construct()  # type: ignore[call-arg]
     at = flow_run.expected_start_time or datetime.now(UTC)
-    return refused_run(params, flow_run.parameters.get("period"), at), False
+    return refused_run(flow_run.parameters.get("period"), at), False
 
 
 def links(client: SyncPrefectClient, flow_run: FlowRun, period: str = "") -> dict[str, Any]:

@@ -188,6 +188,14 @@ def test_a_period_that_is_refused_leaves_nothing(local: Any, project: Project) -
     assert result.reason.startswith("The source has no 2014-01: ")
 
 
+def test_a_run_with_broken_parameters_has_a_result(project: Project) -> None:
+    (project.folder / "params.yaml").write_text("windo: 3\n")
+    state, ended = trigger("2013-04")
+    assert (state, ended["plan"]) == ("failed", ["failed"])
+    (file,) = project.folder.glob("runs/refused-*/result.json")
+    assert "windo: no such parameter exists" in read_json(UPath(file), Result).reason
+
+
 def test_code_that_changed_meanwhile_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

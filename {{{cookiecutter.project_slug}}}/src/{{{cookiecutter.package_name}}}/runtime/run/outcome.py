@@ -6,8 +6,8 @@ from datetime import datetime
 
 from upath import UPath
 
-from ..config import Params
-from ..errors import one_line, redact
+from ..config import Params, load_params
+from ..errors import BadInput, one_line, redact
 from ..files import read_json, write_json
 from ..results import Planned, Result
 from .checkpoint import retries, seconds, unfinished
@@ -54,14 +54,17 @@ def nothing_new(done: Result) -> Result:
     return done.model_copy(update={"status": "nothing_new", "reason": reason})
 
 
-def refused_run(params: Params, asked: str | None, at: datetime) -> Run:
+def refused_run(asked: str | None, at: datetime) -> Run:
     """Return the run that stands for one that was refused before it had a plan.
 
     Args:
-        params: the parameters.
         asked: the period, if one was asked for.
         at: the time the run was due.
     """
+    try:
+        params = load_params()
+    except BadInput:  # perhaps why it was refused
+        params = Params.model_construct()  # type: ignore[call-arg]
     run_id = f"refused-{at:%Y%m%dT%H%M%S}"
     folder = str((UPath(params.runs) / run_id).absolute())
     return Run(run_id=run_id, period=asked or "", folder=folder)
