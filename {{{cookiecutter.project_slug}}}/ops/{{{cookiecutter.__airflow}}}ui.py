@@ -38,13 +38,23 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Servers = dict[str, subprocess.Popen[bytes]]
 
 
-def main(servers: Servers) -> None:
-    """Start the servers, print their addresses, and exit when one of them ends."""
+def main() -> None:
+    """Run the servers until one of them ends, or until Ctrl-C."""
     warn_without_targets(load_params())
-    ports = (os.environ["AIRFLOW_PORT"], MLFLOW_PORT)
-    for port in ports:
+    for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT):
         if listens(port):
             sys.exit(f"Port {port} is taken: end what uses it, or set AIRFLOW_PORT or MLFLOW_PORT.")
+    ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
+    servers: Servers = {}
+    try:
+        serve(servers)
+    finally:
+        ADDRESS.unlink(missing_ok=True)
+        end(servers)
+
+
+def serve(servers: Servers) -> None:
+    """Start the servers, print their addresses, and exit when one of them ends."""
     print(f"Starting the servers; their logs are in {LOGS} ...", flush=True)
     os.environ |= {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -56,9 +66,9 @@ def main(servers: Servers) -> None:
             subprocess.run(command.split(), check=True, stdout=log, stderr=log)  # noqa: S603
     for name, command in SERVERS.items():
         servers[name] = start(name, command)
-    while not all(listens(port) for port in ports):
+    while not (listens(os.environ["AIRFLOW_PORT"]) and listens(MLFLOW_PORT)):
         exit_if_one_ended(servers)
-    airflow, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
+    airflow, mlflow = os.environ["AIRFLOW__API__BASE_URL"], f"http://127.0.0.1:{MLFLOW_PORT}"
     print(f"""
   Airflow   {airflow}/dags/{PROJECT}
             user admin, password {password()}
@@ -118,15 +128,9 @@ if __name__ == "__main__":
     for ending in ENDINGS:
         signal.signal(ending, lambda *_: sys.exit(0))
     configure()
-    servers: Servers = {}
     try:
         with FileLock(LOCK, timeout=5):
-            ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
-            try:
-                main(servers)
-            finally:
-                ADDRESS.unlink(missing_ok=True)
-                end(servers)
+            main()
     except BadInput as error:
         sys.exit(f"error: {error}")
     except Timeout:
