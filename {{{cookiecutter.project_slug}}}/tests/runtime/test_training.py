@@ -1,5 +1,7 @@
 """Features and train: labelled rows, and a model that the same data give again."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import mlflow
@@ -7,8 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal, assert_series_equal
+from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_model
 from {{{ cookiecutter.package_name }}}.runtime.results import (
@@ -23,6 +29,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 from .conftest import MAIN, OUTCOME, Project, advance, drop_a_third
 
 LABEL = room.features().LABEL
+TIME = room.tables().DATED[MAIN]
 
 # features
 
@@ -73,11 +80,40 @@ def test_training_twice_gives_the_same_model(project: Project) -> None:
     assert len(np.unique(first)) > 1
 
 
-def test_parameters_reach_the_model(project: Project, quick: dict[str, Any]) -> None:
+def test_parameters_reach_the_model(project: Project, other_train: dict[str, Any]) -> None:
     first = predictions(project.work("2013-04", last="train"))
-    project.tune(**{f"train__{name}": value + 5 for name, value in quick.items()})
+    project.tune(train=other_train)
     second = predictions(project.work("2013-04", last="train"))
     assert np.abs(second - first).max() > 0
+
+
+def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None:
+    """Replace the model by one that derives its columns so, and whose rows hold the time."""
+    model = Pipeline([("derive", FunctionTransformer(derive)), ("predict", DummyRegressor())])
+    patch.setattr(room.features(), "join", lambda tables: tables[MAIN].select(TIME))
+    patch.setattr(room.model(), "build_model", lambda *_: model)
+    patch.setattr(room.model(), "PREDICT_METHOD", "predict")
+
+
+def test_a_model_may_read_times(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_derived(monkeypatch, lambda rows: pl.DataFrame(rows).select(pl.col(TIME).dt.hour()))
+    run = project.work("2013-04", last="train")
+    model = mlflow.models.get_model_info(read_json(RunDir(run).training, Training).model_uri)
+    assert model.signature is not None
+    assert [str(column.type) for column in model.signature.inputs.inputs] == ["DataType.datetime"]
+    served = mlflow.pyfunc.load_model(model.model_uri)
+    assert len(served.predict([{TIME: datetime(2013, 4, 1, 12, tzinfo=UTC)}])) == 1
+
+
+def test_a_model_that_no_server_can_call_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_derived(monkeypatch, lambda rows: rows.select(pl.col(TIME).dt.hour()))
+    with pytest.raises(
+        BadInput,
+        match=r"`predict` cannot score rows as a model server passes them \(AttributeError",
+    ):
+        project.work("2013-04", last="train")
 
 
 def test_only_good_periods_are_trained_on(project: Project) -> None:
