@@ -10,8 +10,8 @@ from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 
 ZONE = "America/New_York"
-# Training at 6:00 in New York on the 2nd; the check of deadlines at 9:00, on a cluster hourly. KFP's cron is in UTC
-# and begins with seconds.
+# Training at 6:00 in New York on the 2nd; the check of deadlines at 9:00, on a cluster hourly.
+# The cron of KFP is in UTC and begins with seconds.
 CRONS = {
     "prefect": {"prefect.yaml": ["0 6 2 * *", "0 9 * * *"]},
     "airflow": {"dags/training.py": ["0 6 2 * *"], "dags/deadline.py": ["0 9 * * *"]},
