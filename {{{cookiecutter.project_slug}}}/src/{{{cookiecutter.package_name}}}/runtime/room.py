@@ -1,4 +1,4 @@
-"""All that the runtime takes from the team's modules, one folder up.
+"""The interface of the team's modules, one folder up: all that the runtime takes from them.
 
 Each protocol lists the names and functions of one module. `make lint` and each run check the
 modules against them, so that a missing name is reported before anything starts.
