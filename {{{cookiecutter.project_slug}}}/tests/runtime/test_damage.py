@@ -30,8 +30,8 @@ DOCUMENT = ROOT / "docs/data-faults.md"
 UPDATE = "UPDATE_DOCS=1 .venv/bin/python -m pytest tests/runtime/test_damage.py"
 HEAD = "| what is wrong | the run | what it says |\n|---|---|---|\n"
 
-# What is another one in each project, where it stands, and what the document has instead. A name may
-# be a word of the sentence, too.
+# Names that differ between projects, where they stand, and what the document has instead. A name
+# may also be a word of the sentence.
 TABLE = re.escape(MAIN)
 STANDS_FOR = {
     rf"\b{TABLE}\.{re.escape(room.tables().DATED[MAIN])}:": "main.time:",
