@@ -59,7 +59,7 @@ def test_schedules_follow_the_clocks_of_the_sample(projects: Path, orchestrator:
 def minutes(limit: str, unit: float) -> float:
     """Return a limit as a number of minutes."""
     kind, _, number = limit.rpartition("=")
-    return ast.literal_eval(number) * (60 if kind == "hours" else unit)
+    return float(ast.literal_eval(number)) * (60 if kind == "hours" else unit)
 
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
