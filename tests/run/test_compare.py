@@ -24,7 +24,12 @@ for source in ("inbox/files", "s3://bucket/files", "not/here"):
 old = pl.DataFrame({"hours_ahead": [0.0, 48.0], "mean_error": [10.0, 30.0]})
 new = pl.DataFrame({"hours_ahead": [0.0, 24.0], "mean_error": [12.0, 20.0], "rows": [5, 5]})
 charts = {"chart": compare.chart(old, new), "alone": compare.chart(None, new)}
-print(json.dumps({"links": found} | charts))
+metrics = {"old": {"error": 2.0, "rows": 5.0}, "new": {"error": 1.5, "rows": 6.0, "more": 1.0}}
+tables = {}
+for name, higher in (("higher", True), ("lower", False)):
+    compare.room.evaluation().HIGHER_IS_BETTER = higher
+    tables[name] = compare.table("metric", "main", *metrics.values(), {"error"})[2:]
+print(json.dumps({"links": found, "tables": tables} | charts))
 """
 
 
@@ -45,6 +50,18 @@ def test_a_local_source_is_linked_into_a_clone_wherever_it_is(compared: dict[str
         "s3://bucket/files": [],
         "not/here": [],
     }
+
+
+@pytest.mark.parametrize(("better", "verdict"), [("higher", "worse"), ("lower", "better")])
+def test_the_direction_of_the_headline_metric_says_what_is_better(
+    compared: dict[str, Any], better: str, verdict: str
+) -> None:
+    """Of other metrics the direction is unknown."""
+    assert compared["tables"][better] == [
+        f"| error | 2.0000 | 1.5000 | -0.5000, {verdict} |",
+        "| rows | 5.0000 | 6.0000 | +1.0000 |",
+        "| more |  | 1.0000 |  |",
+    ]
 
 
 def test_the_axes_of_a_chart_show_all_values(compared: dict[str, Any]) -> None:

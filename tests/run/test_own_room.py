@@ -74,3 +74,11 @@ def test_the_checks_of_the_project_pass(team: Project) -> None:
         team.shell("env", "PYTHONPATH=src", program, *command[1:], cwd=team.folder)
     code, said = python(team, "check-room")
     assert code == 0, said
+
+
+@pytest.mark.matrix
+def test_the_tests_of_the_runtime_pass(team: Project) -> None:
+    """They take of the team what docs/make-it-yours.md lists, and nothing else."""
+    program = ("env", f"PYTHONPATH={team.folder / 'src'}", team.folder / ".venv/bin/python")
+    words = ("-m", "pytest", "tests/runtime", "-n", "auto", "--dist", "loadfile")
+    team.shell(*program, *words, cwd=team.folder)

@@ -147,7 +147,8 @@ def link_source(clone: Path) -> None:
 
 def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
     """Return the lines that compare two experiments, or show one."""
-    lines = table("metric", base, before.metrics if before else {}, after.metrics)
+    ours = room.evaluation()
+    lines = table("metric", base, before.metrics if before else {}, after.metrics, {ours.HEADLINE})
     data = f"`{after.data_version[:12]}`"
     if before and before.data_version != after.data_version:
         lines += ["", f"**The data differ**: {data}, and before, `{before.data_version[:12]}`."]
@@ -158,9 +159,9 @@ def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
         lines += chart(before.curves.get(name) if before else None, points)
     if before and after.curves:
         lines += ["", f"Grey is {base}, blue is this change."]
-    title = f"{room.evaluation().HEADLINE_LABEL} by slice"
+    title = f"{ours.HEADLINE_LABEL} by slice"
     lines += ["", f"<details><summary>{title}</summary>", ""]
-    lines += table("slice", base, before.slices if before else {}, after.slices)
+    lines += table("slice", base, before.slices if before else {}, after.slices, {*after.slices})
     lines += ["", "</details>"]
     return lines
 
@@ -173,14 +174,34 @@ def difference(changed: str) -> list[str]:
     return ["", f"<details>{summary}", "", "```diff", changed, "```", "", "</details>"]
 
 
-def table(title: str, base: str, old: dict[str, float], new: dict[str, float]) -> list[str]:
-    """Return a table of the numbers of both, and of those that only one has."""
+def table(
+    title: str, base: str, old: dict[str, float], new: dict[str, float], headline: set[str]
+) -> list[str]:
+    """Return a table of the numbers of both, and of those that only one has.
+
+    Args:
+        title: the heading of the first column.
+        base: the heading of the second column.
+        old: the numbers by name, before.
+        new: the same, after.
+        headline: names of the headline metric, whose direction is known.
+    """
     lines = [f"| {title} | {base} | here | difference |", "|---|--:|--:|--:|"]
     for name in dict.fromkeys([*old, *new]):
         cells = [f"{numbers[name]:.4f}" if name in numbers else "" for numbers in (old, new)]
-        gain = f"{new[name] - old[name]:+.4f}" if name in old and name in new else ""
-        lines.append(f"| {spaced(name)} | {cells[0]} | {cells[1]} | {gain} |")
+        change = difference_of(old.get(name), new.get(name), headline=name in headline)
+        lines.append(f"| {spaced(name)} | {cells[0]} | {cells[1]} | {change} |")
     return lines
+
+
+def difference_of(old: float | None, new: float | None, *, headline: bool) -> str:
+    """Return how much a number changed; of the headline metric, also whether that is better."""
+    if old is None or new is None:
+        return ""
+    change = f"{new - old:+.4f}"
+    if not headline or old == new:
+        return change
+    return f"{change}, {'better' if (new > old) == room.evaluation().HIGHER_IS_BETTER else 'worse'}"
 
 
 def chart(old: pl.DataFrame | None, new: pl.DataFrame) -> list[str]:

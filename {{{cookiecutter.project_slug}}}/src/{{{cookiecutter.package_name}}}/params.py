@@ -1,8 +1,8 @@
 """The parameters of the team's modules, typed: sections of `params.yaml`."""
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
-from .runtime.settings import Settings, Share
+from .runtime.settings import Settings
 
 
 class FeatureParams(Settings):
@@ -25,7 +25,7 @@ class TrainParams(Settings):
 class EvaluateParams(Settings):
     """`evaluate`: what a challenger must reach to be released."""
 
-    floor: Share
-    """The headline metric must be at least this good."""
-    min_gain: Share
+    floor: FiniteFloat
+    """The headline metric must be at least this good: for an error, at most this large."""
+    min_gain: FiniteFloat = Field(ge=0)
     """It must be better than the champion's by more than this."""

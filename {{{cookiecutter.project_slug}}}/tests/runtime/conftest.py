@@ -77,6 +77,7 @@ TASKS = (
 )
 
 # Those of good data, in their order; and which waits for which, bad data included.
+# A team may add tasks before, between and after them.
 CHAIN = tuple(task for task in TASKS if task not in ("plan", "quarantine"))
 DESIGN = {*pairwise(CHAIN), ("validate", "quarantine"), ("quarantine", "report")}
 
@@ -90,16 +91,24 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 def allowed_missing(table: str, column: str) -> float:
     """Return the share of a column that may be missing."""
-    rules = room.tables().TABLES[table].columns[column].metadata["rules"]
-    return float(next(rule.allowed for rule in rules if rule.what == "missing"))
+    rules = (room.tables().TABLES[table].columns[column].metadata or {}).get("rules", [])
+    return float(next((rule.allowed for rule in rules if rule.what == "missing"), 1))
 
 
-REQUIRED = next(
-    name
-    for name in SCHEMA.columns
-    if name not in {*KEY, *room.tables().KNOWN_AFTERWARDS} and 0 < allowed_missing(MAIN, name) < 0.3
-)
-"""A column of the main table that breaks the contract where 30 % of it are missing."""
+def required_column() -> str:
+    """Return a column of the main table that breaks the contract where 30 % of it are missing."""
+    other = {*KEY, *room.tables().KNOWN_AFTERWARDS, room.tables().DATED[MAIN]}
+    columns: list[str] = [name for name in SCHEMA.columns if name not in other]
+    found = {name: allowed_missing(MAIN, name) for name in columns}
+    if enough := {name: allowed for name, allowed in found.items() if allowed < 0.3}:
+        return max(enough, key=enough.__getitem__)
+    pytest.exit(
+        f"The tests of the runtime need a column of {MAIN} in tables.py of which less than 30 % "
+        "may be missing, and which is neither in its key nor known afterwards only."
+    )
+
+
+REQUIRED = required_column()
 
 
 @dataclass(frozen=True)
@@ -196,6 +205,16 @@ def fresh(source: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPath
     return folder
 
 
+@pytest.fixture
+def other_train(quick: dict[str, Any]) -> dict[str, Any]:
+    """The section `train` of `params.yaml`; the projects of the tests have `quick` in it."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    train: dict[str, Any] = content["train"]
+    if train == train | quick:
+        pytest.skip("`quick` in tests/conftest.py changes no parameter")
+    return train
+
+
 @pytest.fixture(scope="session")
 def released_folder(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose champion is version 1, of 2013-04."""
@@ -248,6 +267,14 @@ def evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return enter(copy_of(evaluated_folder, tmp_path), monkeypatch)
 
 
+def waits(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which task waits for which, also by way of others."""
+    found = set(edges)
+    while more := {(a, d) for a, b in found for c, d in edges if b == c} - found:
+        found |= more
+    return found
+
+
 def check_first_release(folder: Path, result: Result, orchestrator: str) -> None:
     """Check that the first run of a project released its model, and left nothing else."""
     assert result.status == "released"
@@ -256,7 +283,7 @@ def check_first_release(folder: Path, result: Result, orchestrator: str) -> None
     assert result.champion_after is not None
     assert result.champion_after.run_id == result.run_id
     assert [past.result for past in history(str(folder / "runs"))] == [result]
-    assert set(result.seconds) == {*CHAIN, "all"}
+    assert set(result.seconds) >= {*CHAIN, "all"}
 
 
 def remove_after(folder: Path, period: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Evaluation, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
@@ -29,14 +30,17 @@ DOCUMENT = ROOT / "docs/data-faults.md"
 UPDATE = "UPDATE_DOCS=1 .venv/bin/python -m pytest tests/runtime/test_damage.py"
 HEAD = "| what is wrong | the run | what it says |\n|---|---|---|\n"
 
-# What is another one in each project, and what the document has instead.
+# Names that differ between projects, where they stand, and what the document has instead. A name
+# may also be a word of the sentence.
+TABLE = re.escape(MAIN)
 STANDS_FOR = {
-    ", ".join(KEY): "key",
-    MAIN: "main",
-    room.tables().DATED[MAIN]: "time",
-    OUTCOME: "outcome",
-    REQUIRED: "column",
-    room.tables().TIME_ZONE: "the time zone",
+    rf"\b{TABLE}\.{re.escape(room.tables().DATED[MAIN])}:": "main.time:",
+    rf"\b{TABLE}\.{re.escape(OUTCOME)}:": "main.outcome:",
+    rf"\b{TABLE}\.{re.escape(REQUIRED)}:": "main.column:",
+    rf"(?<=differ in ){re.escape(REQUIRED)}\b": "column",
+    rf"(?<=repeat the ){re.escape(', '.join(KEY))}\b": "key",
+    rf"(?<= in ){re.escape(room.tables().TIME_ZONE)}\b": "the time zone",
+    rf"(?<=of ){TABLE}\b|(?<=/){TABLE}\b|\b{TABLE}(?=: |/{PARTITION}=|\.parquet)": "main",
 }
 NUMBERS = {
     r"(\d{4}-\d{2})-[0-9a-f]{8}": r"\1-…",
@@ -121,10 +125,8 @@ def check_champion(project: Project, source: Path, before: Champion, result: Res
 
 def row(damage: Damage, sentence: str) -> str:
     """Return a row of the document, without names and numbers that differ between projects."""
-    for name, stand_in in STANDS_FOR.items():
-        sentence = re.sub(rf"\b{re.escape(name)}\b", stand_in, sentence)
-    for number, stand_in in NUMBERS.items():
-        sentence = re.sub(number, stand_in, sentence)
+    for pattern, stand_in in (STANDS_FOR | NUMBERS).items():
+        sentence = re.sub(pattern, stand_in, sentence)
     assert "|" not in sentence
     return f"| {damage.what} | {damage.run} | {sentence} |"
 

@@ -136,9 +136,9 @@ def test_periods_that_are_not_read_do_not_count(project: Project) -> None:
     assert project.plan("2013-05") == before
 
 
-def test_other_parameters_give_another_id(project: Project, quick: dict[str, Any]) -> None:
-    changed = {"seed": project.params.seed + 1, "window": project.params.window - 1}
-    changed |= {f"train__{name}": value + 1 for name, value in quick.items()}
+def test_other_parameters_give_another_id(project: Project, other_train: dict[str, Any]) -> None:
+    seed, window = project.params.seed + 1, project.params.window - 1
+    changed: dict[str, Any] = {"seed": seed, "window": window, "train": other_train}
     ids = {project.plan("2013-06").run_id}
     for name, value in changed.items():
         project.tune(**{name: value})

@@ -15,7 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
 from .conftest import Project
 
-HELP = ": runtime/room.py says what it is for, docs/make-it-yours.md how to write it."
+HELP = ". docs/make-it-yours.md describes what is needed, runtime/room.py has the exact list."
 
 
 @pytest.fixture
@@ -71,15 +71,43 @@ def test_a_function_is_missing(copy: Path, module: str, signature: str) -> None:
     assert str(error.value) == f"{module}.py lacks `{signature}`{HELP}"
 
 
-def test_a_function_takes_other_arguments(copy: Path) -> None:
+def define(copy: Path, arguments: str) -> None:
+    """Give `measure` these arguments."""
     with (copy / "evaluation.py").open("a", encoding="utf-8") as module:
-        module.write("\n\ndef measure(labels):\n    return {}\n")
+        module.write(f"\n\ndef measure({arguments}):\n    return {{}}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "labels",
+        "predictions, labels",
+        "labels, predictions, weights",
+        "labels, predictions, *, weights",
+        "labels, *, predictions",
+    ],
+)
+def test_a_function_takes_other_arguments(copy: Path, arguments: str) -> None:
+    define(copy, arguments)
     with pytest.raises(BadInput) as error:
         room.check_room(copy)
     assert str(error.value) == (
-        "evaluation.py has `measure(labels)`, and the runtime calls "
+        f"evaluation.py has `measure({arguments})`, and the runtime calls "
         f"`measure(labels, predictions)`{HELP}"
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "labels, predictions, weights=None",
+        "labels, predictions=None, *, weights=None",
+        "labels, predictions, /, *more, **others",
+    ],
+)
+def test_a_function_may_take_more_that_has_a_default(copy: Path, arguments: str) -> None:
+    define(copy, arguments)
+    room.check_room(copy)
 
 
 @pytest.mark.parametrize(

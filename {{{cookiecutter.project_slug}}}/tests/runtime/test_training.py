@@ -1,5 +1,6 @@
 """Features and train: labelled rows, and a model that the same data give again."""
 
+from collections.abc import Callable
 from typing import Any
 
 import mlflow
@@ -7,8 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal, assert_series_equal
+from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_model
 from {{{ cookiecutter.package_name }}}.runtime.results import (
@@ -23,6 +28,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 from .conftest import MAIN, OUTCOME, Project, advance, drop_a_third
 
 LABEL = room.features().LABEL
+TIME = room.tables().DATED[MAIN]
 
 # features
 
@@ -34,11 +40,11 @@ def test_a_labelled_row_for_each_row_with_an_outcome(project: Project) -> None:
         pl.col(OUTCOME).is_not_null()
     )
     assert rows.height == known.height
-    same = [name for name in rows.columns if name in known.columns]
+    same = [name for name in rows.drop(LABEL).columns if name in known.columns]
     assert_frame_equal(rows.select(same), known.select(same))
     label = room.features().label(project.params.features).alias(LABEL)
     assert_series_equal(rows[LABEL], known.select(label).to_series())
-    assert not set(rows.columns) & set(room.tables().KNOWN_AFTERWARDS)
+    assert not set(rows.drop(LABEL).columns) & set(room.tables().KNOWN_AFTERWARDS)
     table = read_json(RunDir(run).step_result("features", "2013-05"), FeatureTable)
     assert table == FeatureTable(rows=rows.height, columns=rows.columns)
 
@@ -73,11 +79,41 @@ def test_training_twice_gives_the_same_model(project: Project) -> None:
     assert len(np.unique(first)) > 1
 
 
-def test_parameters_reach_the_model(project: Project, quick: dict[str, Any]) -> None:
+def test_parameters_reach_the_model(project: Project, other_train: dict[str, Any]) -> None:
     first = predictions(project.work("2013-04", last="train"))
-    project.tune(**{f"train__{name}": value + 5 for name, value in quick.items()})
+    project.tune(train=other_train)
     second = predictions(project.work("2013-04", last="train"))
     assert np.abs(second - first).max() > 0
+
+
+def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None:
+    """Replace the model by one that derives its columns so, and whose rows hold the time."""
+    model = Pipeline([("derive", FunctionTransformer(derive)), ("predict", DummyRegressor())])
+    patch.setattr(room.features(), "join", lambda tables: tables[MAIN].select(TIME))
+    patch.setattr(room.model(), "build_model", lambda *_: model)
+    patch.setattr(room.model(), "PREDICT_METHOD", "predict")
+
+
+def test_a_model_may_read_times(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_derived(monkeypatch, lambda rows: pl.DataFrame(rows).select(pl.col(TIME).dt.hour()))
+    run = project.work("2013-04", last="train")
+    model = mlflow.models.get_model_info(read_json(RunDir(run).training, Training).model_uri)
+    assert model.signature is not None
+    assert [str(column.type) for column in model.signature.inputs.inputs] == ["DataType.datetime"]
+    served = mlflow.pyfunc.load_model(model.model_uri)
+    given = pl.Series(TIME, ["2013-04-01T12:00:00"]).str.to_datetime().to_frame()
+    assert len(served.predict(given.to_pandas())) == 1
+
+
+def test_a_model_that_no_server_can_call_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_derived(monkeypatch, lambda rows: rows.select(pl.col(TIME).dt.hour()))
+    with pytest.raises(
+        BadInput,
+        match=r"`predict` cannot score rows as a model server passes them \(AttributeError",
+    ):
+        project.work("2013-04", last="train")
 
 
 def test_only_good_periods_are_trained_on(project: Project) -> None:

@@ -28,7 +28,8 @@ def finding(project: Project, period: str) -> str:
     """Return the finding of a period that `drop_a_third` was delivered for."""
     values = pl.read_parquet(project.delivered(MAIN, period))[REQUIRED]
     share, allowed = values.null_count() / len(values), allowed_missing(MAIN, REQUIRED)
-    return f"{MAIN}.{REQUIRED}: {share:.1%} are missing, {allowed:.1%} allowed"
+    allowance = f"{allowed:.1%}" if allowed else "none"
+    return f"{MAIN}.{REQUIRED}: {share:.1%} are missing, {allowance} allowed"
 
 
 def quality_of(project: Project) -> Quality:

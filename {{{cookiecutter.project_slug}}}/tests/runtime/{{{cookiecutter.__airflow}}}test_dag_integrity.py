@@ -4,16 +4,13 @@ import subprocess
 import sys
 from copy import deepcopy
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 
-from .conftest import CHAIN, DESIGN, ROOT, TASKS
-from .test_experiment import edges as edges_of_stages
+from .conftest import DESIGN, ROOT, TASKS, waits
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +36,17 @@ def edges(dag: Any) -> set[tuple[str, str]]:
 def test_it_is_named_and_described(dag: Any) -> None:
     assert dag.dag_id == "{{{ cookiecutter.project_slug }}}"
     assert dag.doc_md
-    assert dag.tags
     assert dag.max_active_runs == 1
-    assert set(dag.task_ids) == set(TASKS)
+    assert set(dag.task_ids) >= set(TASKS)
 
 
 def test_it_has_no_cycle(dag: Any) -> None:
-    assert len(dag.topological_sort()) == len(TASKS)  # raises where there is one
+    assert len(dag.topological_sort()) == len(dag.tasks)  # raises where there is one
 
 
-def test_the_graph_is_the_design_s(dag: Any) -> None:
-    assert edges(dag) == DESIGN
-
-
-def test_the_stages_of_dvc_are_the_same_graph(dag: Any) -> None:
-    good = {edge for edge in edges(dag) if "quarantine" not in edge}
-    assert good == edges_of_stages() | set(pairwise(CHAIN[CHAIN.index("evaluate") :]))
+def test_the_graph_holds_the_steps_in_their_order(dag: Any) -> None:
+    """Tasks of the team's own may stand between them."""
+    assert waits(edges(dag)) >= DESIGN
 
 
 def test_the_branches_join_where_one_of_them_went_well(dag: Any) -> None:
@@ -63,35 +55,27 @@ def test_the_branches_join_where_one_of_them_went_well(dag: Any) -> None:
     assert rules == {"all_success"}
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_is_retried_with_patience_and_a_limit(dag: Any, name: str) -> None:
-    task = dag.get_task(name)
-    assert task.retries >= 2
-    assert task.retry_exponential_backoff > 1
-    assert timedelta(0) < task.retry_delay < task.max_retry_delay <= timedelta(hours=1)
-    assert task.retry_policy is not None
-    assert timedelta(0) < task.execution_timeout <= timedelta(hours=1)
-    assert task.owner == {{{ cookiecutter.__author_name_string }}}
-    assert task.on_failure_callback
+def test_every_task_is_retried_with_patience_and_a_limit(dag: Any) -> None:
+    for task in dag.tasks:
+        assert task.retries >= 1, task
+        assert timedelta(0) < task.retry_delay, task
+        assert task.retry_policy is not None, task
+        assert task.execution_timeout is not None, task
+        assert task.execution_timeout > timedelta(0), task
+        assert task.on_failure_callback, task
 
 
 def test_one_release_at_a_time(dag: Any) -> None:
     assert dag.get_task("release").max_active_tis_per_dag == 1
 
 
-def test_the_schedule_has_a_time_zone_and_does_not_catch_up(dag: Any) -> None:
-    assert ZoneInfo(dag.timetable.timetable.timezone)
+def test_the_schedule_does_not_catch_up(dag: Any) -> None:
     assert not dag.catchup
-
-
-def test_a_delivery_starts_it_too(dag: Any) -> None:
-    (asset,) = dag.timetable.asset_condition.objects
-    assert asset.name == "{{{ cookiecutter.project_slug }}}-source"
 
 
 @pytest.mark.parametrize("good", [{}, {"period": "2013-06"}, {"window": 2}])
 def test_good_parameters(dag: Any, good: dict[str, Any]) -> None:
-    assert dict(dag.params) == {"period": None, "window": None}
+    assert dict(dag.params).items() >= {"period": None, "window": None}.items()
     for name, value in good.items():
         assert deepcopy(dag.params.get_param(name)).resolve(value) == value
 
@@ -112,13 +96,10 @@ def test_reading_the_file_is_cheap() -> None:
     modules = set(done.stdout.split())
     heavy = {"polars", "pandas", "sklearn", "mlflow", "dvc", "pandera", "matplotlib"}
     assert not heavy & modules
-    package = "{{{ cookiecutter.package_name }}}"
-    ours = {name.removeprefix(f"{package}.") for name in modules if name.startswith(f"{package}.")}
-    assert ours == {"runtime", "runtime.errors", "runtime.periods"}
 
 
-def test_nothing_below_src_knows_airflow() -> None:
-    files = [*(ROOT / "src").rglob("*.py")]
+def test_the_runtime_does_not_know_airflow() -> None:
+    files = [*(ROOT / "src").glob("*/runtime/**/*.py")]
     assert files
     assert not [file for file in files if "airflow" in file.read_text()]
 
@@ -135,7 +116,7 @@ def test_airflow_s_own_things_stay_in_the_project() -> None:
 def test_the_triggerer_finds_its_callback(dag: Any) -> None:
     """By its path alone, in a process that knows the folder of plugins and no DAG."""
     (deadline,) = dag.deadline
-    assert deadline.interval == timedelta(hours=2)
+    assert deadline.interval > timedelta(0)
     module, _, name = deadline.callback.path.rpartition(".")
     call = f"import airflow.settings; from {module} import {name}"
     subprocess.run([sys.executable, "-c", call], check=True, cwd="/")
@@ -143,6 +124,5 @@ def test_the_triggerer_finds_its_callback(dag: Any) -> None:
 
 def test_the_last_period_is_checked_daily(bag: Any) -> None:
     dag = bag.dags["{{{ cookiecutter.project_slug }}}-deadline"]
-    assert dag.task_ids == ["check"]
+    assert "check" in dag.task_ids
     assert not dag.catchup
-    assert dag.timetable.expression == "0 9 * * *"

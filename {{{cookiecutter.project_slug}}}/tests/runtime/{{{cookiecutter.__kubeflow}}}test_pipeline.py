@@ -1,4 +1,4 @@
-"""The compiled pipeline: it is up to date, and its graph is the design's."""
+"""The compiled pipeline: it is up to date, and its graph holds the steps in their order."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import DESIGN, ROOT, TASKS
+from .conftest import DESIGN, ROOT, TASKS, waits
 
 COMPILED = ROOT / "pipelines/training.yaml"
 ASIDE = ("notice", "refuse")  # tasks that no other orchestrator needs
@@ -119,12 +119,13 @@ def test_what_is_committed_is_what_the_source_compiles_to(tmp_path: Path) -> Non
 
 
 def test_its_tasks(spec: Spec) -> None:
-    assert set(tasks(spec)) == {*TASKS, *ASIDE}
+    assert set(tasks(spec)) >= {*TASKS, *ASIDE}
     assert spec["pipelineInfo"]["name"] == "{{{ cookiecutter.project_slug }}}"
 
 
-def test_the_graph_is_the_design_s(spec: Spec) -> None:
-    assert edges(spec) == DESIGN
+def test_the_graph_holds_the_steps_in_their_order(spec: Spec) -> None:
+    """Tasks of the team's own may stand between them."""
+    assert waits(edges(spec)) >= DESIGN
 
 
 def test_good_and_bad_data_go_different_ways(spec: Spec) -> None:

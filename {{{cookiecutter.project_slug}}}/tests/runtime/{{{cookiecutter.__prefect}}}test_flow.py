@@ -29,7 +29,6 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate
 
 from .conftest import (
     CHAIN,
-    DESIGN,
     MAIN,
     REQUIRED,
     Project,
@@ -38,6 +37,7 @@ from .conftest import (
     enter,
     failing,
     remove_after,
+    waits,
 )
 from .inbox import Inbox
 
@@ -138,10 +138,13 @@ def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
     assert {"ingest 2013-01", "ingest 2013-04", "features 2013-04"} <= names
 
 
-def test_the_graph_is_the_design_s(april: tuple[Path, State[Any]]) -> None:
-    assert edges(april[1]) == {("plan", "ingest"), *pairwise(CHAIN)} < {("plan", "ingest"), *DESIGN}
+def test_the_graph_holds_the_steps_in_their_order(april: tuple[Path, State[Any]]) -> None:
+    """Tasks of the team's own may stand between them."""
+    assert waits(edges(april[1])) >= {("plan", "ingest"), *pairwise(CHAIN)}
     counts = {task: len(states) for task, states in ended(april[1]).items()}
-    assert counts == dict.fromkeys(CHAIN, 1) | {"plan": 1, "ingest": 4, "features": 4}
+    once = dict.fromkeys(CHAIN, 1) | {"plan": 1, "ingest": 4, "features": 4}
+    assert counts.items() >= once.items()
+    assert "quarantine" not in counts
 
 
 def test_the_steps_log_to_the_run_s_page(april: tuple[Path, State[Any]]) -> None:
@@ -178,22 +181,20 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     released.deliver(MAIN, "2013-05", drop_a_third)
     state = run_flow(flows, released, "2013-05")
     result = result_of(state)
-    finding = f"{MAIN}.{REQUIRED}: 33.3% are missing"
+    finding = f"2013-05 breaks the data contract: {MAIN}.{REQUIRED}: "
     assert result.status == "quarantined"
-    assert finding in result.reason
+    assert result.reason.startswith(finding)
+    assert "% are missing" in result.reason
     assert result.champion_after == result.champion_before
     assert result.champion_after is not None
     assert result.champion_after.version == "1"
-    assert edges(state) == {
-        ("plan", "ingest"),
-        ("ingest", "validate"),
-        ("validate", "quarantine"),
-        ("quarantine", "report"),
-    }
+    bad = ("plan", "ingest", "validate", "quarantine", "report")
+    assert waits(edges(state)) >= {*pairwise(bad)}
+    assert not {"snapshot", "train", "release"} & set(ended(state))
     assert state.name == "Quarantined"
     (alert,) = inbox.alerts
     assert (alert["kind"], alert["rerun"]) == ("quarantined", "make run PERIOD=2013-05")
-    assert any(fact.startswith(f"2013-05: {finding}") for fact in alert["facts"])
+    assert any(fact.startswith(f"2013-05: {MAIN}.{REQUIRED}: ") for fact in alert["facts"])
 
 
 def test_a_rejected_challenger_is_alerted(
@@ -237,7 +238,8 @@ def test_a_failed_run_is_resumed_where_it_stopped(
     assert (alert["run_id"], alert["reason"]) == (run.run_id, shorten(failed.reason))
     assert alert["rerun"] == "make run PERIOD=2013-04"
     done = {task: ["Completed"] * count for task, count in DONE_ONCE.items()}
-    assert ended(first) == done | {"plan": ["Completed"], "train": ["Failed"]}
+    assert ended(first).items() >= (done | {"plan": ["Completed"], "train": ["Failed"]}).items()
+    assert not {"evaluate", "release", "report"} & set(ended(first))
     (train,) = [run for run in task_runs(first) if task_of(run) == "train"]
     assert train.run_count == 4
 
@@ -248,7 +250,7 @@ def test_a_failed_run_is_resumed_where_it_stopped(
     assert result_of(second).status == "released"
     assert result_of(second).run_id == run.run_id == failed.run_id
     assert flow_run_id(second) != flow_run_id(first)
-    assert len(before) == sum(DONE_ONCE.values())
+    assert len(before) >= sum(DONE_ONCE.values())
     assert {name: (checkpoints / name).read_bytes() for name in before} == before
     assert inbox.kinds == ["run_failed", "champion_changed"]
 

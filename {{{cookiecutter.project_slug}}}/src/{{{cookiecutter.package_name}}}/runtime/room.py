@@ -1,4 +1,4 @@
-"""All that the runtime takes from the team's modules, one folder up.
+"""The interface of the team's modules, one folder up: all that the runtime takes from them.
 
 Each protocol lists the names and functions of one module. `make lint` and each run check the
 modules against them, so that a missing name is reported before anything starts.
@@ -177,34 +177,43 @@ def check_room(folder: Path = Path(__file__).parents[1]) -> None:
     for name, protocol in ROOM.items():
         file = folder / f"{name}.py"
         if not file.exists():
-            raise BadInput(f"{file.name} is missing in {folder}: {_HELP}")
+            raise BadInput(f"{file.name} is missing in {folder}. {_HELP}")
         defined = _defined(ast.parse(file.read_bytes(), str(file)))
         for wanted in protocol.__annotations__:
             if wanted not in defined:
-                raise BadInput(f"{file.name} lacks the name `{wanted}`: {_HELP}")
+                raise BadInput(f"{file.name} lacks the name `{wanted}`. {_HELP}")
         for function, value in vars(protocol).items():
             if not inspect.isfunction(value) or function.startswith("_"):
                 continue
             arguments = list(inspect.signature(value).parameters)[1:]
             if function not in defined:
-                raise BadInput(f"{file.name} lacks `{function}({', '.join(arguments)})`: {_HELP}")
-            if defined[function] not in (None, arguments):
+                raise BadInput(f"{file.name} lacks `{function}({', '.join(arguments)})`. {_HELP}")
+            found = defined[function]
+            if found is not None and not _accepts(found, arguments):
                 raise BadInput(
-                    f"{file.name} has `{function}({', '.join(defined[function] or [])})`, and the "
-                    f"runtime calls `{function}({', '.join(arguments)})`: {_HELP}"
+                    f"{file.name} has `{function}({ast.unparse(found)})`, and the runtime calls "
+                    f"`{function}({', '.join(arguments)})`. {_HELP}"
                 )
 
 
-_HELP = "runtime/room.py says what it is for, docs/make-it-yours.md how to write it."
+_HELP = "docs/make-it-yours.md describes what is needed, runtime/room.py has the exact list."
 
 
-def _defined(module: ast.Module) -> dict[str, list[str] | None]:
+def _accepts(function: ast.arguments, given: list[str]) -> bool:
+    """Return whether a function takes these arguments by position; others need a default."""
+    named = [each.arg for each in function.posonlyargs + function.args]
+    needed = len(named) - len(function.defaults)
+    by_name_only = [default for default in function.kw_defaults if default is None]
+    return named[: len(given)] == given and needed <= len(given) and not by_name_only
+
+
+def _defined(module: ast.Module) -> dict[str, ast.arguments | None]:
     """Return the names at the top of a module; of each function, its arguments."""
-    names: dict[str, list[str] | None] = {}
+    names: dict[str, ast.arguments | None] = {}
     for node in module.body:
         match node:
             case ast.FunctionDef():
-                names[node.name] = [a.arg for a in node.args.posonlyargs + node.args.args]
+                names[node.name] = node.args
             case ast.ClassDef():
                 names[node.name] = None
             case ast.Import() | ast.ImportFrom():

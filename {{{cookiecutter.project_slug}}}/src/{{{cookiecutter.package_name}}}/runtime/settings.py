@@ -1,10 +1,6 @@
 """The base class of typed parameters. The team's `params.py` uses it."""
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):

@@ -62,12 +62,13 @@ def log_report(status: str, html: str) -> None:
     load_mlflow().log_text(html, "report.html")
 
 
-def log_model(model: Any, sample: "pd.DataFrame", method: str) -> str:
+def log_model(model: Any, sample: "pd.DataFrame", predictions: Any, method: str) -> str:
     """Log a fitted model to the open run and return its URI.
 
     Args:
         model: what `load_model` gives back.
         sample: inputs, some hundred rows: they give the signature, and the first an example.
+        predictions: what the model predicts for them: the signature's outputs.
         method: the method of the model that a server calls.
     """
     mlflow = load_mlflow()
@@ -76,7 +77,7 @@ def log_model(model: Any, sample: "pd.DataFrame", method: str) -> str:
             model,
             name="model",
             serialization_format="cloudpickle",
-            signature=mlflow.models.infer_signature(sample, getattr(model, method)(sample)),
+            signature=mlflow.models.infer_signature(sample, predictions),
             input_example=sample.head(5),
             pyfunc_predict_fn=method,
             pip_requirements=[f"{package}=={version(package)}" for package in _NEEDED],

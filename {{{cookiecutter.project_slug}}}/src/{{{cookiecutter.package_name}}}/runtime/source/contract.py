@@ -34,10 +34,10 @@ def find_faults(
             continue
         schema = ours.TABLES[name]
         schema = schema.remove_columns([c for c in ignore if c in schema.columns])
-        rules = _rules(schema)
-        if name in ours.DATED:
-            rules.append((ours.DATED[name], belongs_to(period, ours.TIME_ZONE)))
-        findings += _check_table(name, schema, rules, tables[name])
+        rules, time = _rules(schema), ours.DATED.get(name)
+        if time is not None:
+            rules.append((time, belongs_to(period, ours.TIME_ZONE)))
+        findings += _check_table(name, schema, rules, tables[name], time)
     return findings
 
 
@@ -61,13 +61,39 @@ def _rules(schema: pa.DataFrameSchema) -> list[tuple[str, Rule]]:
 
 
 def _check_table(
-    name: str, schema: pa.DataFrameSchema, rules: list[tuple[str, Rule]], rows: pl.DataFrame
+    name: str,
+    schema: pa.DataFrameSchema,
+    rules: list[tuple[str, Rule]],
+    rows: pl.DataFrame,
+    time: str | None,
 ) -> list[Finding]:
     """Check one table: first columns and types, which the other checks need."""
-    return _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY) or [
-        *_broken_rules(name, rules, rows),
-        *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
-    ]
+    return (
+        _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY)
+        or _check_time(name, time, rows)
+        or [
+            *_broken_rules(name, rules, rows),
+            *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
+        ]
+    )
+
+
+def _check_time(table: str, time: str | None, rows: pl.DataFrame) -> list[Finding]:
+    """Check that a dated table's column of time can be compared with the bounds of a period."""
+    if time is None:
+        return []
+    dtype = rows.schema.get(time)
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        return []
+    if dtype is None:
+        wrong = "the column is missing"
+    else:
+        what = "it has no time zone" if isinstance(dtype, pl.Datetime) else f"its type is {dtype}"
+        wrong = (
+            f"{what}: deliver times with a zone, and declare them in tables.py, "
+            'as in pl.Datetime("us", "UTC")'
+        )
+    return [Finding(table=table, column=time, message=wrong)]
 
 
 def _ask_pandera(

@@ -2,12 +2,13 @@
 
 import logging
 from platform import python_version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import polars.selectors as cs
 
 from .. import room
+from ..errors import BadInput, one_line
 from ..files import read_json, read_parquet, write, write_json
 from ..registry import tracker
 from ..registry.pickling import dump_model
@@ -26,6 +27,9 @@ def train(run: Run) -> Training:
     """Fit the model, seeded, and log it with parameters and versions to the tracker.
 
     Writes `model.pkl` and `training.json`.
+
+    Raises:
+        BadInput: the fitted model cannot score rows as a model server passes them.
     """
     run_dir, plan = RunDir(run), read_plan(run)
     params, label = plan.params, room.features().LABEL
@@ -41,7 +45,8 @@ def train(run: Run) -> Training:
             tags={"data_version": data_version, "code_version": plan.code_version},
         )
         sample = _as_served(rows.head(SIGNATURE_ROWS).drop(label))
-        model_uri = tracker.log_model(model, sample, room.model().PREDICT_METHOD)
+        method = room.model().PREDICT_METHOD
+        model_uri = tracker.log_model(model, sample, _served(model, method, sample), method)
     write(run_dir.model, dump_model(model))
     training = Training(
         periods=periods,
@@ -55,5 +60,18 @@ def train(run: Run) -> Training:
 
 
 def _as_served(inputs: pl.DataFrame) -> "pd.DataFrame":
-    """Return inputs as a server takes them: without moments, and with numbers that may be null."""
-    return inputs.drop(cs.datetime()).with_columns(cs.integer().cast(pl.Float64)).to_pandas()
+    """Return inputs as a server passes them: times in UTC without a zone, integers as floats."""
+    moments = cs.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return inputs.with_columns(moments, cs.integer().cast(pl.Float64)).to_pandas()
+
+
+def _served(model: Any, method: str, sample: "pd.DataFrame") -> Any:
+    """Return what a server that loads the model would answer."""
+    try:
+        return getattr(model, method)(sample)
+    except Exception as error:
+        raise BadInput(
+            f"The model's `{method}` cannot score rows as a model server passes them ("
+            f"{one_line(error)}): let the first stage of `build_model` in model.py accept a pandas "
+            "frame with times in UTC without a zone, and integers as floats."
+        ) from error
