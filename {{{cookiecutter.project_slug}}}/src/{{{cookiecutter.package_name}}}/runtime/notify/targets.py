@@ -31,7 +31,6 @@ TIMEOUT = 10.0
 """Seconds that one try may take."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-SERVICES = "https://appriseit.com/services"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ def _target(number: int, entry: str) -> Target:
         service.request_rate_per_sec = 0  # else it sleeps for seconds between tries
         return Target(service, entry, number, least)
     raise BadInput(
-        f"{VARIABLE}: entry {number} {_what_is_wrong(entry)}; see .env.example and {SERVICES}."
+        f"{VARIABLE}: entry {number} {_what_is_wrong(entry)}; see .env.example and "
+        "https://appriseit.com/services."
     )
 
 

@@ -25,7 +25,7 @@ def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str
     Args:
         run: the run.
         model_name: the experiment that it belongs to.
-        known: the tracker's id of it, where a step has written it down; an experiment of DVC may
+        known: the tracker's id of it, where `train` has written it down; an experiment of DVC may
             have been trained under another run's id.
     """
     mlflow_client()
@@ -63,12 +63,9 @@ def log_report(status: str, html: str) -> None:
 
 
 def log_model(model: Any, sample: "pd.DataFrame", method: str) -> str:
-    """Log a fitted model to the open run and return its URI.
+    """Log a fitted model, whose `method` a server calls, to the open run and return its URI.
 
-    Args:
-        model: what `load_model` gives back.
-        sample: inputs, some hundred rows: they give the signature, and the first an example.
-        method: the method of the model that a server calls.
+    Some hundred inputs give the signature, and the first of them an example.
     """
     mlflow = load_mlflow()
     with with_own_code():

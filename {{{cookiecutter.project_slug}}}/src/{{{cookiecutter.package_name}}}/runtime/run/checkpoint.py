@@ -36,9 +36,6 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
             it writes that to the run directory.
         run: the run.
         given: what else the step takes, such as a period.
-
-    Raises:
-        TypeError: the step names no model that it returns.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):

@@ -55,13 +55,7 @@ def nothing_new(done: Result) -> Result:
 
 
 def refused_run(params: Params, asked: str | None, at: datetime) -> Run:
-    """Return the run that stands for one that was refused before it had a plan.
-
-    Args:
-        params: the parameters.
-        asked: the period, if one was asked for.
-        at: the time the run was due.
-    """
+    """Return the run that stands for one, due at `at`, that was refused before it had a plan."""
     run_id = f"refused-{at:%Y%m%dT%H%M%S}"
     folder = str((UPath(params.runs) / run_id).absolute())
     return Run(run_id=run_id, period=asked or "", folder=folder)
@@ -72,13 +66,8 @@ def write_failed(
 ) -> Result:
     """Return the result of a run that failed with `error`; write it where that is still possible.
 
-    A run that completed keeps its result, whatever failed afterwards.
-
-    Args:
-        run: the run.
-        orchestrator: the name of what ran it.
-        error: why it failed.
-        step: where; by default the first step that was started and is not done.
+    A run that completed keeps its result, whatever failed afterwards. The step is by default the
+    first that was started and is not done.
     """
     if done := completed_result(run):
         return done
@@ -105,22 +94,15 @@ class PastRun:
 
     run_id: str
     period: str
-    begun: datetime
     result: Result | None
     """None where it has none (yet)."""
 
 
 def history(runs: str) -> list[PastRun]:
     """Return all runs below the folder `runs`, in the order in which they were last planned."""
-    plans = sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
-    return [_past_run(plan) for plan in plans]
-
-
-def _past_run(plan_file: UPath) -> PastRun:
-    plan, result = read_json(plan_file, Planned), plan_file.with_name("result.json")
-    return PastRun(
-        run_id=plan_file.parent.name,
-        period=plan.period,
-        begun=plan.begun,
-        result=read_json(result, Result) if result.exists() else None,
-    )
+    found = []
+    for file in sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime):
+        plan, folder = read_json(file, Planned), file.parent
+        run = Run(run_id=folder.name, period=plan.period, folder=str(folder))
+        found.append(PastRun(run.run_id, run.period, load_result(run)))
+    return found

@@ -18,13 +18,9 @@ def find_faults(
     names: Collection[str],
     ignore: Collection[str] = (),
 ) -> list[Finding]:
-    """Return what is wrong with the tables of a period.
+    """Return what is wrong with the tables `names` of those delivered for a period, by name.
 
-    Args:
-        tables: by name.
-        period: the period that they were delivered for.
-        names: the tables to check.
-        ignore: columns that are not checked, such as those that a prediction does without.
+    Columns to `ignore` are not checked, such as those that a prediction does without.
     """
     ours = room.tables()
     findings = []
@@ -34,7 +30,11 @@ def find_faults(
             continue
         schema = ours.TABLES[name]
         schema = schema.remove_columns([c for c in ignore if c in schema.columns])
-        rules = _rules(schema)
+        rules = [
+            (column, rule)
+            for column, checked in schema.columns.items()
+            for rule in (checked.metadata or {}).get("rules", [])
+        ]
         if name in ours.DATED:
             rules.append((ours.DATED[name], belongs_to(period, ours.TIME_ZONE)))
         findings += _check_table(name, schema, rules, tables[name])
@@ -49,15 +49,6 @@ def belongs_to(period: str, zone: str) -> Rule:
         lambda moments: ~moments.is_between(start, end, closed="left"),
         f"outside {period} in {zone}",
     )
-
-
-def _rules(schema: pa.DataFrameSchema) -> list[tuple[str, Rule]]:
-    """Return the rules for values that stand beside the columns of a schema."""
-    return [
-        (name, rule)
-        for name, column in schema.columns.items()
-        for rule in (column.metadata or {}).get("rules", [])
-    ]
 
 
 def _check_table(
