@@ -22,7 +22,7 @@ def checks() -> dict[str, Callable[[], str]]:
     """Return the checks by name; none in an image, which has no repository."""
     if not Path("ops/Dockerfile").exists():
         return {}
-    found = {
+    found: dict[str, Callable[[], str]] = {
         "python": _python,
         "git": _git,
         "make": partial(_needed, "make"),

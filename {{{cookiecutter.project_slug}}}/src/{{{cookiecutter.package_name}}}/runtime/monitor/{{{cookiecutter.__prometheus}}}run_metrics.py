@@ -111,7 +111,9 @@ def in_use(model_name: str) -> tuple[Champion, datetime] | None:
     from ..registry import client, registry
 
     champion = registry.champion(model_name) if client.exists() else None
-    return champion and (champion, registry.registered_at(model_name, champion.version))
+    if champion is None:
+        return None
+    return champion, registry.registered_at(model_name, champion.version)
 
 
 class _Component(BaseModel):
