@@ -337,7 +337,7 @@ def test_a_backfill_that_is_killed_between_two_periods_names_no_step(
     flows: Any, project: Project, inbox: Inbox
 ) -> None:
     state = run_flow(flows, project, "2013-05", "2013-04", flow="backfill")  # starts no period
-    flows.hooks.alert_crash(flows.backfill, flow_run(state), Crashed(message="It was killed."))
+    flows.hooks.alert_crash(flows.backfill, flow_run(state), Crashed(message="Killed."))
     alert = inbox.alerts[-1]
     assert alert["title"].endswith(": backfill 2013-05 to 2013-04 crashed")
-    assert (alert["kind"], alert["step"], alert["reason"]) == ("run_crashed", None, "It was killed.")
+    assert (alert["kind"], alert["step"], alert["reason"]) == ("run_crashed", None, "Killed.")

@@ -10,8 +10,7 @@ from importlib import import_module
 from ..config import Params
 from ..errors import BadInput
 from ..files import write
-from ..results import Evaluation
-from ..run import Run, RunDir, read_plan
+from ..run import RunDir, read_plan
 from ..run.plan import plan_experiment
 from .validate import good_periods
 
@@ -39,10 +38,5 @@ def run_step(params: Params, name: str) -> None:
         if name == "validate" and not done.good:
             raise BadInput(f"{done.reason}.")
         if name == "evaluate":
-            write_metrics(run, done)
-
-
-def write_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Write `metrics.json`, flat, as DVC shows and compares it."""
-    file = RunDir(run).folder / "metrics.json"
-    write(file, json.dumps(evaluation.metrics, indent=2).encode() + b"\n")
+            flat = json.dumps(done.metrics, indent=2)  # as DVC shows and compares it
+            write(RunDir(run).folder / "metrics.json", f"{flat}\n".encode())
