@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..run import Run
 from .client import address, load_mlflow, mlflow_client
@@ -86,10 +85,10 @@ def page_of(tracker_id: str) -> str | None:
 
     `MLFLOW_UI_URL` is the address for people, where runs reach the server by another name.
     """
-    scheme = urlsplit(address()).scheme
-    if scheme.startswith("http"):
-        server = os.environ.get("MLFLOW_UI_URL", address()).rstrip("/")
-    elif scheme == "sqlite":
+    tracker = address()
+    if tracker.startswith("http"):
+        server = os.environ.get("MLFLOW_UI_URL", tracker).rstrip("/")
+    elif tracker.startswith("sqlite:"):
         server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
     else:
         return None

@@ -37,7 +37,12 @@ def find_faults(
         ]
         if name in ours.DATED:
             rules.append((ours.DATED[name], belongs_to(period, ours.TIME_ZONE)))
-        findings += _check_table(name, schema, rules, tables[name])
+        rows = tables[name]
+        # First columns and types, which the other checks need.
+        findings += _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY) or [
+            *_broken_rules(name, rules, rows),
+            *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
+        ]
     return findings
 
 
@@ -49,16 +54,6 @@ def belongs_to(period: str, zone: str) -> Rule:
         lambda moments: ~moments.is_between(start, end, closed="left"),
         f"outside {period} in {zone}",
     )
-
-
-def _check_table(
-    name: str, schema: pa.DataFrameSchema, rules: list[tuple[str, Rule]], rows: pl.DataFrame
-) -> list[Finding]:
-    """Check one table: first columns and types, which the other checks need."""
-    return _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY) or [
-        *_broken_rules(name, rules, rows),
-        *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
-    ]
 
 
 def _ask_pandera(
