@@ -161,10 +161,7 @@ def doctor() -> None:
 
 @app.command()
 def check_room() -> None:
-    """Check that the team's modules have all that the runtime calls."""
-    from .room import check_room
-
-    check_room()
+    """Check that the team's modules have all that the runtime calls, as every command does."""
 
 
 @app.command()
@@ -231,13 +228,14 @@ def deadlines(
 
     log_to_screen()
     params, now = read_params(), datetime.now(UTC)
-    missed = bool(check(params, now, rerun))
+    overdue: list[str] = []
 {% if cookiecutter.orchestrator == "kubeflow" %}
     from .notify.jobs import check_jobs
 
-    missed |= bool(run_minutes and check_jobs(params, run_minutes, now))
+    if run_minutes:
+        overdue = check_jobs(params, run_minutes, now)
 {% endif %}
-    sys.exit(1 if missed else 0)
+    sys.exit(1 if check(params, now, rerun) or overdue else 0)
 
 
 {% if cookiecutter.monitoring == "prometheus" %}

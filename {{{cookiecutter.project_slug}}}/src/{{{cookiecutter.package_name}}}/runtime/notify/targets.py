@@ -55,11 +55,7 @@ class Target:
 
 
 def targets() -> list[Target]:
-    """Return the targets that `ALERT_URLS` names.
-
-    Raises:
-        BadInput: one of them is malformed.
-    """
+    """Return the targets that `ALERT_URLS` names; raise `BadInput` where one is malformed."""
     return [_target(number, entry) for number, entry in enumerate(addresses(), 1)]
 
 
@@ -81,11 +77,7 @@ def addresses() -> list[str]:
 
 
 def warn_without_targets(params: Params) -> None:
-    """Log a warning where alerts are wanted and there is no target.
-
-    Raises:
-        BadInput: a target is malformed.
-    """
+    """Log a warning where alerts are wanted and there is no target; for errors see `targets`."""
     if not targets() and params.alerts.wanted:
         log.warning(
             "No alerts will be sent: set %s as .env.example says, "

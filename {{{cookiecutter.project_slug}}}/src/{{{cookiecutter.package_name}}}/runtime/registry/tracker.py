@@ -21,11 +21,8 @@ _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn"
 def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
     """Open the tracker's run of `run`, created on first use, and yield the tracker's id of it.
 
-    Args:
-        run: the run.
-        model_name: the experiment that it belongs to.
-        known: the tracker's id of it, where `train` has written it down; an experiment of DVC may
-            have been trained under another run's id.
+    That id is `known` once `train` has written it down: an experiment of DVC may have been trained
+    under another run's id.
     """
     mlflow_client()
     mlflow = load_mlflow()

@@ -80,7 +80,7 @@ class Incoming:
         """Return the checksums of earlier plans; none where the file is missing or damaged."""
         try:
             return read_json(self._memory, Remembered).sha256
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return {}
 
     def _checksum(self, name: str, file: UPath) -> str:

@@ -29,11 +29,7 @@ def completed_result(run: Run) -> Result | None:
 
 
 def require_result(run: Run) -> Result:
-    """Return the result of a run that ended.
-
-    Raises:
-        RuntimeError: it failed, or left no result.
-    """
+    """Return the result of a run that ended; raise `RuntimeError` where it failed or left none."""
     result = load_result(run)
     if result is None:
         raise RuntimeError(f"run {run.run_id} ended without a result")

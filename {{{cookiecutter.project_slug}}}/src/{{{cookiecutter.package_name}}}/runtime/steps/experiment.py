@@ -18,11 +18,7 @@ STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
 
 
 def run_step(params: Params, name: str) -> None:
-    """Run one of `STEPS` for the period of the experiment, for all its periods.
-
-    Raises:
-        BadInput: there is no such step, the period cannot be had, or the data are bad.
-    """
+    """Run one of `STEPS` for the period of the experiment; raise `BadInput` where data are bad."""
     if name not in STEPS:
         raise BadInput(f"There is no step {name}: it is one of {', '.join(STEPS)}.")
     run = plan_experiment(params, datetime.now(UTC), ingested=name != "ingest")
