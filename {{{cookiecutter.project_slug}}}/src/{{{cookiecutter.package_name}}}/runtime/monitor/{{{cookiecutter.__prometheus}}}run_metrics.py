@@ -156,10 +156,10 @@ class PipelineMetrics(Collector):
         for component, up in self._components().items():
             add("pipeline_orchestrator_up", up, component=component)
         add_settings(add, self._params)
-        if runs:
-            add_runs(add, runs)
-            add_periods(add, runs)
-            add_scores(add, runs, getattr(self._params.evaluate, "floor", None))
+        known = runs or Runs()
+        add_runs(add, known)
+        add_periods(add, known)
+        add_scores(add, known, getattr(self._params.evaluate, "floor", None))
         if champion:
             add_champion(add, *champion)
         return metrics.values()
