@@ -169,7 +169,7 @@ WEBHOOK = _shape(
     kind={
         "enum": [
             *("run_failed", "run_crashed", "quarantined", "challenger_rejected"),
-            *("champion_changed", "deadline_missed", "drift", "monitoring", "test"),
+            *("champion_changed", "deadline_missed", "monitoring", "test"),
         ]
     },
     severity={"enum": ["info", "warning", "critical"]},

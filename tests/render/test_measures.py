@@ -78,7 +78,7 @@ def test_the_room_is_small(project: Path) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_imports_few_modules(project: Path, step: str) -> None:
     found = imported(project / PACKAGE / f"runtime/steps/{step}.py")
-    assert 0 < len(found) <= 6, sorted(found)
+    assert 0 < len(found) <= 5, sorted(found)
 
 
 def test_the_project_is_in_plain_english(project: Path) -> None:

@@ -49,7 +49,7 @@ OWN = {
     "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|local|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py",
     "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
-    r"|tests/runtime/test_(local_run|pipeline)\.py",
+    r"|tests/runtime/test_(local_run|pipeline)\.py|src/my_pipeline/runtime/notify/jobs\.py",
 }
 
 

@@ -31,10 +31,19 @@ echo "Starting the servers; their logs are in $logs/ ..."
 prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
 mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
   --backend-store-uri sqlite:///mlflow.db >$logs/mlflow.log 2>&1 &
-prefect server status --wait --timeout 120 >$logs/deploy.log 2>&1 &&
-  prefect --no-prompt work-pool create local --type process --overwrite >>$logs/deploy.log 2>&1 &&
-  prefect --no-prompt deploy --all >>$logs/deploy.log 2>&1 &&
-  python -m flows.automations || { tail -n 20 $logs/deploy.log $logs/prefect.log >&2; exit 1; }
+deploy() {
+  prefect server status --wait --timeout 120 &&
+    prefect --no-prompt work-pool create local --type process --overwrite &&
+    prefect --no-prompt deploy --all &&
+    python -m flows.automations >&3
+}
+deploy 3>&1 >$logs/deploy.log 2>&1 &
+deploying=$!
+while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 0.2; done # until that is done, or a server stopped
+if [ "$(jobs -rp | grep -cvx $deploying)" -ne 2 ] || ! wait $deploying; then
+  tail -n 20 $logs/deploy.log $logs/prefect.log $logs/mlflow.log >&2
+  exit 1
+fi
 prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
 
 echo "

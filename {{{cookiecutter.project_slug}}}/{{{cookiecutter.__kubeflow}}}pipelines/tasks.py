@@ -16,7 +16,7 @@ from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, write_json
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
-from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import Job, job_file
+from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job, job_file
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 from {{{ cookiecutter.package_name }}}.runtime.run import (
     Run,

@@ -150,7 +150,7 @@ def report(run: dict[str, str], ended: str, page: Output[HTML], result: Output[A
 
 
 @component
-def notice(status: dsl.PipelineTaskFinalStatus, job: str, period: str, window: int) -> None:
+def notice(job: str, period: str, window: int) -> None:
     """Send the alert of how the run ended."""
     from pipelines.tasks import notice
 

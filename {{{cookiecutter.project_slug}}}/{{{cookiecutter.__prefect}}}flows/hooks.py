@@ -57,7 +57,10 @@ def alert_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
             client.set_flow_run_state(child.id, state)  # its own process can no longer do so
             flow_run = child
         run, planned = run_of(flow_run := client.read_flow_run(flow_run.id))
-        step = next(iter(unfinished(run)), None) if planned else "plan"
+        if planned:
+            step = next(iter(unfinished(run)), None)
+        else:  # a backfill that was killed between two periods was at no step
+            step = None if "first" in flow_run.parameters else "plan"
         event = Event(
             kind="run_crashed",
             title=f"{run.period or flow_run.name} crashed" + (f" at {step}" if step else ""),

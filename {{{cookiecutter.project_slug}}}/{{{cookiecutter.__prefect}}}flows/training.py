@@ -156,8 +156,7 @@ def run_steps(run: Run, periods: list[str]) -> results.Result:
     if not quality.good:
         return report(this, quarantine(this, quality))
     data = snapshot(this, quality)
-    good = validate_step.good_periods(run)
-    tables = features.map(unmapped(this), good, unmapped(data)).result()
+    tables = features.map(unmapped(this), [*quality.window, run.period], unmapped(data)).result()
     trained = train(this, tables)
     return report(this, release(this, evaluate(this, trained)))
 

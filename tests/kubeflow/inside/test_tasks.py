@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 from my_pipeline.runtime.files import read_json, write_json
-from my_pipeline.runtime.notify.deadlines import FORGOTTEN, Job, check_jobs, job_file
+from my_pipeline.runtime.notify.jobs import FORGOTTEN, Job, check_jobs, job_file
 from my_pipeline.runtime.results import Result
 from my_pipeline.runtime.run import Run, RunDir, plan
 from my_pipeline.runtime.run.checkpoint import Checkpoint

@@ -1,5 +1,6 @@
 """Ingest: the files of a period are copied byte for byte, and each is downloaded once."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -163,6 +164,20 @@ def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucke
     project.plan("2013-06")
     assert set(left(project)) == {"checksums.json", "downloading"}
     assert bucket.downloads == {}
+
+
+def test_remembered_checksums_are_bounded_and_may_be_damaged(
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = project.folder / "runs/.incoming/checksums.json"
+    run = project.plan("2013-06")
+    assert len(json.loads(memory.read_bytes())["sha256"]) > 2
+    memory.write_bytes(b'{"sha256": {"an address')
+    bucket.downloads.clear()
+    monkeypatch.setattr(incoming, "REMEMBERED", 2)
+    assert project.plan("2013-06") == run
+    assert sum(bucket.downloads.values()) > 2  # nothing was remembered
+    assert len(json.loads(memory.read_bytes())["sha256"]) == 2
 
 
 def test_a_plan_that_is_refused_leaves_no_file(

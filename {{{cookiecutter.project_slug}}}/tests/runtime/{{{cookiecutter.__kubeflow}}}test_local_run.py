@@ -10,7 +10,7 @@ from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import Job
+from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 
 from .conftest import check_first_release, enter, remove_after

@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.states import Crashed
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
@@ -332,3 +333,13 @@ def test_a_backfill_that_fails_by_itself_is_alerted(
     (alert,) = inbox.alerts
     assert alert["title"].endswith(": backfill 2013-05 to 2013-04 failed")
     assert "swap them" in alert["reason"]
+
+
+def test_a_backfill_that_is_killed_between_two_periods_names_no_step(
+    flows: Any, project: Project, inbox: Inbox
+) -> None:
+    state = run_flow(flows, project, "2013-05", "2013-04", flow="backfill")  # starts no period
+    flows.hooks.alert_crash(flows.backfill, flow_run(state), Crashed(message="Killed."))
+    alert = inbox.alerts[-1]
+    assert alert["title"].endswith(": backfill 2013-05 to 2013-04 crashed")
+    assert (alert["kind"], alert["step"], alert["reason"]) == ("run_crashed", None, "Killed.")

@@ -124,12 +124,11 @@ def rollback() -> None:
 
     params = read_params()
     before, after = rollback(params.model_name, UPath(params.runs))
-    versions = (after, before)
     event = Event(
         kind="champion_changed",
         title=f"the champion is version {after.version} again",
         reason=f"Version {before.version} was rolled back by hand",
-        facts=[f"version {v.version}, of {v.period}: {listed(v.metrics)}" for v in versions],
+        facts=[f"version {v.version}, of {v.period}: {listed(v.metrics)}" for v in (after, before)],
         period=after.period,
         run_id=after.run_id,
         rerun="make rollback",
@@ -162,10 +161,7 @@ def doctor() -> None:
 
 @app.command()
 def check_room() -> None:
-    """Check that the team's modules have all that the runtime calls."""
-    from .room import check_room
-
-    check_room()
+    """Check that the team's modules have all that the runtime calls, as every command does."""
 
 
 @app.command()
@@ -220,19 +216,25 @@ def deploy_alert(
 
 @app.command()
 def deadlines(
-    run_minutes: Annotated[
-        float | None, typer.Option(help="How long a run may take, where nothing else checks.")
-    ] = None,
     rerun: Annotated[
         str, typer.Option(help="The command that runs {period}, for the alert.")
     ] = "make run PERIOD={period}",
+{% if cookiecutter.orchestrator == "kubeflow" %}
+    run_minutes: Annotated[float | None, typer.Option(help="How long a run may take.")] = None,
+{% endif %}
 ) -> None:
     """Check that the last period's model was released on time; send an alert if not."""
-    from .notify.deadlines import check, check_jobs
+    from .notify.deadlines import check
 
     log_to_screen()
     params, now = read_params(), datetime.now(UTC)
-    overdue = check_jobs(params, run_minutes, now) if run_minutes else []
+    overdue: list[str] = []
+{% if cookiecutter.orchestrator == "kubeflow" %}
+    from .notify.jobs import check_jobs
+
+    if run_minutes:
+        overdue = check_jobs(params, run_minutes, now)
+{% endif %}
     sys.exit(1 if check(params, now, rerun) or overdue else 0)
 
 

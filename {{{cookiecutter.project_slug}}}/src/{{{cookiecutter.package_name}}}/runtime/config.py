@@ -52,11 +52,7 @@ class Params(Settings):
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
-    """Return the parameters.
-
-    Raises:
-        BadInput: the file is missing or no YAML, a key is unknown or missing, or a value is wrong.
-    """
+    """Return the parameters; raise `BadInput` where the file, a key or a value is wrong."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -32,14 +32,10 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
     """Hold the lock `file`, which the operating system frees when its holder dies.
 
     In an object store there is no lock: there the orchestrator keeps apart what must not overlap.
-
-    Args:
-        file: created if missing.
-        waiting: what to log while another process holds it.
-        patience: seconds to wait for it.
+    `waiting` is logged while another process holds it.
 
     Raises:
-        filelock.Timeout: it was held for longer.
+        filelock.Timeout: it was held for longer than `patience`, in seconds.
     """
     if not is_local(file):
         yield
@@ -47,14 +43,12 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file.path)
     try:
-        lock.acquire(blocking=False)
+        held = lock.acquire(blocking=False)
     except Timeout:
         log.warning(waiting)
-        lock.acquire(timeout=patience)
-    try:
+        held = lock.acquire(timeout=patience)
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def write(file: UPath, content: bytes) -> None:

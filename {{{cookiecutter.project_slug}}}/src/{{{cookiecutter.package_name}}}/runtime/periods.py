@@ -29,11 +29,7 @@ def is_period(text: str) -> bool:
 
 
 def parse_period(text: str) -> str:
-    """Return `text` if it is a period, such as `2013-06`.
-
-    Raises:
-        BadInput: it is not.
-    """
+    """Return `text` if it is a period, else raise `BadInput`."""
     if not is_period(text):
         raise BadInput(f"{text!r} is not a month: write it as YYYY-MM, for example {EXAMPLE}.")
     return text

@@ -11,7 +11,6 @@ from ..errors import BadInput, one_line, redact
 from ..files import is_local
 from ..notify import targets
 from ..registry import client, registry
-from ..room import check_room
 from ..source import snapshots
 from ..source.reader import Source
 from . import machine
@@ -23,7 +22,6 @@ PATIENCE = 10.0
 def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
     """Yield the name of each check, whether it passed, and a sentence about it."""
     checks: dict[str, Callable[[], str]] = machine.checks() | {
-        "modules": _modules,
         "source": partial(_source, params),
         "runs": partial(_runs, params),
         "data versions": _snapshots,
@@ -35,11 +33,6 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
             yield name, True, redact(check())
         except Exception as error:  # noqa: BLE001 - any error is a finding
             yield name, False, redact(one_line(error))
-
-
-def _modules() -> str:
-    check_room()
-    return "the team's modules have all that the runtime calls"
 
 
 def _source(params: Params) -> str:

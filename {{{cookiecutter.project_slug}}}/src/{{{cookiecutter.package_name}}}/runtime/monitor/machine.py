@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from platform import python_version
 
@@ -21,16 +22,23 @@ def checks() -> dict[str, Callable[[], str]]:
     """Return the checks by name; none in an image, which has no repository."""
     if not Path("ops/Dockerfile").exists():
         return {}
-    found = {
+    found: dict[str, Callable[[], str]] = {
         "python": _python,
         "git": _git,
-        "make": _make,
-        "uv": _uv,
+        "make": partial(_needed, "make"),
+        "uv": lambda: (
+            answer("uv", "--version")
+            or answer(".uv/bin/uv", "--version")
+            or "not installed; `make setup` fetches it when needed"
+        ),
         "disk": _disk,
         "docker": _docker,
     }
     if Path("ops/kubernetes").exists():
-        found["kubectl"] = _kubectl
+        found["kubectl"] = lambda: (
+            answer("kubectl", "version", "--client")
+            or "not installed; only the cluster's services, ops/kubernetes, need it"
+        )
     return found
 
 
@@ -59,10 +67,15 @@ def _python() -> str:
     return f"{ours}; the image has {image[1]}, and neither loads models of the other"
 
 
-def _git() -> str:
-    version = answer("git", "--version")
+def _needed(program: str) -> str:
+    version = answer(program, "--version")
     if version is None:
-        raise BadInput("git is not installed, or does not start: install it.")
+        raise BadInput(f"{program} is not installed, or does not start: install it.")
+    return version
+
+
+def _git() -> str:
+    version = _needed("git")
     variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
     lacking = [
         f'git config --global user.{name} "…"'
@@ -70,18 +83,6 @@ def _git() -> str:
         if not (os.environ.get(variable) or answer("git", "config", f"user.{name}"))
     ]
     return f"{version}; before you commit: {' && '.join(lacking)}" if lacking else version
-
-
-def _make() -> str:
-    version = answer("make", "--version")
-    if version is None:
-        raise BadInput("make is not installed, or does not start: install it.")
-    return version
-
-
-def _uv() -> str:
-    version = answer("uv", "--version") or answer(".uv/bin/uv", "--version")
-    return version or "not installed; `make setup` fetches it when needed"
 
 
 def _disk() -> str:
@@ -102,8 +103,3 @@ def _docker() -> str:
     if engine is None:
         return f"installed, but its engine does not answer; {only}"
     return f"Docker {engine} with Compose {compose}"
-
-
-def _kubectl() -> str:
-    version = answer("kubectl", "version", "--client")
-    return version or "not installed; only the cluster's services, ops/kubernetes, need it"

@@ -71,27 +71,6 @@ def event_of(alert: Alert) -> Event:
     )
 
 
-class Messenger:
-    """Sends an alert to all targets, once, however often Alertmanager retries."""
-
-    def __init__(self) -> None:
-        """Start with no deliveries."""
-        self._received: dict[str, set[str]] = {}
-
-    def pass_on(self, event: Event) -> bool:
-        """Send an event to all targets; return whether it arrived.
-
-        Targets that received it are remembered until all have: Alertmanager sends it again.
-        """
-        received = self._received.setdefault(event.attempt, set())
-        left = [t for t in valid_targets() if t.wants(event) and t.address not in received]
-        arrived = send(event, left)
-        received.update(target.address for target, came in zip(left, arrived, strict=True) if came)
-        if all(arrived):
-            self._received.pop(event.attempt, None)
-        return all(arrived)
-
-
 class Monitor:
     """The WSGI application."""
 
@@ -100,7 +79,7 @@ class Monitor:
         registry = CollectorRegistry()
         registry.register(PipelineMetrics(params))
         self._metrics: WSGIApplication = make_wsgi_app(registry)
-        self._messenger = Messenger()
+        self._received: dict[str, set[str]] = {}
 
     def __call__(
         self, request: "WSGIEnvironment", start_response: "StartResponse"
@@ -130,10 +109,23 @@ class Monitor:
         except ValueError as error:
             log.warning("alerts: refused: %s", one_line(error))
             return "400 Bad Request", "The body is not a notification of Alertmanager."
-        arrived = [self._messenger.pass_on(event) for event in events]
+        arrived = [self._pass_on(event) for event in events]
         if not all(arrived):
             return "503 Service Unavailable", "Not all targets were reached: send it again."
         return "200 OK", "ok"
+
+    def _pass_on(self, event: Event) -> bool:
+        """Send an event to all targets, once; return whether it arrived.
+
+        Targets that received it are remembered until all have: Alertmanager sends it again.
+        """
+        received = self._received.setdefault(event.attempt, set())
+        left = [t for t in valid_targets() if t.wants(event) and t.address not in received]
+        arrived = send(event, left)
+        received.update(target.address for target, came in zip(left, arrived, strict=True) if came)
+        if all(arrived):
+            self._received.pop(event.attempt, None)
+        return all(arrived)
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -153,12 +145,7 @@ class Handler(WSGIRequestHandler):
 def serve(params: Params, host: str, port: int) -> None:
     """Serve metrics and receive alerts, until the process ends.
 
-    It has no authentication: only the stack should reach it.
-
-    Args:
-        params: the parameters; restart after a change.
-        host: the address to listen at.
-        port: the port; 0 for one that is free.
+    It has no authentication: only the stack should reach it. Port 0 is one that is free.
 
     Raises:
         BadInput: it cannot listen there, as when the port is taken.

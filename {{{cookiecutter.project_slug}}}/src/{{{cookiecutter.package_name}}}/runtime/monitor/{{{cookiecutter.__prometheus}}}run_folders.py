@@ -88,17 +88,20 @@ class RunFolders:
     def _ended(self, run_dir: RunDir) -> Ended:
         at, name = run_dir.result.stat().st_mtime, run_dir.folder.name
         if name not in self._known or self._known[name].at != at:
-            result = read_json(run_dir.result, Result)
-            compared: dict[str, float] | None = None
-            if result.metrics and run_dir.evaluation.exists():
-                compared = read_json(run_dir.evaluation, Evaluation).champion_metrics
-            findings: dict[str, int] = {}
-            if run_dir.quality.exists():
-                period = read_json(run_dir.quality, Quality).periods[result.period]
-                found = Counter(finding.table for finding in period.findings)
-                findings = dict.fromkeys(room.tables().TABLES, 0) | found
-            self._known[name] = Ended(result, at, compared or {}, findings)
+            self._known[name] = _read_ended(run_dir, at)
         return self._known[name]
+
+
+def _read_ended(run_dir: RunDir, at: float) -> Ended:
+    result = read_json(run_dir.result, Result)
+    compared, findings = None, {}
+    if result.metrics and run_dir.evaluation.exists():
+        compared = read_json(run_dir.evaluation, Evaluation).champion_metrics
+    if run_dir.quality.exists():
+        period = read_json(run_dir.quality, Quality).periods[result.period]
+        found = Counter(finding.table for finding in period.findings)
+        findings = dict.fromkeys(room.tables().TABLES, 0) | found
+    return Ended(result, at, compared or {}, findings)
 
 
 def _unfinished(run_dir: RunDir) -> Unfinished:

@@ -12,13 +12,12 @@ watched by its operators. There the variable stays unset.
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Generic, TypeVar, get_args
+from typing import Generic, Protocol, TypeVar, get_args
 from urllib.request import urlopen
 
 from prometheus_client import Metric
@@ -81,19 +80,13 @@ METRICS = {
 """What each gauge says. `docs/operate.md` says which alerts are made of them."""
 
 Answer = TypeVar("Answer")
-Samples = Iterable[tuple[dict[str, str], float]]
 
 
 class CachedProbe(Generic[Answer]):
     """A slow probe that runs in a thread, and its last answer."""
 
     def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
-        """Start the first probe.
-
-        Args:
-            name: what is probed, for the log.
-            ask: the probe; it returns the answer.
-        """
+        """Start the first probe; `name` is what is probed, for the log."""
         self._name, self._ask = name, ask
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._asked = self._ask_now()
@@ -115,22 +108,14 @@ class CachedProbe(Generic[Answer]):
         return self._thread.submit(self._ask)
 
 
-@dataclass(frozen=True)
-class InUse:
-    """The champion, and when it was registered."""
-
-    champion: Champion
-    registered: datetime
-
-
-def in_use(model_name: str) -> InUse | None:
-    """Return the champion, None before the first release."""
+def in_use(model_name: str) -> tuple[Champion, datetime] | None:
+    """Return the champion and when it was registered, None before the first release."""
     from ..registry import client, registry
 
     champion = registry.champion(model_name) if client.exists() else None
     if champion is None:
         return None
-    return InUse(champion, registry.registered_at(model_name, champion.version))
+    return champion, registry.registered_at(model_name, champion.version)
 
 
 class _Component(BaseModel):
@@ -140,12 +125,7 @@ class _Component(BaseModel):
 def health(url: str) -> dict[str, bool]:
     """Return which components work, by a health page of Airflow's form.
 
-    Args:
-        url: the page; it has `null` for a component that never ran.
-
-    Raises:
-        OSError: it does not answer, or answers with an error.
-        ValueError: it has another form.
+    The page has `null` for a component that never ran.
     """
     with urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - the address is the operator's
         components = TypeAdapter(dict[str, _Component]).validate_json(answer.read())
@@ -163,19 +143,28 @@ class PipelineMetrics(Collector):
         url = os.environ.get("HEALTH_URL")
         self._health = CachedProbe("orchestrator", partial(health, url)) if url else None
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield all metrics."""
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics."""
         runs, runs_up = self._runs.answer()
         champion, tracker_up = self._champion.answer()
-        components = self._components().items()
-        yield gauge("pipeline_runs_up", runs_up)
-        yield gauge("pipeline_tracker_up", tracker_up)
-        yield gauge("pipeline_orchestrator_up", [({"component": c}, up) for c, up in components])
-        yield from of_settings(self._params)
-        yield from of_runs(runs or Runs())
-        yield from of_periods(runs or Runs())
-        yield from of_scores(runs or Runs(), getattr(self._params.evaluate, "floor", None))
-        yield from of_champion(champion)
+        metrics = {name: Metric(name, what, "gauge") for name, what in METRICS.items()}
+
+        def add(name: str, value: float | None, /, **labels: str) -> None:
+            if value is not None:
+                metrics[name].add_sample(name, labels, value)
+
+        add("pipeline_runs_up", runs_up)
+        add("pipeline_tracker_up", tracker_up)
+        for component, up in self._components().items():
+            add("pipeline_orchestrator_up", up, component=component)
+        add_settings(add, self._params)
+        known = runs or Runs()
+        add_runs(add, known)
+        add_periods(add, known)
+        add_scores(add, known, getattr(self._params.evaluate, "floor", None))
+        if champion:
+            add_champion(add, *champion)
+        return metrics.values()
 
     def _components(self) -> dict[str, bool]:
         """Return which components work; without its API server, nothing is known of the others."""
@@ -185,115 +174,91 @@ class PipelineMetrics(Collector):
         return {"api-server": answers} | (others if others and answers else {})
 
 
-def gauge(name: str, samples: Samples | float | None) -> Metric:
-    """Return a gauge with a value, or with one for each set of labels; None: without a value."""
-    metric = Metric(name, METRICS[name], "gauge")
-    if isinstance(samples, int | float):
-        samples = [({}, samples)]
-    for labels, value in samples or []:
-        metric.add_sample(name, labels, value)
-    return metric
+class Add(Protocol):
+    """Adds a sample to a metric; None adds nothing."""
+
+    def __call__(self, name: str, value: float | None, /, **labels: str) -> None:
+        """Add a value with its labels."""
 
 
-def of_settings(params: Params) -> Iterator[Metric]:
-    """Yield what rules and dashboards need to know of the parameters and the headline metric."""
+def add_settings(add: Add, params: Params) -> None:
+    """Add what rules and dashboards need to know of the parameters and the headline metric."""
     ours = room.evaluation()
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     labels = {"metric": ours.HEADLINE, "label": ours.HEADLINE_LABEL, "better": better}
-    yield gauge("pipeline_headline_info", [(labels, 1)])
-    yield gauge("pipeline_headline_floor", getattr(params.evaluate, "floor", None))
-    yield gauge("pipeline_headline_quality_drop", params.alerts.quality_drop)
-    yield gauge("pipeline_period_days", LONGEST_DAYS)
-    yield gauge("pipeline_deadline_days", params.deadlines.champion_days)
+    add("pipeline_headline_info", 1, **labels)
+    add("pipeline_headline_floor", getattr(params.evaluate, "floor", None))
+    add("pipeline_headline_quality_drop", params.alerts.quality_drop)
+    add("pipeline_period_days", LONGEST_DAYS)
+    add("pipeline_deadline_days", params.deadlines.champion_days)
 
 
-def of_runs(runs: Runs) -> Iterator[Metric]:
-    """Yield the metrics of runs as such."""
-    counted = Counter(run.result.status for run in runs.ended)
-    statuses: dict[str, int] = {s: counted[s] for s in get_args(Status) if s != "nothing_new"}
-    statuses["unfinished"] = len(runs.unfinished)
-    last = runs.ended[-1:]
-    good = [run for run in runs.ended if run.result.status in ("released", "kept_champion")][-1:]
-    failed = [run for run in runs.ended if run.result.status == "failed"][-1:]
-    begun = [({"run_id": run.run_id, "period": run.period}, run) for run in runs.unfinished]
-    yield gauge("pipeline_runs", [({"status": status}, n) for status, n in statuses.items()])
-    yield gauge("pipeline_unreadable_runs", runs.unreadable)
-    last_labels = [(run.labels("run_id", "period", "status"), 1) for run in last]
-    yield gauge("pipeline_last_run_info", last_labels)
-    yield gauge("pipeline_last_run_end_timestamp_seconds", [({}, run.at) for run in last])
-    yield gauge("pipeline_last_success_timestamp_seconds", [({}, run.at) for run in good])
-    failures = [(run.labels("run_id", "period", "step"), run.at) for run in failed]
-    yield gauge("pipeline_last_failure_timestamp_seconds", failures)
-    started = [(labels, run.begun) for labels, run in begun]
-    yield gauge("pipeline_unfinished_run_begin_timestamp_seconds", started)
-    active = [(labels, run.active) for labels, run in begun]
-    yield gauge("pipeline_unfinished_run_active_timestamp_seconds", active)
+def add_runs(add: Add, runs: Runs) -> None:
+    """Add the metrics of runs as such."""
+    count = Counter(run.result.status for run in runs.ended)
+    for status in get_args(Status):
+        if status != "nothing_new":
+            add("pipeline_runs", count[status], status=status)
+    add("pipeline_runs", len(runs.unfinished), status="unfinished")
+    add("pipeline_unreadable_runs", runs.unreadable)
+    good = [run for run in runs.ended if run.result.status in ("released", "kept_champion")]
+    failed = [run for run in runs.ended if run.result.status == "failed"]
+    for run in runs.ended[-1:]:
+        add("pipeline_last_run_info", 1, **run.labels("run_id", "period", "status"))
+        add("pipeline_last_run_end_timestamp_seconds", run.at)
+    for run in good[-1:]:
+        add("pipeline_last_success_timestamp_seconds", run.at)
+    for run in failed[-1:]:
+        labels = run.labels("run_id", "period", "step")
+        add("pipeline_last_failure_timestamp_seconds", run.at, **labels)
+    for begun in runs.unfinished:
+        labels = {"run_id": begun.run_id, "period": begun.period}
+        add("pipeline_unfinished_run_begin_timestamp_seconds", begun.begun, **labels)
+        add("pipeline_unfinished_run_active_timestamp_seconds", begun.active, **labels)
 
 
-def of_periods(runs: Runs) -> Iterator[Metric]:
-    """Yield the metrics of the newest run for each period."""
+def add_periods(add: Add, runs: Runs) -> None:
+    """Add the metrics of the newest run for each period."""
     newest = {run.result.period: run for run in runs.ended if is_period(run.result.period)}
-    results = {period: run.result for period, run in newest.items()}
-
-    def by(label: str, values: Mapping[str, Mapping[str, float]]) -> Samples:
-        """Return a sample for each period and value of another label."""
-        return [
-            ({"period": period, label: name}, value)
-            for period, named in values.items()
-            for name, value in named.items()
-        ]
-
-    starts = [({"period": p}, bounds(p, "UTC")[0].timestamp()) for p in newest]
-    yield gauge("pipeline_period_start_timestamp_seconds", starts)
-    infos = [(run.labels("run_id", "period", "status", "step"), 1) for run in newest.values()]
-    yield gauge("pipeline_run_info", infos)
-    ends = [({"period": p}, run.at) for p, run in newest.items()]
-    yield gauge("pipeline_run_end_timestamp_seconds", ends)
-    took = [({"period": p}, r.seconds["all"]) for p, r in results.items() if "all" in r.seconds]
-    yield gauge("pipeline_run_seconds", took)
-    steps = {p: [s for s in {**r.seconds, **r.retries} if s != "all"] for p, r in results.items()}
-    seconds = {p: {s: results[p].seconds.get(s, 0) for s in found} for p, found in steps.items()}
-    retries = {p: {s: results[p].retries.get(s, 0) for s in found} for p, found in steps.items()}
-    yield gauge("pipeline_step_seconds", by("step", seconds))
-    yield gauge("pipeline_step_retries", by("step", retries))
-    yield gauge("pipeline_rows", by("kind", {p: r.rows for p, r in results.items()}))
-    findings = {p: run.findings for p, run in newest.items()}
-    yield gauge("pipeline_data_findings", by("table", findings))
+    for period, run in newest.items():
+        seconds, retries = run.result.seconds, run.result.retries
+        start = bounds(period, "UTC")[0].timestamp()
+        add("pipeline_period_start_timestamp_seconds", start, period=period)
+        add("pipeline_run_info", 1, **run.labels("run_id", "period", "status", "step"))
+        add("pipeline_run_end_timestamp_seconds", run.at, period=period)
+        add("pipeline_run_seconds", seconds.get("all"), period=period)
+        for step in {**seconds, **retries}:
+            if step != "all":
+                add("pipeline_step_seconds", seconds.get(step, 0), period=period, step=step)
+                add("pipeline_step_retries", retries.get(step, 0), period=period, step=step)
+        for kind, rows in run.result.rows.items():
+            add("pipeline_rows", rows, period=period, kind=kind)
+        for table, findings in run.findings.items():
+            add("pipeline_data_findings", findings, period=period, table=table)
 
 
-def of_scores(runs: Runs, floor: float | None) -> Iterator[Metric]:
-    """Yield the metrics of models on each period, of its challenger and of the champion then."""
+def add_scores(add: Add, runs: Runs, floor: float | None) -> None:
+    """Add the metrics of models on each period, of its challenger and of the champion then."""
     ours = room.evaluation()
-    evaluated = {run.result.period: run for run in runs.ended if run.result.metrics}
-    scores = [
-        ({"period": period, "model": model}, metrics)
-        for period, run in evaluated.items()
-        for model, metrics in (
-            ("challenger", run.result.metrics),
-            ("champion", run.champion_metrics),
-        )
-    ]
-    every = [(labels | {"metric": m}, v) for labels, found in scores for m, v in found.items()]
-    yield gauge("pipeline_model_score", every)
-    headline = [
-        (labels, found[ours.HEADLINE]) for labels, found in scores if ours.HEADLINE in found
-    ]
-    yield gauge("pipeline_headline_score", headline)
     sign = 1 if ours.HIGHER_IS_BETTER else -1
-    margins = [] if floor is None else [(at, sign * (value - floor)) for at, value in headline]
-    yield gauge("pipeline_headline_margin", margins)
+    evaluated = {run.result.period: run for run in runs.ended if run.result.metrics}
+    for period, run in evaluated.items():
+        models = {"challenger": run.result.metrics, "champion": run.champion_metrics}
+        for model, metrics in models.items():
+            for metric, value in metrics.items():
+                add("pipeline_model_score", value, period=period, model=model, metric=metric)
+            headline = metrics.get(ours.HEADLINE)
+            add("pipeline_headline_score", headline, period=period, model=model)
+            if headline is not None and floor is not None:
+                margin = sign * (headline - floor)
+                add("pipeline_headline_margin", margin, period=period, model=model)
 
 
-def of_champion(now: InUse | None) -> Iterator[Metric]:
-    """Yield the metrics of the champion."""
-    champions = [now.champion] if now else []
-    infos = [({"version": c.version, "period": c.period, "run_id": c.run_id}, 1) for c in champions]
-    yield gauge("pipeline_champion_info", infos)
-    scores = [({"metric": name}, value) for c in champions for name, value in c.metrics.items()]
-    yield gauge("pipeline_champion_score", scores)
-    headline = room.evaluation().HEADLINE
-    yield gauge(
-        "pipeline_champion_headline", champions[0].metrics.get(headline) if champions else None
-    )
-    registered = now.registered.timestamp() if now else None
-    yield gauge("pipeline_champion_registered_timestamp_seconds", registered)
+def add_champion(add: Add, champion: Champion, registered: datetime) -> None:
+    """Add the metrics of the champion."""
+    labels = champion.model_dump(include={"version", "period", "run_id"})
+    add("pipeline_champion_info", 1, **labels)
+    for metric, value in champion.metrics.items():
+        add("pipeline_champion_score", value, metric=metric)
+    add("pipeline_champion_headline", champion.metrics.get(room.evaluation().HEADLINE))
+    add("pipeline_champion_registered_timestamp_seconds", registered.timestamp())

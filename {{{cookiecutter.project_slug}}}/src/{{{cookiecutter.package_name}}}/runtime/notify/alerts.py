@@ -32,50 +32,35 @@ PAUSE = 1.0
 def alert_outcome(
     run: Run, result: Result | None, *, attempt: str, run_url: str | None, rerun: str
 ) -> None:
-    """Send the alert of a run's outcome, where it deserves one.
-
-    Args:
-        run: the run.
-        result: how it ended; None where that is not known.
-        attempt: the orchestrator's own id of this try.
-        run_url: the run in the orchestrator's pages, if it has any.
-        rerun: the command that starts the work again.
-    """
-    if result is None:
-        return
-    event = run_event(run, result, attempt=attempt, run_url=run_url, rerun=rerun)
-    if event is not None:
+    """Send the alert of a run's outcome, where there is one; see `run_event`."""
+    if result and (event := run_event(run, result, attempt=attempt, run_url=run_url, rerun=rerun)):
         notify(event, RunDir(run).folder)
 
 
 def notify(event: Event, folder: UPath) -> None:
     """Send an event to all targets that have not received it; errors are only logged.
 
-    Args:
-        event: what happened.
-        folder: where to record who received it: the run directory, or the folder of runs.
+    Who received it is recorded in `folder`: the run directory, or the folder of runs.
     """
     memory = folder / "alerts"
     try:
+        wanting = [target for target in valid_targets() if target.wants(event)]
         try:
             memory.mkdir(parents=True, exist_ok=True)
-            lock = locked(memory / ".lock", "alert: another process is sending one", 60)
-            with lock:
-                _send_to_new(event, memory)
+            with locked(memory / ".lock", "alert: another process is sending one", 60):
+                _send_to_new(event, wanting, memory)
         except OSError as error:  # a full disk is worth an alert of its own
             log.warning("alert %s: it cannot be recorded: %s", event.kind, error)
-            send(event, [target for target in valid_targets() if target.wants(event)])
+            send(event, wanting)
     except Exception as error:  # noqa: BLE001 - an alert never harms a run
         log.error("alert %s: %s", event.kind, redact(str(error)))  # noqa: TRY400
 
 
-def _send_to_new(event: Event, memory: UPath) -> None:
+def _send_to_new(event: Event, wanting: list[Target], memory: UPath) -> None:
     """Send an event to the targets that have not received it, and record those that do."""
     about = f"{event.period} {event.run_id} {event.attempt}"
     notes = {}
-    for target in valid_targets():
-        if not target.wants(event):
-            continue
+    for target in wanting:
         key = hashlib.sha256(f"{about} {target.address}".encode()).hexdigest()
         note = memory / f"{event.kind}-{key[:8]}.json"
         if not note.exists():
@@ -89,10 +74,7 @@ def _send_to_new(event: Event, memory: UPath) -> None:
 
 
 def send(event: Event, where: list[Target]) -> list[bool]:
-    """Send an event to targets in parallel; return for each whether it arrived.
-
-    It takes no longer than the tries of one target.
-    """
+    """Send an event to targets in parallel; return for each whether it arrived."""
     with ThreadPoolExecutor(max_workers=len(where) or 1) as pool:
         arrived = list(pool.map(lambda target: _arrives(event, target), where))
     for target, came in zip(where, arrived, strict=True):
@@ -121,11 +103,7 @@ def _arrives(event: Event, target: Target) -> bool:
 def _try_once(event: Event, target: Target, answer: "SimpleQueue[bool]") -> None:
     from apprise import NotifyType
 
-    kind = {
-        "info": NotifyType.INFO,
-        "warning": NotifyType.WARNING,
-        "critical": NotifyType.FAILURE,
-    }[event.severity]
+    kind = NotifyType("failure" if event.severity == "critical" else event.severity)
     try:
         arrived = target.service.notify(notify_type=kind, **_format(target.service, event))
     except Exception as error:  # noqa: BLE001 - of any library that the service uses
@@ -140,6 +118,7 @@ def _format(service: "NotifyBase", event: Event) -> dict[str, Any]:
 
     title = f"{PROJECT}: {event.title}"
     lines = [event.reason, "", *(f"- {fact}" for fact in event.all_facts)]
+    body = "\n".join(lines)
     match service.service_name:
         case "Pager Duty":  # shows one line, a link and a table
             service.source = service.component = PROJECT
@@ -152,10 +131,7 @@ def _format(service: "NotifyBase", event: Event) -> dict[str, Any]:
             return {"title": title, "body": body, "body_format": NotifyFormat.HTML}
         case "Slack":  # reads marks of its own in blocks; there, only these three need escapes
             service.use_blocks = True
-            body = escape("\n".join(lines), quote=False)
+            body = escape(body, quote=False)
         case "JSON":  # a program reads it
             service.payload_extras = event.model_dump(mode="json", exclude={"title"})
-            body = "\n".join(lines)
-        case _:
-            body = "\n".join(lines)
     return {"title": title, "body": body, "body_format": NotifyFormat.MARKDOWN}

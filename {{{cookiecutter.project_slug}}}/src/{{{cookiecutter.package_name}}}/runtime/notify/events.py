@@ -22,7 +22,6 @@ Kind = Literal[
     "deadline_missed",
     "deployed",
     "deploy_failed",
-    "drift",
     "monitoring",
     "test",
 ]
@@ -38,7 +37,6 @@ SEVERITY: dict[Kind, Severity] = {
     "deadline_missed": "critical",
     "deployed": "info",
     "deploy_failed": "critical",
-    "drift": "warning",
     "monitoring": "warning",
     "test": "info",
 }
@@ -103,26 +101,32 @@ def shorten(line: str) -> str:
 
 
 def run_event(
-    run: Run,
-    result: Result,
-    *,
-    attempt: str,
-    run_url: str | None,
-    rerun: str | None,
+    run: Run, result: Result, *, attempt: str, run_url: str | None, rerun: str
 ) -> Event | None:
     """Return the event of a run that ended, None where nobody needs to know.
 
-    Args:
-        run: the run.
-        result: how it ended.
-        attempt: the orchestrator's own id of this try.
-        run_url: the run in the orchestrator's pages.
-        rerun: the command that starts the work again.
+    The keywords are fields of `Event`; those that do not fit the result are left out.
     """
-    described = _describe(run, result)
-    if described is None:
-        return None
-    kind, title, facts = described
+    facts: list[str] = []
+    kind: Kind
+    match result.status:
+        case "failed":
+            where = f" at {result.step}" if result.step else ""
+            kind, title = "run_failed", f"{run.period or 'a run'} failed{where}"
+        case "quarantined":
+            kind, title = "quarantined", f"{run.period} is in quarantine"
+            facts = _worst_findings(run)
+            if result.champion_after:
+                facts.append(f"the champion stays: version {result.champion_after.version}")
+        case "kept_champion":
+            kind, title = "challenger_rejected", f"{run.period}: the challenger was rejected"
+            facts = _metrics(run, "the champion's")
+        case "released":
+            now = f"version {result.champion_after.version}" if result.champion_after else "new"
+            kind, title = "champion_changed", f"{run.period}: the champion is {now}"
+            facts = _metrics(run, "the former champion's")
+        case "nothing_new":
+            return None
     return Event(
         kind=kind,
         title=title,
@@ -138,46 +142,21 @@ def run_event(
     )
 
 
-def _describe(run: Run, result: Result) -> tuple[Kind, str, list[str]] | None:
-    """Return kind, title and facts of how a run ended, None where nobody needs to know."""
-    match result.status:
-        case "failed":
-            where = f" at {result.step}" if result.step else ""
-            return "run_failed", f"{run.period or 'a run'} failed{where}", []
-        case "quarantined":
-            facts = [*_worst_findings(run), *_staying(result)]
-            return "quarantined", f"{run.period} is in quarantine", facts
-        case "kept_champion":
-            title = f"{run.period}: the challenger was rejected"
-            return "challenger_rejected", title, _metrics(run, "the champion's")
-        case "released":
-            now = f"version {result.champion_after.version}" if result.champion_after else "new"
-            title = f"{run.period}: the champion is {now}"
-            return "champion_changed", title, _metrics(run, "the former champion's")
-    return None
-
-
-def _staying(result: Result) -> list[str]:
-    if result.champion_after is None:
-        return []
-    return [f"the champion stays: version {result.champion_after.version}"]
-
-
 def _worst_findings(run: Run) -> list[str]:
     """Return the worst findings: first the run's own period, and there the largest share."""
     file = RunDir(run).quarantine
     periods = read_json(file, Quarantine).periods if file.exists() else {}
     found = [(period, finding) for period, bad in periods.items() for finding in bad.findings]
-    found.sort(key=lambda one: (one[0] != run.period, -_share(one[1]), one[0]))
+
+    def share(finding: str) -> float:
+        """Return the percentage that a finding names, 100 where it names none."""
+        named = re.search(r"([\d.]+)% ", finding)
+        return float(named[1]) if named else 100.0
+
+    found.sort(key=lambda one: (one[0] != run.period, -share(one[1]), one[0]))
     worst = [f"{period}: {finding}" for period, finding in found[:FINDINGS_SHOWN]]
     more = len(found) - FINDINGS_SHOWN
     return [*worst, f"and {more} more"] if more > 0 else worst
-
-
-def _share(finding: str) -> float:
-    """Return the percentage that a finding names, 100 where it names none."""
-    share = re.search(r"([\d.]+)% ", finding)
-    return float(share[1]) if share else 100.0
 
 
 def _metrics(run: Run, whose: str) -> list[str]:

@@ -31,7 +31,6 @@ TIMEOUT = 10.0
 """Seconds that one try may take."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-SERVICES = "https://appriseit.com/services"
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,7 @@ class Target:
 
 
 def targets() -> list[Target]:
-    """Return the targets that `ALERT_URLS` names.
-
-    Raises:
-        BadInput: one of them is malformed.
-    """
+    """Return the targets that `ALERT_URLS` names; raise `BadInput` where one is malformed."""
     return [_target(number, entry) for number, entry in enumerate(addresses(), 1)]
 
 
@@ -82,11 +77,7 @@ def addresses() -> list[str]:
 
 
 def warn_without_targets(params: Params) -> None:
-    """Log a warning where alerts are wanted and there is no target.
-
-    Raises:
-        BadInput: a target is malformed.
-    """
+    """Log a warning where alerts are wanted and there is no target; for errors see `targets`."""
     if not targets() and params.alerts.wanted:
         log.warning(
             "No alerts will be sent: set %s as .env.example says, "
@@ -112,7 +103,8 @@ def _target(number: int, entry: str) -> Target:
         service.request_rate_per_sec = 0  # else it sleeps for seconds between tries
         return Target(service, entry, number, least)
     raise BadInput(
-        f"{VARIABLE}: entry {number} {_what_is_wrong(entry)}; see .env.example and {SERVICES}."
+        f"{VARIABLE}: entry {number} {_what_is_wrong(entry)}; see .env.example and "
+        "https://appriseit.com/services."
     )
 
 

@@ -38,40 +38,35 @@ def load_mlflow() -> Any:
     return mlflow
 
 
-def tracking_uri() -> str:
-    """Return where the tracker is."""
-    uri: str = load_mlflow().get_tracking_uri()
-    return uri
-
-
 def address() -> str:
     """Return where the tracker is, without a password."""
-    return redact(tracking_uri())
+    return redact(load_mlflow().get_tracking_uri())
 
 
 def exists() -> bool:
     """Return whether the tracker is a server, or a SQLite file that exists."""
-    uri = tracking_uri()
-    return not uri.startswith("sqlite:") or _file_of(uri).exists()
+    file = _file_of(load_mlflow().get_tracking_uri())
+    return file is None or file.exists()
 
 
 def mlflow_client() -> Any:
     """Return MLflow's client; the first call creates the tables of a SQLite tracker."""
-    _create_database(tracking_uri())
+    _create_database(load_mlflow().get_tracking_uri())
     return load_mlflow().MlflowClient()
 
 
-def _file_of(uri: str) -> UPath:
-    """Return the file of a SQLite tracker."""
-    return UPath(urlsplit(uri).path.removeprefix("/"))
+def _file_of(uri: str) -> UPath | None:
+    """Return the file of a SQLite tracker, None where it is a server."""
+    address = urlsplit(uri)
+    return UPath(address.path.removeprefix("/")) if address.scheme == "sqlite" else None
 
 
 @cache
 def _create_database(uri: str) -> None:
     """Create the file of a SQLite tracker, whole or not at all: MLflow never opens half of one."""
-    if not uri.startswith("sqlite:"):
-        return
     file = _file_of(uri)
+    if file is None:
+        return
     lock = file.with_name(f"{file.name}.lock")
     with locked(lock, "waiting for another process that creates the tracker's database"):
         for part in file.parent.glob(f"{file.name}.*.part*"):  # of a process that was killed

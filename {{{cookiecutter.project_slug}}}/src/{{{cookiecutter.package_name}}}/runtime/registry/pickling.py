@@ -38,16 +38,7 @@ def load_model(content: bytes) -> Any:
 
 
 def load_run_model(run: Run, training: Training, instead: str) -> Any:
-    """Return the model that a run fitted.
-
-    Args:
-        run: the run.
-        training: what its step `train` returned.
-        instead: what to do where another Python made it, other than using that Python.
-
-    Raises:
-        BadInput: another Python made it.
-    """
+    """Return the model that a run fitted; for `instead` and errors see `check_python`."""
     check_python(training.python, f"The model of run {run.run_id}", instead)
     return load_model(RunDir(run).model.read_bytes())
 
@@ -55,13 +46,8 @@ def load_run_model(run: Run, training: Training, instead: str) -> Any:
 def check_python(made: str, what: str, instead: str) -> None:
     """Check that a model can be loaded here: its compiled code would crash another Python.
 
-    Args:
-        made: the version of Python that made it, such as 3.12.1.
-        what: the model, as a message names it.
-        instead: what to do, other than using that Python.
-
     Raises:
-        BadInput: another Python made it.
+        BadInput: another Python made it; `instead` is what to do other than using that Python.
     """
     ours = python_version()
     if made.split(".")[:2] != ours.split(".")[:2]:

@@ -52,11 +52,7 @@ def data_versions() -> dict[str, str]:
 
 
 def load_model(model_name: str, version: str) -> Any:
-    """Return a registered version, loaded through the registry.
-
-    Raises:
-        BadInput: another Python made it, and its compiled code would crash this one.
-    """
+    """Return a registered version, loaded through the registry; for errors see `check_python`."""
     uri = f"models:/{model_name}/{version}"
     made = load_mlflow().models.get_model_info(uri).flavors["python_function"]["python_version"]
     what = f"Version {version} of {model_name}"
@@ -67,13 +63,7 @@ def load_model(model_name: str, version: str) -> Any:
 def score(
     model_name: str, version: str, predict: Callable[[Any, Rows], Scores], rows: Rows
 ) -> Scores:
-    """Return what a registered version predicts for rows.
-
-    Args:
-        model_name: the name of the model.
-        version: the version to load through the registry.
-        predict: takes the model and the rows.
-        rows: the rows.
+    """Return what a registered version predicts for rows: `predict` takes both.
 
     Raises:
         BadInput: the version cannot score these rows, or another Python made it.

@@ -19,9 +19,7 @@ DATA_VERSION = re.compile("[0-9a-f]{32}")
 def restore(params: Params, asked: str) -> Path:
     """Restore the data of a run, as a folder that `source` in params.yaml can name; return it.
 
-    Args:
-        params: the parameters.
-        asked: the id of a run, or a data version: 32 hex, or an unambiguous start of it.
+    What is asked for is the id of a run, or a data version, or an unambiguous start of one.
 
     Raises:
         BadInput: no such run is known, or the storage lacks some of its data.
@@ -42,10 +40,6 @@ def restore(params: Params, asked: str) -> Path:
 
 def prune(params: Params, *, alone: bool = False) -> list[str]:
     """Remove the snapshots that no kept run needs from DVC's storage; return the runs kept.
-
-    Args:
-        params: the parameters.
-        alone: whether nobody else stores data there.
 
     Raises:
         BadInput: no run is kept here, the storage lacks the data of one, or others may store theirs

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..run import Run
 from .client import address, load_mlflow, mlflow_client
@@ -22,11 +21,8 @@ _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn"
 def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
     """Open the tracker's run of `run`, created on first use, and yield the tracker's id of it.
 
-    Args:
-        run: the run.
-        model_name: the experiment that it belongs to.
-        known: the tracker's id of it, where a step has written it down; an experiment of DVC may
-            have been trained under another run's id.
+    That id is `known` once `train` has written it down: an experiment of DVC may have been trained
+    under another run's id.
     """
     mlflow_client()
     mlflow = load_mlflow()
@@ -63,13 +59,9 @@ def log_report(status: str, html: str) -> None:
 
 
 def log_model(model: Any, sample: "pd.DataFrame", predictions: Any, method: str) -> str:
-    """Log a fitted model to the open run and return its URI.
+    """Log a fitted model, whose `method` a server calls, to the open run and return its URI.
 
-    Args:
-        model: what `load_model` gives back.
-        sample: inputs, some hundred rows: they give the signature, and the first an example.
-        predictions: what the model predicts for them: the signature's outputs.
-        method: the method of the model that a server calls.
+    Some hundred inputs and their predictions give the signature; the first input is its example.
     """
     mlflow = load_mlflow()
     with with_own_code():
@@ -90,10 +82,10 @@ def page_of(tracker_id: str) -> str | None:
 
     `MLFLOW_UI_URL` is the address for people, where runs reach the server by another name.
     """
-    scheme = urlsplit(address()).scheme
-    if scheme.startswith("http"):
-        server = os.environ.get("MLFLOW_UI_URL", address()).rstrip("/")
-    elif scheme == "sqlite":
+    tracker = address()
+    if tracker.startswith("http"):
+        server = os.environ.get("MLFLOW_UI_URL", tracker).rstrip("/")
+    elif tracker.startswith("sqlite:"):
         server = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"  # of `make ui`
     else:
         return None

@@ -36,9 +36,6 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
             it writes that to the run directory.
         run: the run.
         given: what else the step takes, such as a period.
-
-    Raises:
-        TypeError: the step names no model that it returns.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):
@@ -50,19 +47,15 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         if file.exists():
             log.info("%s: done before; to run it again, remove %s", name, run_dir.folder)
             return read_json(run_dir.step_result(step.__name__, *map(str, given)), model)
-        _count_try(run_dir, name)
+        # Counted before it starts: a process that is killed can no longer report it.
+        tries = run_dir.tries / f"{name}.txt"
+        before = int(tries.read_bytes()) if tries.exists() else 0
+        write(tries, str(before + 1).encode())
         started, begun = time.time(), time.perf_counter()
         returned = step(run, *given)
         took = round(time.perf_counter() - begun, 3)
         write_json(file, Checkpoint(step=step.__name__, started=started, seconds=took))
         return returned
-
-
-def _count_try(run_dir: RunDir, name: str) -> None:
-    """Count a try before it starts: a process that is killed can no longer report it."""
-    file = run_dir.tries / f"{name}.txt"
-    before = int(file.read_bytes()) if file.exists() else 0
-    write(file, str(before + 1).encode())
 
 
 def unfinished(run: Run) -> list[str]:
@@ -87,11 +80,7 @@ def seconds(run: Run) -> dict[str, float]:
 
 
 def retries(run: Run) -> dict[str, int]:
-    """Return how often each step was retried; steps that never were are left out.
-
-    Tries that were killed count, and those of earlier starts of the run. The periods of a step are
-    added up.
-    """
+    """Return how often each step was retried, its periods added up; killed tries count, too."""
     total: dict[str, int] = {}
     for file in sorted(RunDir(run).tries.glob("*.txt")):
         step = file.stem.partition("-")[0]  # `ingest` of `ingest-2013-05`

@@ -4,10 +4,10 @@ Only the modules that decide a result count, and of those only the code: comment
 blank lines are left out. The same text gives the same version on every Python and in the image.
 """
 
-import ast
 import hashlib
 import io
 import tokenize
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +32,8 @@ COMPUTING = (
 )
 """Modules of the runtime that decide a result. `dvc.yaml` names the same files."""
 
+_BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+
 
 def computing_files(package: Path = PACKAGE) -> list[Path]:
     """Return the files that decide a result: the team's modules, and `COMPUTING`."""
@@ -53,46 +55,25 @@ def code_version(package: Path = PACKAGE) -> str:
 def code_of(source: str) -> str:
     """Return Python source without comments, docstrings, blank lines and trailing blanks.
 
-    `ast` and `tokenize` give the positions; the rest of the text stays unchanged. Unlike a dump of
-    the syntax tree, it is the same in every version of Python.
+    `tokenize` gives the positions; the rest of the text stays unchanged. Unlike a dump of the
+    syntax tree, it is the same in every version of Python.
     """
-    lines = [line.encode() for line in _lines(source)]
-    for start, end in sorted(_docstrings(source) + _comments(source), reverse=True):
-        (first, left), (last, right) = start, end
+    lines = list(io.StringIO(source))  # as Python counts them: `splitlines` ends one at a form feed
+    for (first, left), (last, right) in sorted(_left_out(source), reverse=True):
         lines[first - 1 : last] = [lines[first - 1][:left] + lines[last - 1][right:]]
-    kept = (line.decode().rstrip() for line in lines)
+    kept = (line.rstrip() for line in lines)
     return "\n".join(line for line in kept if line)
 
 
-def _lines(source: str) -> list[str]:
-    """Return the lines as Python counts them: `str.splitlines` also ends one at a form feed."""
-    return list(io.StringIO(source))
-
-
-_Span = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _docstrings(source: str) -> list[_Span]:
-    """Return where strings stand that are statements of their own, in lines and bytes."""
-    return [
-        ((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0))
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    ]
-
-
-def _comments(source: str) -> list[_Span]:
-    """Return where comments stand, in lines and bytes."""
-    lines = _lines(source)
-
-    def position(row: int, characters: int) -> tuple[int, int]:
-        return row, len(lines[row - 1][:characters].encode())
-
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return [
-        (position(*token.start), position(*token.end))
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    ]
+def _left_out(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield where comments stand, and strings that are statements of their own."""
+    statement: list[tokenize.TokenInfo] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start, token.end
+        elif token.type in _BETWEEN:
+            if statement and all(part.type == tokenize.STRING for part in statement):
+                yield statement[0].start, statement[-1].end
+            statement = []
+        elif token.type != tokenize.NL:
+            statement.append(token)

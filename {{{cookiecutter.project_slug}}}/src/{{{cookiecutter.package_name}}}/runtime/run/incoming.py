@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import TracebackType
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -25,11 +24,14 @@ FILES_AT_ONCE = 4
 ABANDONED = 24 * 3600
 """Seconds after which a download belongs to a plan that was killed."""
 
+REMEMBERED = 10_000
+"""Checksums that are remembered: the newest."""
+
 
 class Remembered(BaseModel):
-    """Checksums of an earlier plan, by address and version of the file."""
+    """Checksums of earlier plans, by address and version of the file, the newest last."""
 
-    sha256: dict[str, str]
+    sha256: dict[str, str] = {}
 
 
 class Incoming:
@@ -52,12 +54,7 @@ class Incoming:
                     file.unlink()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove downloads that were not moved."""
         for file in self._downloads.values():
             with suppress(OSError):
@@ -69,14 +66,22 @@ class Incoming:
         distinct = {name: file for named in files.values() for name, file in named.items()}
         uses = Counter(name for named in files.values() for name in named)
         self._shared = {name: file for name, file in distinct.items() if uses[name] > 1}
-        before = read_json(self._memory, Remembered).sha256 if self._memory.exists() else {}
+        before = self._recall()
         self._remembered = dict(before)
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
             found = pool.map(self._checksum, distinct, distinct.values())
             checksum = dict(zip(distinct, found, strict=True))
         if self._remembered != before:
-            write_json(self._memory, Remembered(sha256=self._remembered))
+            newest = dict(list(self._remembered.items())[-REMEMBERED:])
+            write_json(self._memory, Remembered(sha256=newest))
         return {period: {name: checksum[name] for name in named} for period, named in files.items()}
+
+    def _recall(self) -> dict[str, str]:
+        """Return the checksums of earlier plans; none where the file is missing or damaged."""
+        try:
+            return read_json(self._memory, Remembered).sha256
+        except (OSError, ValueError):
+            return {}
 
     def _checksum(self, name: str, file: UPath) -> str:
         """Return the checksum of a file; one of a remote source is kept, where it must be read."""

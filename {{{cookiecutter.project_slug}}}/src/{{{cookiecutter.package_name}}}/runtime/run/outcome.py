@@ -29,11 +29,7 @@ def completed_result(run: Run) -> Result | None:
 
 
 def require_result(run: Run) -> Result:
-    """Return the result of a run that ended.
-
-    Raises:
-        RuntimeError: it failed, or left no result.
-    """
+    """Return the result of a run that ended; raise `RuntimeError` where it failed or left none."""
     result = load_result(run)
     if result is None:
         raise RuntimeError(f"run {run.run_id} ended without a result")
@@ -55,12 +51,7 @@ def nothing_new(done: Result) -> Result:
 
 
 def refused_run(asked: str | None, at: datetime) -> Run:
-    """Return the run that stands for one that was refused before it had a plan.
-
-    Args:
-        asked: the period, if one was asked for.
-        at: the time the run was due.
-    """
+    """Return the run that stands for one, due at `at`, that was refused before it had a plan."""
     try:
         params = load_params()
     except BadInput:  # perhaps why it was refused
@@ -75,13 +66,8 @@ def write_failed(
 ) -> Result:
     """Return the result of a run that failed with `error`; write it where that is still possible.
 
-    A run that completed keeps its result, whatever failed afterwards.
-
-    Args:
-        run: the run.
-        orchestrator: the name of what ran it.
-        error: why it failed.
-        step: where; by default the first step that was started and is not done.
+    A run that completed keeps its result, whatever failed afterwards. The step is by default the
+    first that was started and is not done.
     """
     if done := completed_result(run):
         return done
@@ -108,22 +94,15 @@ class PastRun:
 
     run_id: str
     period: str
-    begun: datetime
     result: Result | None
     """None where it has none (yet)."""
 
 
 def history(runs: str) -> list[PastRun]:
     """Return all runs below the folder `runs`, in the order in which they were last planned."""
-    plans = sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
-    return [_past_run(plan) for plan in plans]
-
-
-def _past_run(plan_file: UPath) -> PastRun:
-    plan, result = read_json(plan_file, Planned), plan_file.with_name("result.json")
-    return PastRun(
-        run_id=plan_file.parent.name,
-        period=plan.period,
-        begun=plan.begun,
-        result=read_json(result, Result) if result.exists() else None,
-    )
+    found = []
+    for file in sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime):
+        plan, folder = read_json(file, Planned), file.parent
+        run = Run(run_id=folder.name, period=plan.period, folder=str(folder))
+        found.append(PastRun(run.run_id, run.period, load_result(run)))
+    return found

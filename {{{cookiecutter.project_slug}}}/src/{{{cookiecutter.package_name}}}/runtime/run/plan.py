@@ -31,11 +31,7 @@ Checksums = dict[str, dict[str, str]]
 
 
 def require(period: str, periods: list[str]) -> str:
-    """Return `period` if it is one of `periods`.
-
-    Raises:
-        BadInput: it is malformed, or not among them.
-    """
+    """Return `period` if it is one of `periods`, else raise `BadInput`."""
     if parse_period(period) not in periods:
         raise BadInput(
             f"The source has no {period}: it holds {periods[0]} to {periods[-1]}; "
@@ -44,26 +40,11 @@ def require(period: str, periods: list[str]) -> str:
     return period
 
 
-def newest_ended(periods: list[str], at: datetime) -> str:
-    """Return the newest of `periods` that had ended at the time `at`.
-
-    Raises:
-        BadInput: none has.
-    """
-    ended = [period for period in periods if has_ended(period, at)]
-    if not ended:
-        raise BadInput(
-            f"No period of the source had ended at {at:%Y-%m-%d}: the first is {periods[0]}."
-        )
-    return ended[-1]
-
-
 def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     """Return the periods from `first` to `last`, in order.
 
     Raises:
-        BadInput: a period is malformed, the last comes before the first, or there can be no run
-            for one.
+        BadInput: the range is malformed, or there can be no run for one of its periods.
     """
     periods = periods_between(first, last)
     for period in periods:
@@ -76,10 +57,7 @@ def choose_periods(
 ) -> tuple[str, list[str], list[str]]:
     """Return the period, the periods before it to train on, and those that were not delivered.
 
-    Args:
-        params: the parameters.
-        asked: the period, or None for the newest that had ended at the time `at`.
-        at: the time the run was scheduled for, with a time zone.
+    The period is the one asked for, or the newest that had ended at the time `at`.
 
     Raises:
         BadInput: the source is missing or lacks the period, the period has not ended, or too few
@@ -87,8 +65,13 @@ def choose_periods(
         OSError: the source does not answer.
     """
     periods = Source(params.source, params.source_timeout).periods()
-    period = newest_ended(periods, at) if asked is None else require(asked, periods)
-    if not has_ended(period, at):
+    ended = [period for period in periods if has_ended(period, at)]
+    if asked is None and not ended:
+        raise BadInput(
+            f"No period of the source had ended at {at:%Y-%m-%d}: the first is {periods[0]}."
+        )
+    period = ended[-1] if asked is None else require(asked, periods)
+    if period not in ended:
         raise BadInput(
             f"{period} has not ended yet, and a run evaluates on a whole period: ask for an "
             "earlier one."
@@ -109,9 +92,7 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     The id is a hash of the source's checksums, the parameters and the code. So the same work finds
     its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
     """
-    source = Source(params.source, params.source_timeout)
-    incoming = Incoming(source, UPath(params.runs))
-    with incoming:
+    with Incoming(Source(params.source, params.source_timeout), UPath(params.runs)) as incoming:
         plan = draft(params, asked, at, incoming.checksums)
         run = identify(plan, UPath(params.runs))
         plan = _record(plan, RunDir(run))
@@ -125,18 +106,15 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
 def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
     """Settle what a stage of `dvc.yaml` works on, and write it to the folder `experiment`.
 
-    Args:
-        params: the parameters.
-        at: now.
-        ingested: whether the stage `ingest` is done; then its manifests have the checksums.
+    Once the stage `ingest` is done, its manifests have the checksums.
     """
-    raw = RunDir(Run(run_id="", period="", folder=EXPERIMENT))
 
     def of_manifests(periods: list[str]) -> Checksums:
-        manifests = {period: read_json(raw.manifest(period), Manifest) for period in periods}
+        run_dir = RunDir(Run(run_id="", period="", folder=EXPERIMENT))
+        found = {period: read_json(run_dir.manifest(period), Manifest) for period in periods}
         return {
             period: {name: file.sha256 for name, file in manifest.files.items()}
-            for period, manifest in manifests.items()
+            for period, manifest in found.items()
         }
 
     with Incoming(Source(params.source, params.source_timeout), UPath(EXPERIMENT)) as incoming:
@@ -169,12 +147,7 @@ def draft(
 
 
 def identify(plan: Plan, runs: UPath | None) -> Run:
-    """Return the run of a plan.
-
-    Args:
-        plan: the plan.
-        runs: the folder of runs; None for an experiment, which is not the run of the same work.
-    """
+    """Return the run of a plan; without a folder of runs it is an experiment, with its own id."""
     what = plan.model_dump(exclude={"begun", "redelivered", "params"})
     what["params"] = plan.params.model_dump(include=_DECIDING)
     if runs is None:
@@ -206,24 +179,22 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
     Tables without a date are delivered again every time, and do not count.
     """
-    runs = UPath(plan.params.runs)
-    files = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
-    earlier = [(file.parent.name, read_json(file, Planned)) for file in files]
+    runs, dated = UPath(plan.params.runs), room.tables().DATED
+
+    def files(checksums: dict[str, str]) -> dict[str, str]:
+        return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
+
+    found = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
+    earlier = [(file.parent.name, read_json(file, Planned)) for file in found]
     newest: dict[str, tuple[str, dict[str, str]]] = {}
     for run_id, planned in sorted(earlier, key=lambda run: run[1].begun):
         if planned.begun < plan.begun:
-            newest |= {period: (run_id, files) for period, files in planned.checksums.items()}
+            newest |= {period: (run_id, named) for period, named in planned.checksums.items()}
     return {
         period: newest[period][0]
         for period in plan.periods
-        if period in newest and _dated(newest[period][1]) != _dated(plan.checksums[period])
+        if period in newest and files(newest[period][1]) != files(plan.checksums[period])
     }
-
-
-def _dated(checksums: dict[str, str]) -> dict[str, str]:
-    """Return the checksums of the files of dated tables."""
-    dated = room.tables().DATED
-    return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
 
 
 def read_plan(run: Run) -> Plan:

@@ -8,18 +8,15 @@ from upath import UPath
 
 from ..files import is_local
 
-# Steps with one result each, and the file of that result.
+# The files of results that are not called after their steps.
 _RESULTS = {
+    "ingest": "manifests/{period}.json",
     "validate": "quality.json",
-    "quarantine": "quarantine.json",
-    "snapshot": "snapshot.json",
+    "features": "features/{period}.json",
     "train": "training.json",
     "evaluate": "evaluation.json",
-    "release": "release.json",
     "report": "result.json",
 }
-# Steps that run once for each period, and the folder of their results.
-_RESULTS_BY_PERIOD = {"ingest": "manifests", "features": "features"}
 
 
 class Run(BaseModel, frozen=True):
@@ -75,10 +72,8 @@ class RunDir:
 
         A step that the team added has `<step>.json`, or `<step>-<period>.json`.
         """
-        if step in _RESULTS_BY_PERIOD:
-            return self.folder / _RESULTS_BY_PERIOD[step] / f"{period}.json"
-        own = f"{step}-{period}.json" if period else f"{step}.json"
-        return self.folder / _RESULTS.get(step, own)
+        own = "{step}-{period}.json" if period else "{step}.json"
+        return self.folder / _RESULTS.get(step, own).format(step=step, period=period)
 
     def checkpoint(self, name: str) -> UPath:
         """Return the file that says that a step is done."""

@@ -18,13 +18,9 @@ def find_faults(
     names: Collection[str],
     ignore: Collection[str] = (),
 ) -> list[Finding]:
-    """Return what is wrong with the tables of a period.
+    """Return what is wrong with the tables `names` of those delivered for a period, by name.
 
-    Args:
-        tables: by name.
-        period: the period that they were delivered for.
-        names: the tables to check.
-        ignore: columns that are not checked, such as those that a prediction does without.
+    Columns to `ignore` are not checked, such as those that a prediction does without.
     """
     ours = room.tables()
     findings = []
@@ -34,10 +30,23 @@ def find_faults(
             continue
         schema = ours.TABLES[name]
         schema = schema.remove_columns([c for c in ignore if c in schema.columns])
-        rules, time = _rules(schema), ours.DATED.get(name)
+        rules = [
+            (column, rule)
+            for column, checked in schema.columns.items()
+            for rule in (checked.metadata or {}).get("rules", [])
+        ]
+        time, rows = ours.DATED.get(name), tables[name]
         if time is not None:
             rules.append((time, belongs_to(period, ours.TIME_ZONE)))
-        findings += _check_table(name, schema, rules, tables[name], time)
+        # First columns and types, which the other checks need.
+        findings += (
+            _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY)
+            or _check_time(name, time, rows)
+            or [
+                *_broken_rules(name, rules, rows),
+                *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
+            ]
+        )
     return findings
 
 
@@ -48,33 +57,6 @@ def belongs_to(period: str, zone: str) -> Rule:
         0.0,
         lambda moments: ~moments.is_between(start, end, closed="left"),
         f"outside {period} in {zone}",
-    )
-
-
-def _rules(schema: pa.DataFrameSchema) -> list[tuple[str, Rule]]:
-    """Return the rules for values that stand beside the columns of a schema."""
-    return [
-        (name, rule)
-        for name, column in schema.columns.items()
-        for rule in (column.metadata or {}).get("rules", [])
-    ]
-
-
-def _check_table(
-    name: str,
-    schema: pa.DataFrameSchema,
-    rules: list[tuple[str, Rule]],
-    rows: pl.DataFrame,
-    time: str | None,
-) -> list[Finding]:
-    """Check one table: first columns and types, which the other checks need."""
-    return (
-        _ask_pandera(name, schema, rows, ValidationDepth.SCHEMA_ONLY)
-        or _check_time(name, time, rows)
-        or [
-            *_broken_rules(name, rules, rows),
-            *_ask_pandera(name, schema, rows, ValidationDepth.DATA_ONLY),
-        ]
     )
 
 

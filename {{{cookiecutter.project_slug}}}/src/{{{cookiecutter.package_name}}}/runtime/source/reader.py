@@ -34,9 +34,7 @@ class Source:
     def __init__(self, address: str, patience: float | None = None) -> None:
         """Take the address of a source; nothing is read yet.
 
-        Args:
-            address: a folder, or what fsspec can open.
-            patience: seconds to wait for a file or a listing; None: as long as it takes.
+        `patience` is how many seconds to wait for a file or a listing; None: as long as it takes.
 
         Raises:
             BadInput: no file system is known for such an address.
@@ -94,10 +92,7 @@ class Source:
             info: dict[str, Any] = file.fs.info(file.path)
             return info
 
-        try:
-            info = self._answer(ask)
-        except CLOSED as error:
-            raise self._closed(error) from error
+        info = self._answer(ask)
         found = next((f"{name} {info[name]}" for name in _VERSIONS if info.get(name)), None)
         return found and f"{redact(str(file))} {found}"
 
@@ -109,8 +104,6 @@ class Source:
             return {path.name: path for path in inside}
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except CLOSED as error:
-            raise self._closed(error) from error
 
     def read(self, file: UPath) -> bytes:
         """Return the content of one of its `files`.
@@ -119,22 +112,21 @@ class Source:
             BadInput: we may not read it.
             OSError: the source does not answer; a retry may help.
         """
+        return self._answer(file.read_bytes)
+
+    def _answer(self, ask: Callable[[], Answer]) -> Answer:
+        """Return what the source answers; it raises what `read` does."""
         try:
-            return self._answer(file.read_bytes)
+            return ask() if self.patience is None else self._within(self.patience, ask)
         except CLOSED as error:
             raise self._closed(error) from error
 
-    def _answer(self, ask: Callable[[], Answer]) -> Answer:
-        """Return what the source answers.
+    def _within(self, patience: float, ask: Callable[[], Answer]) -> Answer:
+        """Return what the source answers in `patience` seconds.
 
         The call runs in a thread of its own, which is abandoned where it hangs: not every protocol
         has a time limit, and no orchestrator interrupts a call that waits in compiled code.
-
-        Raises:
-            TimeoutError: it does not answer in time.
         """
-        if self.patience is None:
-            return ask()
         answer: Future[Answer] = Future()
 
         def wait() -> None:
@@ -145,13 +137,13 @@ class Source:
 
         Thread(target=wait, daemon=True).start()
         try:
-            return answer.result(self.patience)
+            return answer.result(patience)
         except TimeoutError:
             if answer.done():
                 raise
             raise TimeoutError(
                 f"the source {redact(self.address)} did not answer in "
-                f"{self.patience:g} s (`source_timeout` in params.yaml)"
+                f"{patience:g} s (`source_timeout` in params.yaml)"
             ) from None
 
     def _closed(self, error: Exception) -> BadInput:
@@ -164,21 +156,17 @@ class Source:
             polars.exceptions.PolarsError: a file is not Parquet, or the files of a table differ.
             BadInput: we may not read a file.
         """
+        import polars as pl
+
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, file in self.files(period).items():
             if (table := table_of(name)) in names:
-                parts.setdefault(table, []).append(_parse(name, self.read(file)))
+                try:
+                    parts.setdefault(table, []).append(pl.read_parquet(self.read(file)))
+                except pl.exceptions.PolarsError as error:
+                    why = f"{name} is not readable as Parquet"
+                    raise pl.exceptions.ComputeError(why) from error
         return {table: _concatenate(table, read) for table, read in parts.items()}
-
-
-def _parse(name: str, content: bytes) -> "pl.DataFrame":
-    """Return what a file holds."""
-    import polars as pl
-
-    try:
-        return pl.read_parquet(content)
-    except pl.exceptions.PolarsError as error:
-        raise pl.exceptions.ComputeError(f"{name} is not readable as Parquet") from error
 
 
 def _concatenate(table: str, parts: "list[pl.DataFrame]") -> "pl.DataFrame":

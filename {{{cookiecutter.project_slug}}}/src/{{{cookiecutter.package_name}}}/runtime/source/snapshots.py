@@ -76,9 +76,7 @@ def restore(version: str, target: Path) -> None:
 def prune(keep: Mapping[str, str], *, alone: bool) -> None:
     """Remove the files from the storage that no version to keep needs.
 
-    Args:
-        keep: versions, by the id of a run that needs them.
-        alone: whether nobody else stores data there.
+    `keep` has versions by the id of a run that needs them; `alone`: nobody else stores data there.
 
     Raises:
         BadInput: others may, or a version to keep is missing; nothing is removed.
@@ -120,14 +118,7 @@ def probe() -> str:
 
 
 def one_at_a_time(patience: float = 3600) -> AbstractContextManager[None]:
-    """Hold the lock of this project's snapshots.
-
-    Args:
-        patience: seconds to wait for them.
-
-    Raises:
-        filelock.Timeout: they took longer.
-    """
+    """Hold the lock of this project's snapshots; see `locked`."""
     waiting = "waiting for another process that stores or removes data"
     return locked(UPath(WORKSHOP) / ".lock", waiting, patience)
 

@@ -3,6 +3,7 @@
 import logging
 import math
 
+import numpy as np
 import polars as pl
 
 from .. import room
@@ -14,6 +15,7 @@ from ..run import Run, RunDir, read_plan
 log = logging.getLogger(__name__)
 
 FEWEST_ROWS_IN_SLICE = 100
+ROWS_COMPARED = 1000
 
 
 def evaluate(run: Run) -> Evaluation:
@@ -24,7 +26,11 @@ def evaluate(run: Run) -> Evaluation:
     run_dir, plan = RunDir(run), read_plan(run)
     rows = read_parquet(run_dir.features(plan.period))
     training = read_json(run_dir.training, Training)
-    scored = _score(run, training, rows)
+    model = pickling.load_run_model(run, training, f"remove {run_dir.folder} and train again")
+    inputs = rows.drop(room.features().LABEL)
+    scored = rows.with_columns(
+        pl.Series(room.model().PREDICTION, room.model().predict(model, inputs))
+    )
     metrics = _measure(scored)
     champion, champion_metrics = _champion(run, plan, rows)
     release, reason = decide(run, plan, metrics, champion, champion_metrics)
@@ -46,12 +52,20 @@ def evaluate(run: Run) -> Evaluation:
     return evaluation
 
 
-def _score(run: Run, training: Training, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with the challenger's predictions beside them."""
-    again = f"remove {RunDir(run).folder} and train again"
-    model = pickling.load_run_model(run, training, again)
-    predictions = room.model().predict(model, rows.drop(room.features().LABEL))
-    return rows.with_columns(pl.Series(room.model().PREDICTION, predictions))
+def difference(run: Run, version: str) -> float:
+    """Return by how much a registered version scores rows otherwise than `scores.parquet` says."""
+    run_dir, plan = RunDir(run), read_plan(run)
+    rows = read_parquet(run_dir.features(plan.period)).head(ROWS_COMPARED)
+    before = read_parquet(run_dir.scores)[room.model().PREDICTION].head(ROWS_COMPARED).to_numpy()
+    now = _registered_scores(plan, version, rows)[room.model().PREDICTION].to_numpy()
+    return float(np.abs(now - before).max())
+
+
+def _registered_scores(plan: Plan, version: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the predictions of a registered version beside them."""
+    model, inputs = room.model(), rows.drop(room.features().LABEL)
+    scores = registry.score(plan.params.model_name, version, model.predict, inputs)
+    return rows.with_columns(pl.Series(model.PREDICTION, scores))
 
 
 def _champion(
@@ -61,13 +75,10 @@ def _champion(
 
     One of a later period has seen this one in training, and is not compared.
     """
-    name, prediction = plan.params.model_name, room.model().PREDICTION
-    champion = registry.champion(name)
+    champion = registry.champion(plan.params.model_name)
     if champion is None or champion.run_id == run.run_id or champion.period > plan.period:
         return champion, None
-    inputs = rows.drop(room.features().LABEL)
-    scores = registry.score(name, champion.version, room.model().predict, inputs)
-    return champion, _measure(rows.with_columns(pl.Series(prediction, scores)))
+    return champion, _measure(_registered_scores(plan, champion.version, rows))
 
 
 def decide(
@@ -79,12 +90,7 @@ def decide(
 ) -> tuple[bool, str]:
     """Return whether the challenger is released, and why: the team's rule, and that of time.
 
-    Args:
-        run: the challenger's run.
-        plan: its plan.
-        metrics: the challenger's.
-        champion: the version in use, if any.
-        champion_metrics: its metrics on the same period, unless it has seen that in training.
+    The champion has metrics on the run's period, unless it has seen that in training.
     """
     if champion is not None and champion.run_id == run.run_id:
         return True, "the champion is of this very run"
@@ -106,12 +112,7 @@ def decide(
 
 
 def slices(scored: pl.DataFrame, by: str) -> list[Slice]:
-    """Return the metrics of each value of the column `by` that has enough rows, largest first.
-
-    Args:
-        scored: rows with label and prediction.
-        by: the column.
-    """
+    """Return the metrics of each value of the column `by` that has enough rows, largest first."""
     parts = [
         Slice(by=by, value=str(value), rows=rows.height, metrics=_measure(rows))
         for (value,), rows in scored.group_by(by)

@@ -10,8 +10,7 @@ from importlib import import_module
 from ..config import Params
 from ..errors import BadInput
 from ..files import write
-from ..results import Evaluation
-from ..run import Run, RunDir, read_plan
+from ..run import RunDir, read_plan
 from ..run.plan import plan_experiment
 from .validate import good_periods
 
@@ -19,11 +18,7 @@ STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
 
 
 def run_step(params: Params, name: str) -> None:
-    """Run one of `STEPS` for the period of the experiment, for all its periods.
-
-    Raises:
-        BadInput: there is no such step, the period cannot be had, or the data are bad.
-    """
+    """Run one of `STEPS` for the period of the experiment; raise `BadInput` where data are bad."""
     if name not in STEPS:
         raise BadInput(f"There is no step {name}: it is one of {', '.join(STEPS)}.")
     run = plan_experiment(params, datetime.now(UTC), ingested=name != "ingest")
@@ -39,10 +34,5 @@ def run_step(params: Params, name: str) -> None:
         if name == "validate" and not done.good:
             raise BadInput(f"{done.reason}.")
         if name == "evaluate":
-            write_metrics(run, done)
-
-
-def write_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Write `metrics.json`, flat, as DVC shows and compares it."""
-    file = RunDir(run).folder / "metrics.json"
-    write(file, json.dumps(evaluation.metrics, indent=2).encode() + b"\n")
+            flat = json.dumps(done.metrics, indent=2)  # as DVC shows and compares it
+            write(RunDir(run).folder / "metrics.json", f"{flat}\n".encode())

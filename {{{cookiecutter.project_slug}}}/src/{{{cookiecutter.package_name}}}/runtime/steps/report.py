@@ -20,16 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def report(run: Run, orchestrator: str) -> Result:
-    """Write `report.html` and `result.json`, and return the result.
+    """Write `report.html` and `result.json` of a run that came to its end, and return the result.
 
-    Args:
-        run: a run that was released, kept from release, or quarantined.
-        orchestrator: the name of what ran it.
+    `orchestrator` is the name of what ran it.
     """
     started = time.perf_counter()
     run_dir, plan = RunDir(run), read_plan(run)
     quality = read_json(run_dir.quality, Quality)
-    result = (_evaluated if quality.good else _quarantined)(run, plan, quality, orchestrator)
+    result = _result(run, plan, quality, orchestrator)
     html = draw(run, result)
     if quality.good:
         training = read_json(run_dir.training, Training)
@@ -70,49 +68,38 @@ def draw(run: Run, result: Result) -> str:
     return html
 
 
-def _counts(quality: Quality) -> dict[str, int]:
-    return {
-        "ingested": sum(period.rows for period in quality.periods.values()),
-        "unlabelled": sum(period.unlabelled for period in quality.periods.values()),
-    }
-
-
-def _evaluated(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
-    """Return the result of a run that reached the release step."""
+def _result(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
+    """Return the result of a run, without times."""
     run_dir = RunDir(run)
-    evaluation = read_json(run_dir.evaluation, Evaluation)
-    release = read_json(run_dir.release, Release)
-    training = read_json(run_dir.training, Training)
-    return Result(
-        run_id=run.run_id,
-        period=run.period,
-        status="released" if release.released else "kept_champion",
-        reason="; ".join([release.reason, *quality.notes]),
-        orchestrator=orchestrator,
-        rows=_counts(quality) | {"trained": training.rows, "scored": evaluation.rows},
-        metrics=evaluation.metrics,
-        champion_before=evaluation.champion,
-        champion_after=release.champion,
-        data_version=read_json(run_dir.snapshot, Snapshot).data_version,
-        code_version=plan.code_version,
-        tracker_url=tracker.page_of(training.tracker_id),
-    )
-
-
-def _quarantined(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
-    """Return the result of a run whose data are bad."""
-    champion = registry.champion(plan.params.model_name)
-    return Result(
+    known = Result(
         run_id=run.run_id,
         period=run.period,
         status="quarantined",
         reason=quality.reason,
         orchestrator=orchestrator,
-        rows=_counts(quality),
-        champion_before=champion,
-        champion_after=champion,
+        rows={
+            "ingested": sum(period.rows for period in quality.periods.values()),
+            "unlabelled": sum(period.unlabelled for period in quality.periods.values()),
+        },
         code_version=plan.code_version,
     )
+    if not quality.good:
+        champion = registry.champion(plan.params.model_name)
+        return known.model_copy(update={"champion_before": champion, "champion_after": champion})
+    evaluation = read_json(run_dir.evaluation, Evaluation)
+    release = read_json(run_dir.release, Release)
+    training = read_json(run_dir.training, Training)
+    more = {
+        "status": "released" if release.released else "kept_champion",
+        "reason": "; ".join([release.reason, *quality.notes]),
+        "rows": known.rows | {"trained": training.rows, "scored": evaluation.rows},
+        "metrics": evaluation.metrics,
+        "champion_before": evaluation.champion,
+        "champion_after": release.champion,
+        "data_version": read_json(run_dir.snapshot, Snapshot).data_version,
+        "tracker_url": tracker.page_of(training.tracker_id),
+    }
+    return known.model_copy(update=more)
 
 
 def _plots(run: Run, plan: Plan, evaluation: Evaluation) -> dict[str, str]:
