@@ -1,0 +1,315 @@
+"""Executes GitHub workflows on this machine with act (github.com/nektos/act), without containers.
+
+Each `run:` is executed unchanged. A folder in actions/ stands in for each of GitHub's actions.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from filelock import FileLock
+
+from tests.projects import interpreter
+from tests.shell import ROOT, Shell
+from tests.workflows.hub import NAME, Event, Hub
+
+FOLDER = ".github/workflows"
+STAND_INS = ROOT / "tests/workflows/actions"
+USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\w+)")
+# Variables of the test that a GitHub runner does not have.
+OURS = re.compile(r"GIT_(AUTHOR|COMMITTER)_\w+|VIRTUAL_ENV|PYTEST_\w+|PYTHON\w+|GITHUB_\w+|CI")
+WORST = ("failure", "cancelled", "success")
+
+
+@dataclass
+class Step:
+    """The outcome of a step, in all legs of its job's matrix."""
+
+    name: str
+    how: str
+    outcome: str = "skipped"
+    log: str = ""
+
+
+@dataclass
+class Job:
+    """The outcome of a job, in all legs of its matrix."""
+
+    result: str = "skipped"
+    steps: dict[str, Step] = field(default_factory=dict)
+    summary: str = ""
+
+    def step(self, name: str) -> Step:
+        """Return the step of a name."""
+        (found,) = (step for step in self.steps.values() if step.name == name)
+        return found
+
+
+@dataclass
+class Run:
+    """The outcome of a workflow. The jobs of a called workflow are named `caller / called`."""
+
+    file: str
+    artifacts: Path
+    jobs: dict[str, Job] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> dict[str, str]:
+        """Return the results of the workflow's own jobs."""
+        found = defaultdict(set)
+        for name, job in self.jobs.items():
+            found[name.partition(" / ")[0]].add(job.result)
+        return {name: worst(results) for name, results in found.items()}
+
+    @property
+    def result(self) -> str:
+        return worst(set(self.results.values()))
+
+    @property
+    def skipped(self) -> list[str]:
+        """Return the steps that were not executed."""
+        steps = [(name, step) for name, job in self.jobs.items() for step in job.steps.values()]
+        return [f"{name}: {step.name}" for name, step in steps if step.outcome == "skipped"]
+
+    @property
+    def log(self) -> str:
+        """Return what all steps printed."""
+        return "".join(step.log for job in self.jobs.values() for step in job.steps.values())
+
+    def __str__(self) -> str:
+        """Return all outcomes, with the output of failed steps."""
+        lines = [f"{self.file}: {self.result}", *self.errors]
+        for name, job in self.jobs.items():
+            lines.append(f"  {name}: {job.result}")
+            for step in job.steps.values():
+                lines.append(f"    {step.name}: {step.how}: {step.outcome}")
+                if step.outcome == "failure":
+                    lines += [f"      | {line}" for line in step.log.splitlines()]
+        return "\n".join(lines)
+
+
+def worst(results: set[str]) -> str:
+    return next((result for result in WORST if result in results), "skipped")
+
+
+@cache
+def act() -> str:
+    """Return the path of act; skip the test if it is neither installed nor can be built."""
+    if found := shutil.which("act"):
+        return found
+    built = ROOT / ".act/act"
+    with FileLock(ROOT / ".venv/act.lock"):
+        if not built.exists():
+            subprocess.run(["make", "--silent", ".act/act"], cwd=ROOT, check=False)
+    if not built.exists():
+        pytest.skip("neither act nor Go, which builds it, is installed: no workflow is executed")
+    return str(built)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return a workflow; YAML reads its key `on` as true."""
+    tree: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return tree
+
+
+def jobs(file: Path, caller: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the jobs of a workflow that have steps, and those of the workflows that it calls."""
+    for name, job in read(file)["jobs"].items():
+        if "uses" in job:
+            yield from jobs(file.with_name(Path(job["uses"]).name), f"{caller}{name} / ")
+        else:
+            yield f"{caller}{name}", job
+
+
+def title(step: dict[str, Any]) -> str:
+    """Return the name of a step: its own, its action's, or its command."""
+    action = step.get("uses", "").partition("@")[0]
+    return str(step.get("name") or action or step["run"].strip())
+
+
+def how(step: dict[str, Any]) -> str:
+    """Return what executes a step."""
+    if "uses" not in step:
+        return "executed"
+    stand_in = STAND_INS / step["uses"].partition("@")[0] / "action.yml"
+    said: str = read(stand_in)["description"]
+    return said if said.startswith("not run") else f"replaced by {said}"
+
+
+def variables_of(shell: Shell) -> dict[str, str]:
+    """Return the variables that a GitHub runner would have: no identity for git, no uv."""
+    kept = {k: v for k, v in shell.environment().items() if not OURS.fullmatch(k)}
+    ours, system = Path(sys.executable).parent, ("/usr", "/bin", "/sbin")
+    kept["PATH"] = os.pathsep.join(
+        folder
+        for folder in kept["PATH"].split(os.pathsep)
+        if Path(folder) != ours and (folder.startswith(system) or not Path(folder, "uv").exists())
+    )
+    return kept
+
+
+@cache
+def tools() -> dict[str, Path]:
+    """Return uv and this machine's Pythons, for the actions that install them."""
+    uv = ROOT / ".uv/bin/uv"
+    pythons = {f"python{minor}": interpreter(minor) for minor in ("3.11", "3.12", "3.13")}
+    found = {"uv": uv if uv.exists() else Path(shutil.which("uv") or "uv")} | pythons
+    return {name: path for name, path in found.items() if path}
+
+
+def check_out(hub: Hub, event: Event, folder: Path, replaced: Mapping[str, str]) -> Path:
+    """Clone the event's commit, and replace texts in its workflows, each at least once."""
+    hub.shell("git", "clone", "-q", hub.folder, folder)
+    hub.shell("git", "checkout", "-q", "--detach", event.sha, cwd=folder)
+    files = {file: file.read_text(encoding="utf-8") for file in folder.glob(f"{FOLDER}/*.yml")}
+    for old, new in replaced.items():
+        assert any(old in text for text in files.values()), f"no workflow contains {old!r}"
+        files = {file: text.replace(old, new) for file, text in files.items()}
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(
+    hub: Hub,
+    event: Event,
+    name: str,
+    folder: Path,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    replaced: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Execute the workflow of this name that is in the event's commit.
+
+    Secrets and variables are those of the repository or of the job's environment: act does not
+    distinguish them. `environment` adds variables of the machine.
+    """
+    program = act()
+    work = check_out(hub, event, folder / "work", replaced or {})
+    (folder / "home").mkdir()
+    (folder / "event.json").write_text(json.dumps(event.payload))
+    texts = [file.read_text(encoding="utf-8") for file in (work / FOLDER).glob("*.yml")]
+    used = {found for text in texts for found in USES.findall(text)}
+    given = {"GITHUB_TOKEN": "token-of-the-run"} | dict(secrets or {})
+    github = {"GITHUB_REPOSITORY": NAME, "GITHUB_RUN_ID": "1000"}
+    command = [
+        program, event.name, "--workflows", f"{FOLDER}/{name}", "--strict", "--json", "--rm",
+        "--eventpath", str(folder / "event.json"), "--action-cache-path", str(folder / "act"),
+        "--actor", "ada", "--no-skip-checkout", "--no-cache-server", "--action-offline-mode",
+        "--platform=ubuntu-latest=-self-hosted", "--platform=self-hosted=-self-hosted",
+        *(f"--env={name}={value}" for name, value in github.items()),
+        *(f"--secret={name}={value}" for name, value in given.items()),
+        *(f"--var={name}={value}" for name, value in (variables or {}).items()),
+        *(f"--local-repository={action}@{ref}={STAND_INS / action}" for action, ref in used),
+    ]  # fmt: skip
+    stand_ins = {
+        "STAND_IN_HUB": hub.folder,
+        "STAND_IN_PULLS": hub.pulls,
+        "STAND_IN_ARTIFACTS": folder / "artifacts",
+        "STAND_IN_TOOLS": folder / "tools",
+    }
+    (folder / "tools").mkdir()
+    for tool, path in tools().items():
+        (folder / "tools" / tool).symlink_to(path)
+    done = subprocess.run(
+        # The process of act is known to its steps, so that one can cancel the run.
+        ["bash", "-c", 'ACT_PID=$$ exec "$@"', "act", *command],
+        cwd=work,
+        env=variables_of(hub.shell)
+        | {"HOME": str(folder / "home")}
+        | {variable: str(value) for variable, value in stand_ins.items()}
+        | dict(environment or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    result = outcome(work / FOLDER / name, done.stdout, folder / "artifacts")
+    print(result)
+    assert (done.returncode == 0) == (result.result != "failure"), done.stdout + done.stderr
+    return result
+
+
+def outcome(file: Path, printed: str, artifacts: Path) -> Run:
+    """Return the outcome of a workflow from what act printed; what it does not name is skipped."""
+    done = Run(file.name, artifacts)
+    for name, job in jobs(file):
+        steps = enumerate(job["steps"])
+        named = {step.get("id", str(n)): Step(title(step), how(step)) for n, step in steps}
+        done.jobs[name] = Job(steps=named)
+    callers = {job.get("name", name): name for name, job in read(file)["jobs"].items()}
+    for line in printed.splitlines():
+        said = json.loads(line) if line.startswith("{") else {}
+        if said.get("level") == "error":
+            done.errors.append(f"{said.get('job', '').strip()}: {said['msg']}")
+        if "jobID" in said:
+            caller, *called = said["job"].split("/")
+            prefix = f"{callers[caller]} / " if len(called) > 1 else ""
+            if job := done.jobs.get(prefix + said["jobID"]):
+                take(job, said)
+    return done
+
+
+def take(job: Job, said: dict[str, Any]) -> None:
+    """Add a line of act's to the outcome of its job."""
+    if "jobResult" in said:
+        job.result = worst({job.result, said["jobResult"]})
+    if said.get("command") == "summary":
+        job.summary += said["content"]
+    if said.get("stage") != "Main":
+        return
+    step = job.steps[said["stepID"][0]]
+    if said.get("raw_output") or said["level"] == "error":
+        step.log += f"{said['msg'].rstrip()}\n"
+    if "stepResult" in said and len(said["stepID"]) == 1:
+        step.outcome = worst({step.outcome, said["stepResult"]})
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Programs that record how they were called, in place of those of the machine."""
+
+    folder: Path
+
+    # Variables that a record names, if they are set.
+    NAMES = "ENVIRONMENT IMAGE PERIOD TESTS DATE OUTCOME MAY_CHANGE_WORKFLOWS"
+
+    def add(self, name: str, answer: str = "") -> None:
+        """Add a program. It records its call, then continues as the `answer`, a script, says."""
+        self.folder.mkdir(exist_ok=True)
+        file = self.folder / name
+        file.write_text(f"""#!/bin/bash
+line=
+for name in {self.NAMES}; do [ -z "${{!name:-}}" ] || line+="$name=${{!name}} "; done
+printf '%s\\t%s\\n' "$GITHUB_JOB" "${{line}}{name} $*" >> "{self.folder}.txt"
+{answer}
+""")
+        file.chmod(0o755)
+
+    def path(self, shell: Shell) -> dict[str, str]:
+        """Return the variable PATH on which these programs are first."""
+        return {"PATH": f"{self.folder}{os.pathsep}{variables_of(shell)['PATH']}"}
+
+    def calls(self) -> dict[str, list[str]]:
+        """Return the calls of each job since the last time."""
+        file = self.folder.with_name(f"{self.folder.name}.txt")
+        found = defaultdict(list)
+        for line in file.read_text().splitlines() if file.exists() else ():
+            job, _, call = line.partition("\t")
+            found[job].append(call)
+        file.unlink(missing_ok=True)
+        return dict(found)
