@@ -8,16 +8,16 @@ import pytest
 
 from tests.projects import Project, install
 from tests.shell import ROOT, TREE, Shell
-from tests.workflows.hub import Hub, Settings
+from tests.workflows.act import Run, run
+from tests.workflows.hub import Hub
 from tests.workflows.kept import keep
-from tests.workflows.runner import Run, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("template update")]
 
 UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 OURS, THEIRS = "The licence of a team.\n", "The licence of version 1.1.0.\n"
 CI, RETRAIN = ".github/workflows/ci.yml", ".github/workflows/retrain.yml"
-TOKEN = {"template-update": Settings({"TEMPLATE_UPDATE_TOKEN": "a-token"})}
+TOKEN = {"TEMPLATE_UPDATE_TOKEN": "a-token"}
 PUBLIC = "https://*github.com/me/ml-pipeline-template.git"
 PRIVATE = "https://x-access-token:a-token@github.com/me/ml-pipeline-template.git"
 # What git starts for https, with the address as the second argument.
@@ -78,7 +78,9 @@ def release(shell: Shell) -> None:
     shell.commit(tree.parent, "Second version", tag="v1.1.0")
 
 
-def start(hub: Hub, folder: Path, address: str = PUBLIC) -> Run:
+def start(
+    hub: Hub, folder: Path, address: str = PUBLIC, secrets: dict[str, str] | None = None
+) -> Run:
     """Run the workflow, with a GitHub that has the template at this address only."""
     programs = folder / "programs"
     shutil.copytree(hub.shell("git", "--exec-path").stdout.strip(), programs, symlinks=True)
@@ -87,9 +89,8 @@ def start(hub: Hub, folder: Path, address: str = PUBLIC) -> Run:
     (programs / "git-remote-https").write_text(script)
     (programs / "git-remote-https").chmod(0o755)
     environment = {"GIT_EXEC_PATH": str(programs)}
-    done = run(hub, hub.schedule(), "template-update.yml", folder, environment=environment)
-    print(done)
-    return done
+    event = hub.schedule()
+    return run(hub, event, "template-update.yml", folder, secrets=secrets, environment=environment)
 
 
 def changed(hub: Hub) -> list[str]:
@@ -99,18 +100,18 @@ def changed(hub: Hub) -> list[str]:
 def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
     assert start(hub, tmp_path / "newest").result == "success"
-    assert hub.pulls == {}
+    assert not hub.pulls.exists()
 
     release(edited.shell)
     done = start(hub, tmp_path / "newer")
     assert done.result == "success"
-    asked = hub.pulls["template-update"]
-    assert asked["title"] == "Update to v1.1.0 of the template"
-    assert asked["body"].count("- `") == 2
-    assert "- `LICENSE`\n" in asked["body"]
-    assert f"- `{CI}`: you changed the same lines" in asked["body"]
-    assert "-name: CI\n+name: Theirs\n" in asked["body"]
-    assert "+name: Newer\n" in asked["body"]
+    title, body = hub.pull("template-update")
+    assert title == "Update to v1.1.0 of the template"
+    assert body.count("- `") == 2
+    assert "- `LICENSE`\n" in body
+    assert f"- `{CI}`: you changed the same lines" in body
+    assert "-name: CI\n+name: Theirs\n" in body
+    assert "+name: Newer\n" in body
     files = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
     assert changed(hub) == files
     licence = hub.text("template-update", "LICENSE")
@@ -120,10 +121,10 @@ def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
     hub.shell(UV, "lock", "--check", cwd=branch)
     keep(done, column)
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
-    assert start(hub, tmp_path / "token").result == "success"
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token")
+    assert start(hub, tmp_path / "token", secrets=TOKEN).result == "success"
     assert changed(hub) == sorted([*files, CI, RETRAIN])
-    body = hub.pulls["template-update"]["body"]
+    _, body = hub.pull("template-update")
     assert f"- `{CI}`\n- `LICENSE`\n" in body
     assert "+name:" not in body
 
@@ -132,11 +133,10 @@ def test_private_template(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
     done = start(hub, tmp_path / "without", PRIVATE)
     assert done.result == "failure"
-    said = "".join(step.log for _, job in done.walk() for step in job.steps)
-    assert "\nerror: Copier: fatal: could not read Username" in f"\n{said}"
-    assert "Traceback" not in said
+    assert "\nerror: Copier: fatal: could not read Username" in f"\n{done.log}"
+    assert "Traceback" not in done.log
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token")
     release(edited.shell)
-    assert start(hub, tmp_path / "with", PRIVATE).result == "success"
-    assert "template-update" in hub.pulls
+    assert start(hub, tmp_path / "with", PRIVATE, TOKEN).result == "success"
+    assert hub.pull("template-update")
