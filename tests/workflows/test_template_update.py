@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import Project, install
+from tests.projects import Project
 from tests.shell import ROOT, TREE, Shell
 from tests.workflows.act import Run, run
 from tests.workflows.hub import Hub
 from tests.workflows.kept import keep
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("template update")]
+pytestmark = pytest.mark.slow
+AIRFLOW = pytest.mark.xdist_group("airflow project")
+KUBEFLOW = pytest.mark.xdist_group("kubeflow project")
 
 UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 OURS, THEIRS = "The licence of a team.\n", "The licence of version 1.1.0.\n"
 CI, RETRAIN = ".github/workflows/ci.yml", ".github/workflows/retrain.yml"
+CHANGED = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
 TOKEN = {"TEMPLATE_UPDATE_TOKEN": "a-token"}
 PUBLIC = "https://*github.com/me/ml-pipeline-template.git"
 PRIVATE = "https://x-access-token:a-token@github.com/me/ml-pipeline-template.git"
@@ -38,24 +41,32 @@ done
 
 @pytest.fixture(
     params=[
-        "Prefect",
-        pytest.param("Airflow", marks=pytest.mark.matrix),
-        pytest.param("Kubeflow", marks=pytest.mark.matrix),
-    ]
+        pytest.param(("Prefect", "project"), marks=pytest.mark.xdist_group("default project")),
+        pytest.param(("Airflow", "airflow"), marks=[pytest.mark.matrix, AIRFLOW]),
+        pytest.param(("Kubeflow", "kubeflow"), marks=[pytest.mark.matrix, KUBEFLOW]),
+    ],
+    ids=lambda param: param[0],
 )
-def column(request: pytest.FixtureRequest) -> str:
-    """Return the name of an orchestrator."""
-    name: str = request.param
-    return name
+def orchestrator(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Return the name of an orchestrator, and the fixture of its project."""
+    names: tuple[str, str] = request.param
+    return names
 
 
 @pytest.fixture
-def edited(make_shell: Callable[[], Shell], column: str) -> Project:
+def edited(
+    orchestrator: tuple[str, str],
+    make_shell: Callable[[], Shell],
+    request: pytest.FixtureRequest,
+) -> Project:
     """Return a project with edits of two files that `release` changes in the template, too."""
-    project = install(make_shell(), "project", licence="mit", orchestrator=column.lower())
+    original: Project = request.getfixturevalue(orchestrator[1])
+    shell = make_shell()
+    project = Project(shell.home / "my-pipeline", shell)
+    shell("git", "clone", "-q", original.folder, project.folder)
     edit(project.folder, "LICENSE", OURS, -1)
     edit(project.folder, CI, "name: Ours\n", 0)
-    project.shell.commit(project.folder, "Edit the licence, and a workflow")
+    shell.commit(project.folder, "Edit the licence, and a workflow")
     return project
 
 
@@ -97,11 +108,8 @@ def changed(hub: Hub) -> list[str]:
     return hub.git("diff", "--name-only", "main", "template-update").split()
 
 
-def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
+def test_template_update(edited: Project, orchestrator: tuple[str, str], tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    assert start(hub, tmp_path / "newest").result == "success"
-    assert not hub.pulls.exists()
-
     release(edited.shell)
     done = start(hub, tmp_path / "newer")
     assert done.result == "success"
@@ -112,23 +120,30 @@ def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
     assert f"- `{CI}`: you changed the same lines" in body
     assert "-name: CI\n+name: Theirs\n" in body
     assert "+name: Newer\n" in body
-    files = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
-    assert changed(hub) == files
+    assert changed(hub) == CHANGED
     licence = hub.text("template-update", "LICENSE")
     assert f"{OURS}=======\n{THEIRS}>>>>>>>" in licence
     branch = tmp_path / "branch"
     hub.shell("git", "clone", "-q", "-b", "template-update", hub.folder, branch)
     hub.shell(UV, "lock", "--check", cwd=branch)
-    keep(done, column)
+    keep(done, orchestrator[0])
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token")
-    assert start(hub, tmp_path / "token", secrets=TOKEN).result == "success"
-    assert changed(hub) == sorted([*files, CI, RETRAIN])
+
+@pytest.mark.matrix
+def test_template_update_with_a_token(edited: Project, tmp_path: Path) -> None:
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
+    assert start(hub, tmp_path / "newest", secrets=TOKEN).result == "success"
+    assert not hub.pulls.exists()
+
+    release(edited.shell)
+    assert start(hub, tmp_path / "newer", secrets=TOKEN).result == "success"
+    assert changed(hub) == sorted([*CHANGED, CI, RETRAIN])
     _, body = hub.pull("template-update")
     assert f"- `{CI}`\n- `LICENSE`\n" in body
     assert "+name:" not in body
 
 
+@pytest.mark.matrix
 def test_private_template(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
     done = start(hub, tmp_path / "without", PRIVATE)
@@ -136,7 +151,6 @@ def test_private_template(edited: Project, tmp_path: Path) -> None:
     assert "\nerror: Copier: fatal: could not read Username" in f"\n{done.log}"
     assert "Traceback" not in done.log
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token")
     release(edited.shell)
     assert start(hub, tmp_path / "with", PRIVATE, TOKEN).result == "success"
     assert hub.pull("template-update")
