@@ -37,7 +37,6 @@ class Step:
     """The outcome of a step, in all legs of its job's matrix."""
 
     name: str
-    how: str
     outcome: str = "skipped"
     log: str = ""
 
@@ -90,11 +89,11 @@ class Run:
 
     def __str__(self) -> str:
         """Return all outcomes, with the output of failed steps."""
-        lines = [f"{self.file}: {self.result}", *self.errors]
+        lines = [f"{self.file}: {self.result}"]
         for name, job in self.jobs.items():
             lines.append(f"  {name}: {job.result}")
             for step in job.steps.values():
-                lines.append(f"    {step.name}: {step.how}: {step.outcome}")
+                lines.append(f"    {step.name}: {step.outcome}")
                 if step.outcome == "failure":
                     lines += [f"      | {line}" for line in step.log.splitlines()]
         return "\n".join(lines)
@@ -137,15 +136,6 @@ def title(step: dict[str, Any]) -> str:
     """Return the name of a step: its own, its action's, or its command."""
     action = step.get("uses", "").partition("@")[0]
     return str(step.get("name") or action or step["run"].strip())
-
-
-def how(step: dict[str, Any]) -> str:
-    """Return what executes a step."""
-    if "uses" not in step:
-        return "executed"
-    stand_in = STAND_INS / step["uses"].partition("@")[0] / "action.yml"
-    said: str = read(stand_in)["description"]
-    return said if said.startswith("not run") else f"replaced by {said}"
 
 
 def variables_of(shell: Shell) -> dict[str, str]:
@@ -240,6 +230,7 @@ def run(
     )
     result = outcome(work / FOLDER / name, done.stdout, folder / "artifacts")
     print(result)
+    assert not result.errors, result.errors
     assert (done.returncode == 0) == (result.result != "failure"), done.stdout + done.stderr
     return result
 
@@ -249,18 +240,18 @@ def outcome(file: Path, printed: str, artifacts: Path) -> Run:
     done = Run(file.name, artifacts)
     for name, job in jobs(file):
         steps = enumerate(job["steps"])
-        named = {step.get("id", str(n)): Step(title(step), how(step)) for n, step in steps}
+        named = {step.get("id", str(n)): Step(title(step)) for n, step in steps}
         done.jobs[name] = Job(steps=named)
     callers = {job.get("name", name): name for name, job in read(file)["jobs"].items()}
     for line in printed.splitlines():
         said = json.loads(line) if line.startswith("{") else {}
-        if said.get("level") == "error":
-            done.errors.append(f"{said.get('job', '').strip()}: {said['msg']}")
+        if said.get("level") == "error" and "stage" not in said:
+            done.errors.append(said["msg"])
         if "jobID" in said:
             caller, *called = said["job"].split("/")
             prefix = f"{callers[caller]} / " if len(called) > 1 else ""
-            if job := done.jobs.get(prefix + said["jobID"]):
-                take(job, said)
+            if found := done.jobs.get(prefix + said["jobID"]):
+                take(found, said)
     return done
 
 

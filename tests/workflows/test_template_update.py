@@ -10,7 +10,6 @@ from tests.projects import Project
 from tests.shell import ROOT, TREE, Shell
 from tests.workflows.act import Run, run
 from tests.workflows.hub import Hub
-from tests.workflows.kept import keep
 
 pytestmark = pytest.mark.slow
 AIRFLOW = pytest.mark.xdist_group("airflow project")
@@ -41,26 +40,14 @@ done
 
 @pytest.fixture(
     params=[
-        pytest.param(("Prefect", "project"), marks=pytest.mark.xdist_group("default project")),
-        pytest.param(("Airflow", "airflow"), marks=[pytest.mark.matrix, AIRFLOW]),
-        pytest.param(("Kubeflow", "kubeflow"), marks=[pytest.mark.matrix, KUBEFLOW]),
-    ],
-    ids=lambda param: param[0],
+        pytest.param("project", marks=pytest.mark.xdist_group("default project")),
+        pytest.param("airflow", marks=[pytest.mark.matrix, AIRFLOW]),
+        pytest.param("kubeflow", marks=[pytest.mark.matrix, KUBEFLOW]),
+    ]
 )
-def orchestrator(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Return the name of an orchestrator, and the fixture of its project."""
-    names: tuple[str, str] = request.param
-    return names
-
-
-@pytest.fixture
-def edited(
-    orchestrator: tuple[str, str],
-    make_shell: Callable[[], Shell],
-    request: pytest.FixtureRequest,
-) -> Project:
+def edited(request: pytest.FixtureRequest, make_shell: Callable[[], Shell]) -> Project:
     """Return a project with edits of two files that `release` changes in the template, too."""
-    original: Project = request.getfixturevalue(orchestrator[1])
+    original: Project = request.getfixturevalue(request.param)
     shell = make_shell()
     project = Project(shell.home / "my-pipeline", shell)
     shell("git", "clone", "-q", original.folder, project.folder)
@@ -108,7 +95,7 @@ def changed(hub: Hub) -> list[str]:
     return hub.git("diff", "--name-only", "main", "template-update").split()
 
 
-def test_template_update(edited: Project, orchestrator: tuple[str, str], tmp_path: Path) -> None:
+def test_template_update(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
     release(edited.shell)
     done = start(hub, tmp_path / "newer")
@@ -126,7 +113,6 @@ def test_template_update(edited: Project, orchestrator: tuple[str, str], tmp_pat
     branch = tmp_path / "branch"
     hub.shell("git", "clone", "-q", "-b", "template-update", hub.folder, branch)
     hub.shell(UV, "lock", "--check", cwd=branch)
-    keep(done, orchestrator[0])
 
 
 @pytest.mark.matrix
