@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.shell import ROOT, Shell
-from tests.workflows.act import FOLDER, STAND_INS, Recorder, Run, jobs, read, run
+from tests.workflows.act import CANCELLED, FOLDER, STAND_INS, Recorder, Run, jobs, read, run
 from tests.workflows.hub import Event, Hub
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -18,10 +18,10 @@ if [ "$2" = build ]; then
   echo '{{"containerimage.digest": "{DIGEST}"}}' > "$RUNNER_TEMP/build.json"
 fi
 """
-ON = {"DEPLOY": "production", "ATTEST": "true", "KFP_CA": "authority"}
+ON = {"DEPLOY": "production", "ATTEST": "true", "KFP_CA": "authority", "KFP_HOST": "https://kfp"}
+SECRETS = {"ALERT_URLS": "json://alerts", "KFP_TOKEN": "token", "TEMPLATE_UPDATE_TOKEN": "update"}
+SETTINGS = "ALERT_URLS=json://alerts KFP_HOST=https://kfp KFP_TOKEN=token "
 REPORT = 'if [ "$1" = run ]; then mkdir -p runs/1; touch runs/1/report.html; fi;'
-# act knows no step that was cancelled.
-CANCELLED = {"steps.deploy.outcome == 'cancelled'": "cancelled()"}
 GO_BACK = "Go back if the deploy was cancelled or timed out"
 
 
@@ -54,8 +54,8 @@ class Delivery:
         done = run(
             self.hub, event, workflow,
             self.folder / f"run-{len(list(self.folder.glob('run-*')))}",
-            secrets={"ALERT_URLS": "json://alerts", "TEMPLATE_UPDATE_TOKEN": "a-token"},
-            variables=variables, replaced=replaced, environment=self.recorder.path(self.hub.shell),
+            secrets=SECRETS, variables=variables, replaced=replaced,
+            environment=self.recorder.path(self.hub.shell),
         )  # fmt: skip
         return done, self.recorder.calls()
 
@@ -74,7 +74,7 @@ def delivery(
 
 def deployed(delivery: Delivery, environment: str, outcome: str = "success") -> list[str]:
     """Return the calls of a deploy to an environment."""
-    given = f"ENVIRONMENT={environment} IMAGE={IMAGE} "
+    given = f"ENVIRONMENT={environment} IMAGE={IMAGE} {SETTINGS if delivery.kubeflow else ''}"
     login = [f"{given}docker login --username ada --password-stdin ghcr.io"]
     return [
         *([] if delivery.kubeflow else [f"{given}make env"]),
@@ -163,7 +163,7 @@ def test_a_deploy_that_is_cancelled_goes_back(delivery: Delivery) -> None:
 def test_retrain(delivery: Delivery) -> None:
     by_hand = delivery.hub.dispatch(period="2013-06", environment="staging")
     done, calls = delivery.run(by_hand, "retrain.yml", "echo said", ON)
-    given = "ENVIRONMENT=staging PERIOD=2013-06 "
+    given = f"ENVIRONMENT=staging PERIOD=2013-06 {SETTINGS if delivery.kubeflow else ''}"
     assert calls["retrain"] == [f"{given}make deploy-check", f"{given}make retrain"]
     assert done.skipped == []
     assert done.jobs["retrain"].summary == "```\nsaid\n```\n"

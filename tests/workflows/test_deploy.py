@@ -13,16 +13,13 @@ import pytest
 from tests.alerts.receiver import Receiver
 from tests.projects import Project, free_port
 from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp, override
-from tests.workflows.act import Recorder, Run, run
+from tests.workflows.act import CANCELLED, Recorder, Run, run
+from tests.workflows.conftest import docker
 from tests.workflows.hub import Event, Hub
-from tests.workflows.registry import docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
-ORCHESTRATORS = {
-    "Prefect": "project",
-    "Airflow": "airflow",
-}
+ORCHESTRATORS = {"prefect": "project", "airflow": "airflow"}
 GO_BACK = "Go back if the deploy was cancelled or timed out"
 BROKEN = "src/my_pipeline/runtime/steps/evaluate.py"
 ON = {"DEPLOY": "production", "ATTEST": "true"}
@@ -45,38 +42,29 @@ if [ "$1" = deploy ]; then
 fi
 exec /usr/bin/make "$@"
 """
-# act knows no step that was cancelled.
-CANCELLED = {"steps.deploy.outcome == 'cancelled'": "cancelled()"}
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A repository on GitHub, the machines of its two environments, and their alerts."""
 
-    column: str
+    orchestrator: str
     hub: Hub
     folder: Path
     registry: str
     receiver: Receiver
 
     def run(
-        self,
-        event: Event,
-        workflow: str,
-        name: str,
-        replaced: dict[str, str] | None = None,
-        **environment: str,
-    ) -> Run:
+        self, event: Event, workflow: str, name: str,
+        replaced: dict[str, str] | None = None, **environment: str,
+    ) -> Run:  # fmt: skip
+        """Run a workflow with the repository's settings."""
         linked = {start: start + LINK for start in JOBS}
         done = run(
-            self.hub,
-            event,
-            workflow,
-            self.folder / name,
-            variables=ON,
+            self.hub, event, workflow, self.folder / name, variables=ON,
             replaced={"ghcr.io": self.registry} | linked | (replaced or {}),
             environment={"MACHINES": str(self.folder / "machines")} | environment,
-        )
+        )  # fmt: skip
         for job in done.jobs.values():
             job.steps.pop("link", None)
         return done
@@ -88,10 +76,10 @@ class Delivery:
     def prepare(self, environment: str) -> None:
         """Make the machine of an environment: with ports, and a name, that nobody else has."""
         self.hub.shell("git", "clone", "-q", self.hub.folder, self.place(environment))
-        names = [*SHARED_PORTS, *PORTS[self.column.lower()]]
+        names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
         ports = {name: str(free_port()) for name in names}
         name = f"my-pipeline-{environment}-{ports['MLFLOW_PORT']}"
-        if self.column == "Airflow" and lacks_otlp(self.hub.shell):
+        if self.orchestrator == "airflow" and lacks_otlp(self.hub.shell):
             override(self.place(environment), WITHOUT_OTLP)
         self.write(environment, ports | {"COMPOSE_PROJECT_NAME": name})
 
