@@ -242,7 +242,8 @@ def outcome(file: Path, printed: str, artifacts: Path) -> Run:
     callers = {job.get("name", name): name for name, job in read(file)["jobs"].items()}
     for line in printed.splitlines():
         said = json.loads(line) if line.startswith("{") else {}
-        if said.get("level") == "error" and "stage" not in said:
+        # The error of a step has its stage. An expression that fails is an empty text.
+        if said.get("level") == "error" and ("stage" not in said or "expression" in said["msg"]):
             done.errors.append(said["msg"])
         if "jobID" in said:
             caller, *called = said["job"].split("/")
