@@ -114,7 +114,7 @@ def act() -> str:
         if not built.exists():
             subprocess.run(["make", "--silent", ".act/act"], cwd=ROOT, check=False)
     if not built.exists():
-        pytest.skip("neither act nor Go, which builds it, is installed: no workflow is executed")
+        pytest.skip("act is not installed, and Go is not here to build it: no workflow is executed")
     return str(built)
 
 
