@@ -169,62 +169,60 @@ def check_out(hub: Hub, event: Event, folder: Path, replaced: Mapping[str, str])
     return folder
 
 
+def command(event: Event, name: str, folder: Path, work: Path) -> list[str]:
+    """Return the command line of act, without secrets and variables."""
+    texts = [file.read_text(encoding="utf-8") for file in (work / FOLDER).glob("*.yml")]
+    used = {found for text in texts for found in USES.findall(text)}
+    return [
+        act(), event.name, "--workflows", f"{FOLDER}/{name}", "--strict", "--json", "--rm",
+        "--eventpath", str(folder / "event.json"), "--action-cache-path", str(folder / "act"),
+        "--actor", "ada", "--no-skip-checkout", "--no-cache-server", "--action-offline-mode",
+        "--platform=ubuntu-latest=-self-hosted", "--platform=self-hosted=-self-hosted",
+        f"--env=GITHUB_REPOSITORY={NAME}", "--env=GITHUB_RUN_ID=1000",
+        *(f"--local-repository={action}@{ref}={STAND_INS / action}" for action, ref in used),
+    ]  # fmt: skip
+
+
+def machine(hub: Hub, folder: Path) -> dict[str, str]:
+    """Make an empty home and the tools of the stand-ins; return the variables of the machine."""
+    (folder / "home").mkdir()
+    (folder / "tools").mkdir()
+    for tool, path in tools().items():
+        (folder / "tools" / tool).symlink_to(path)
+    return variables_of(hub.shell) | {
+        "HOME": str(folder / "home"),
+        "STAND_IN_HUB": str(hub.folder),
+        "STAND_IN_PULLS": str(hub.pulls),
+        "STAND_IN_ARTIFACTS": str(folder / "artifacts"),
+        "STAND_IN_TOOLS": str(folder / "tools"),
+    }
+
+
 def run(
-    hub: Hub,
-    event: Event,
-    name: str,
-    folder: Path,
-    *,
-    secrets: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None,
-    replaced: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Run:
-    """Execute the workflow of this name that is in the event's commit.
+    hub: Hub, event: Event, name: str, parent: Path, *,
+    secrets: Mapping[str, str] | None = None, variables: Mapping[str, str] | None = None,
+    replaced: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None,
+) -> Run:  # fmt: skip
+    """Execute the workflow of this name that is in the event's commit, in a new folder.
 
     Secrets and variables are those of the repository or of the job's environment: act does not
     distinguish them. `environment` adds variables of the machine.
     """
-    program = act()
+    folder = parent / f"{name}-{len(list(parent.glob(f'{name}-*')))}"
     work = check_out(hub, event, folder / "work", replaced or {})
-    (folder / "home").mkdir()
     (folder / "event.json").write_text(json.dumps(event.payload))
-    texts = [file.read_text(encoding="utf-8") for file in (work / FOLDER).glob("*.yml")]
-    used = {found for text in texts for found in USES.findall(text)}
     given = {"GITHUB_TOKEN": "token-of-the-run"} | dict(secrets or {})
-    github = {"GITHUB_REPOSITORY": NAME, "GITHUB_RUN_ID": "1000"}
-    command = [
-        program, event.name, "--workflows", f"{FOLDER}/{name}", "--strict", "--json", "--rm",
-        "--eventpath", str(folder / "event.json"), "--action-cache-path", str(folder / "act"),
-        "--actor", "ada", "--no-skip-checkout", "--no-cache-server", "--action-offline-mode",
-        "--platform=ubuntu-latest=-self-hosted", "--platform=self-hosted=-self-hosted",
-        *(f"--env={name}={value}" for name, value in github.items()),
+    words = [
+        *command(event, name, folder, work),
         *(f"--secret={name}={value}" for name, value in given.items()),
         *(f"--var={name}={value}" for name, value in (variables or {}).items()),
-        *(f"--local-repository={action}@{ref}={STAND_INS / action}" for action, ref in used),
-    ]  # fmt: skip
-    stand_ins = {
-        "STAND_IN_HUB": hub.folder,
-        "STAND_IN_PULLS": hub.pulls,
-        "STAND_IN_ARTIFACTS": folder / "artifacts",
-        "STAND_IN_TOOLS": folder / "tools",
-    }
-    (folder / "tools").mkdir()
-    for tool, path in tools().items():
-        (folder / "tools" / tool).symlink_to(path)
+    ]
     done = subprocess.run(
-        # The process of act is known to its steps, so that one can cancel the run.
-        ["bash", "-c", 'ACT_PID=$$ exec "$@"', "act", *command],
-        cwd=work,
-        env=variables_of(hub.shell)
-        | {"HOME": str(folder / "home")}
-        | {variable: str(value) for variable, value in stand_ins.items()}
-        | dict(environment or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        # A step can cancel the run: it knows the process of act.
+        ["bash", "-c", 'ACT_PID=$$ exec "$@"', "act", *words],
+        cwd=work, env=machine(hub, folder) | dict(environment or {}),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     result = outcome(work / FOLDER / name, done.stdout, folder / "artifacts")
     print(result)
     assert not result.errors, result.errors

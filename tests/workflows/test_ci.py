@@ -21,7 +21,7 @@ def test_a_pull_request(fixture: str, request: pytest.FixtureRequest, tmp_path: 
     changed = params.replace("max_iter: 150", "max_iter: 100")
     assert changed != params
     hub.commit("change", {"params.yaml": changed})
-    done = run(hub, hub.pull_request("change"), "ci.yml", tmp_path / "run")
+    done = run(hub, hub.pull_request("change"), "ci.yml", tmp_path)
     assert done.result == "success"
     assert done.skipped == []
     summary = done.jobs["pipeline"].summary

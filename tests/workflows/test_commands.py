@@ -52,8 +52,7 @@ class Delivery:
         """Run a workflow whose `make` continues as a script says; return the recorded calls."""
         self.recorder.add("make", make)
         done = run(
-            self.hub, event, workflow,
-            self.folder / f"run-{len(list(self.folder.glob('run-*')))}",
+            self.hub, event, workflow, self.folder,
             secrets=SECRETS, variables=variables, replaced=replaced,
             environment=self.recorder.path(self.hub.shell),
         )  # fmt: skip

@@ -55,13 +55,16 @@ class Delivery:
     receiver: Receiver
 
     def run(
-        self, event: Event, workflow: str, name: str,
-        replaced: dict[str, str] | None = None, **environment: str,
-    ) -> Run:  # fmt: skip
+        self,
+        event: Event,
+        workflow: str,
+        replaced: dict[str, str] | None = None,
+        **environment: str,
+    ) -> Run:
         """Run a workflow with the repository's settings."""
         linked = {start: start + LINK for start in JOBS}
         done = run(
-            self.hub, event, workflow, self.folder / name, variables=ON,
+            self.hub, event, workflow, self.folder, variables=ON,
             replaced={"ghcr.io": self.registry} | linked | (replaced or {}),
             environment={"MACHINES": str(self.folder / "machines")} | environment,
         )  # fmt: skip
@@ -130,7 +133,7 @@ def delivery(
 
 def test_the_first_deploy_makes_the_passwords_and_says_what_is_missing(delivery: Delivery) -> None:
     delivery.prepare("staging")
-    done = delivery.run(delivery.hub.push(), "deploy.yml", "first")
+    done = delivery.run(delivery.hub.push(), "deploy.yml")
     assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
     job = done.jobs["staging / deploy"]
     assert job.step("Make the secrets that .env lacks").outcome == "success"
@@ -143,7 +146,7 @@ def test_a_deploy(delivery: Delivery) -> None:
     delivery.prepare("production")
     for environment in ("staging", "production"):
         delivery.write(environment, {"ALERT_URLS": delivery.receiver.urls()["webhook"]})
-    done = delivery.run(delivery.hub.push(), "deploy.yml", "good")
+    done = delivery.run(delivery.hub.push(), "deploy.yml")
     assert done.result == "success"
     assert {step.partition(": ")[2] for step in done.skipped} == {GO_BACK}
     image = delivery.deployed("staging")
@@ -159,7 +162,7 @@ def test_a_deploy_that_fails_goes_back(delivery: Delivery) -> None:
     before = delivery.deployed("staging")
     source = delivery.hub.text("main", BROKEN)
     delivery.hub.commit("main", {BROKEN: f'{source}\nraise RuntimeError("broken")\n'})
-    done = delivery.run(delivery.hub.push(), "deploy.yml", "broken")
+    done = delivery.run(delivery.hub.push(), "deploy.yml")
     assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
     deploy = done.jobs["staging / deploy"].step("Deploy, run once, go back if that fails")
     assert deploy.outcome == "failure"
@@ -175,7 +178,7 @@ def test_a_deploy_that_is_cancelled_goes_back(delivery: Delivery, tmp_path: Path
     recorder = Recorder(tmp_path / "programs")
     recorder.add("make", CANCEL)
     path = recorder.path(delivery.hub.shell)
-    done = delivery.run(delivery.hub.push(), "deploy.yml", "cancelled", CANCELLED, **path)
+    done = delivery.run(delivery.hub.push(), "deploy.yml", CANCELLED, **path)
     assert done.results["production"] == "skipped"
     assert f"Running again: {before}." in done.log
     assert delivery.deployed("staging") == before
@@ -185,6 +188,6 @@ def test_a_deploy_that_is_cancelled_goes_back(delivery: Delivery, tmp_path: Path
 
 def test_a_run_by_hand(delivery: Delivery) -> None:
     asked = delivery.hub.dispatch(period="2013-06", environment="staging")
-    done = delivery.run(asked, "retrain.yml", "retrain")
+    done = delivery.run(asked, "retrain.yml")
     assert done.result == "success"
     assert "2013-06" in done.jobs["retrain"].summary

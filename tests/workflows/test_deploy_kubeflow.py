@@ -10,8 +10,8 @@ import pytest
 from tests.alerts.receiver import Receiver
 from tests.projects import Project
 from tests.shell import ROOT
-from tests.workflows.act import Run, run
-from tests.workflows.hub import Event, Hub
+from tests.workflows.act import run
+from tests.workflows.hub import Hub
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,25 +45,13 @@ def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[str]:
     assert server.returncode == 0, "something came that KFP does not know"
 
 
-def start(
-    hub: Hub,
-    event: Event,
-    workflow: str,
-    folder: Path,
-    alert_url: str,
-    registry: str,
-    hosts: dict[str, str],
-) -> Run:
-    """Run a workflow with the settings of the repository and of its environments."""
-    return run(
-        hub,
-        event,
-        workflow,
-        folder,
-        secrets={"ALERT_URLS": alert_url, "KFP_TOKEN": "token-of-the-cluster"},
-        variables={"DEPLOY": "production", "ATTEST": "true", "KFP_CA": "an authority"} | hosts,
-        replaced=HOSTS | {"ghcr.io": registry},
-    )
+def settings(receiver: Receiver, registry: str, **hosts: str) -> dict[str, dict[str, str]]:
+    """Return the settings of a repository and of its environments."""
+    return {
+        "secrets": {"ALERT_URLS": receiver.urls()["webhook"], "KFP_TOKEN": "token-of-the-cluster"},
+        "variables": {"DEPLOY": "production", "ATTEST": "true", "KFP_CA": "an authority"} | hosts,
+        "replaced": HOSTS | {"ghcr.io": registry},
+    }
 
 
 def alerts(receiver: Receiver) -> list[str]:
@@ -73,12 +61,8 @@ def alerts(receiver: Receiver) -> list[str]:
 def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) -> None:
     hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
     with Receiver() as receiver, cluster(kubeflow) as staging, cluster(kubeflow) as production:
-        given = (
-            receiver.urls()["webhook"],
-            registry,
-            {"STAGING": staging, "PRODUCTION": production},
-        )
-        done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", *given)
+        given = settings(receiver, registry, STAGING=staging, PRODUCTION=production)
+        done = run(hub, hub.push(), "deploy.yml", tmp_path, **given)
         assert done.result == "success"
         assert done.skipped == []
         assert alerts(receiver) == [
@@ -87,22 +71,22 @@ def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) ->
         ]
 
         by_hand = hub.dispatch(period="2013-06", environment="staging")
-        done = start(hub, by_hand, "retrain.yml", tmp_path / "retrain", *given)
+        done = run(hub, by_hand, "retrain.yml", tmp_path, **given)
         assert done.result == "success"
 
 
 def test_a_deploy_that_fails(kubeflow: Project, tmp_path: Path, registry: str) -> None:
     hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
     with Receiver() as receiver, cluster(kubeflow, "FAILED") as staging:
-        given = (receiver.urls()["webhook"], registry, {"STAGING": staging})
-        done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", *given)
+        given = settings(receiver, registry, STAGING=staging)
+        done = run(hub, hub.dispatch(), "deploy.yml", tmp_path, **given)
         assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
         assert alerts(receiver) == ["my-pipeline: staging was not deployed"]
 
 
 def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, registry: str) -> None:
     hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
-    done = run(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", replaced={"ghcr.io": registry})
+    done = run(hub, hub.dispatch(), "deploy.yml", tmp_path, replaced={"ghcr.io": registry})
     assert done.results["staging"] == "failure"
     said = done.jobs["staging / deploy"].step("Check the settings").log
     assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. On GitHub:" in said

@@ -73,9 +73,10 @@ class GitHub:
         real = shutil.which("make")
         tested = f'lint | test | matrix) {tests} ;; *) exec {real} "$@" ;;'
         self.recorder.add("make", f'case "$1" in {tested} esac')
-        folder = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         environment = self.recorder.path(self.hub.shell)
-        done = run(self.hub, event, workflow, folder, replaced=replaced, environment=environment)
+        done = run(
+            self.hub, event, workflow, self.folder, replaced=replaced, environment=environment
+        )
         return done, self.recorder.calls()
 
 

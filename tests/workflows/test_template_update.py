@@ -81,14 +81,15 @@ def start(
 ) -> Run:
     """Run the workflow, with a GitHub that has the template at this address only."""
     programs = folder / "programs"
-    shutil.copytree(hub.shell("git", "--exec-path").stdout.strip(), programs, symlinks=True)
-    (programs / "git-remote-https").unlink()
-    script = GITHUB.format(address=address, template=hub.shell.home / "template")
-    (programs / "git-remote-https").write_text(script)
-    (programs / "git-remote-https").chmod(0o755)
-    environment = {"GIT_EXEC_PATH": str(programs)}
+    if not programs.exists():
+        shutil.copytree(hub.git("--exec-path"), programs, symlinks=True)
+        (programs / "git-remote-https").unlink()
+        script = GITHUB.format(address=address, template=hub.shell.home / "template")
+        (programs / "git-remote-https").write_text(script)
+        (programs / "git-remote-https").chmod(0o755)
+    paths = {"GIT_EXEC_PATH": str(programs)}
     event = hub.schedule()
-    return run(hub, event, "template-update.yml", folder, secrets=secrets, environment=environment)
+    return run(hub, event, "template-update.yml", folder, secrets=secrets, environment=paths)
 
 
 def changed(hub: Hub) -> list[str]:
@@ -98,7 +99,7 @@ def changed(hub: Hub) -> list[str]:
 def test_template_update(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
     release(edited.shell)
-    done = start(hub, tmp_path / "newer")
+    done = start(hub, tmp_path)
     assert done.result == "success"
     title, body = hub.pull("template-update")
     assert title == "Update to v1.1.0 of the template"
@@ -118,11 +119,11 @@ def test_template_update(edited: Project, tmp_path: Path) -> None:
 @pytest.mark.matrix
 def test_template_update_with_a_token(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    assert start(hub, tmp_path / "newest", secrets=TOKEN).result == "success"
+    assert start(hub, tmp_path, secrets=TOKEN).result == "success"
     assert not hub.pulls.exists()
 
     release(edited.shell)
-    assert start(hub, tmp_path / "newer", secrets=TOKEN).result == "success"
+    assert start(hub, tmp_path, secrets=TOKEN).result == "success"
     assert changed(hub) == sorted([*CHANGED, CI, RETRAIN])
     _, body = hub.pull("template-update")
     assert f"- `{CI}`\n- `LICENSE`\n" in body
@@ -132,11 +133,11 @@ def test_template_update_with_a_token(edited: Project, tmp_path: Path) -> None:
 @pytest.mark.matrix
 def test_private_template(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    done = start(hub, tmp_path / "without", PRIVATE)
+    done = start(hub, tmp_path, PRIVATE)
     assert done.result == "failure"
     assert "\nerror: Copier: fatal: could not read Username" in f"\n{done.log}"
     assert "Traceback" not in done.log
 
     release(edited.shell)
-    assert start(hub, tmp_path / "with", PRIVATE, TOKEN).result == "success"
+    assert start(hub, tmp_path, PRIVATE, TOKEN).result == "success"
     assert hub.pull("template-update")
