@@ -87,4 +87,4 @@ clean: ## delete what the other targets created
 
 # The tests of workflows make this if act is not on the PATH.
 .act/act:
-	if command -v go >/dev/null; then GOBIN=$(CURDIR)/.act go install github.com/nektos/act@$(ACT_VERSION); fi
+	if command -v go >/dev/null; then GOBIN="$(CURDIR)/.act" go install github.com/nektos/act@$(ACT_VERSION); fi
