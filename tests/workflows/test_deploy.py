@@ -4,6 +4,7 @@ The tests follow each other: a first deploy, a good one, one that is rolled back
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,11 @@ LINK = """\
 """
 # The step in which the deploy hangs, and what cancels it there.
 HANGS = "\nimport subprocess\n\nsubprocess.run(['sleep', '3599.25'])\n"
-CANCEL = """\
+CANCEL = f"""\
 if [ "$1" = deploy ]; then
   (until pgrep --full 'sleep 3599.25' >/dev/null; do sleep 1; done; kill -INT "$ACT_PID") &
 fi
-exec /usr/bin/make "$@"
+exec {shutil.which("make")} "$@"
 """
 
 
