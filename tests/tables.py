@@ -17,7 +17,6 @@ SEEN: list[tuple[str, str]] = []
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
 UPDATES = ROOT / "docs/updates.md"
-WORKFLOWS = ROOT / "docs/workflows.md"
 
 
 def read(page: Path) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A project on GitHub: its repository, its settings, and its events."""
+"""A project on GitHub: its repository, its events and its pull requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,40 +13,26 @@ NAME = "me/my-pipeline"
 
 @dataclass(frozen=True)
 class Event:
-    """An event that starts a workflow."""
+    """An event that starts a workflow; the payload is what GitHub sends with it."""
 
     name: str
     sha: str
-    ref: str
     payload: dict[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Secrets and variables, of the repository or of one of its environments."""
-
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    vars: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository that can be cloned, and pushed to."""
+    """A repository that can be cloned and pushed to."""
 
     shell: Shell
     folder: Path
-    settings: Settings = field(default_factory=Settings)
-    environments: Mapping[str, Settings] = field(default_factory=dict)
-    pulls: dict[str, dict[str, str]] = field(default_factory=dict)  # opened, by their branches
 
     @classmethod
-    def of(cls, shell: Shell, project: Path, folder: Path, **settings: Any) -> "Hub":
-        """Push what is committed in a project to a new repository."""
+    def of(cls, shell: Shell, project: Path, folder: Path) -> "Hub":
+        """Push a project's commits to a new repository."""
         shell("git", "clone", "-q", "--bare", project, folder)
-        for name in ("allowAnySHA1InWant", "allowFilter"):
-            shell("git", "config", f"uploadpack.{name}", "true", cwd=folder)
-        return cls(shell, folder, **settings)
+        shell("git", "config", "uploadpack.allowAnySHA1InWant", "true", cwd=folder)
+        return cls(shell, folder)
 
     def git(self, *words: str) -> str:
         return self.shell("git", *words, cwd=self.folder).stdout.strip()
@@ -56,7 +42,7 @@ class Hub:
         return self.shell("git", "show", f"{sha}:{file}", cwd=self.folder).stdout
 
     def commit(self, branch: str, files: Mapping[str, str]) -> None:
-        """Write files in a commit on `main`, and make it the newest of a branch."""
+        """Commit files on top of `main`, and point a branch to that commit."""
         with TemporaryDirectory() as made:
             work = Path(made)
             self.shell("git", "clone", "-q", self.folder, work)
@@ -66,20 +52,33 @@ class Hub:
             self.shell("git", "commit", "-qam", f"Change {', '.join(files)}", cwd=work)
             self.shell("git", "push", "-qf", "origin", branch, cwd=work)
 
-    def push(self, branch: str = "main") -> Event:
-        """Return the event of the newest commit of a branch."""
-        return Event("push", self.git("rev-parse", branch), f"refs/heads/{branch}")
+    @property
+    def pulls(self) -> Path:
+        """Return the folder in which the stand-in for create-pull-request writes."""
+        return self.folder.with_name(f"{self.folder.name}-pulls")
+
+    def pull(self, branch: str) -> tuple[str, str]:
+        """Return the title and the body of a branch's pull request."""
+        return (
+            (self.pulls / f"{branch}.title").read_text(),
+            (self.pulls / f"{branch}.body").read_text(),
+        )
+
+    def push(self) -> Event:
+        """Return the push of the newest commit of `main`."""
+        return Event("push", self.git("rev-parse", "main"), {"ref": "refs/heads/main"})
 
     def schedule(self) -> Event:
-        return Event("schedule", self.git("rev-parse", "main"), "refs/heads/main")
+        payload = {"repository": {"default_branch": "main"}}
+        return Event("schedule", self.git("rev-parse", "main"), payload)
 
-    def dispatch(self, **inputs: Any) -> Event:
+    def dispatch(self, **inputs: str) -> Event:
         """Return the event of the button "Run workflow"."""
-        sha = self.git("rev-parse", "main")
-        return Event("workflow_dispatch", sha, "refs/heads/main", {}, inputs)
+        payload = {"ref": "refs/heads/main", "inputs": inputs}
+        return Event("workflow_dispatch", self.git("rev-parse", "main"), payload)
 
     def pull_request(self, branch: str, base: str = "main") -> Event:
-        """Return the event of a pull request, whose commit is the merge that GitHub tries out."""
+        """Return the event of a pull request, whose commit merges it into its base."""
         ends = {name: self.git("rev-parse", name) for name in (base, branch)}
         tree = self.git("merge-tree", "--write-tree", base, branch)
         parents = [word for sha in ends.values() for word in ("-p", sha)]
@@ -89,33 +88,4 @@ class Hub:
             side: {"ref": name, "sha": ends[name]}
             for side, name in (("base", base), ("head", branch))
         }
-        asked = {"number": 1, **sides}
-        payload = {"action": "opened", "number": 1, "pull_request": asked}
-        return Event("pull_request", merge, "refs/pull/1/merge", payload)
-
-    def context(self, event: Event) -> dict[str, Any]:
-        """Return the context `github` of an event."""
-        _, kind, name = event.ref.split("/", 2)
-        asked = event.payload.get("pull_request")
-        return {
-            "event_name": event.name,
-            "event": {"repository": {"full_name": NAME, "default_branch": "main"}}
-            | event.payload
-            | ({"inputs": dict(event.inputs)} if event.name == "workflow_dispatch" else {}),
-            "sha": event.sha,
-            "ref": event.ref,
-            "ref_name": name,
-            "ref_type": "tag" if kind == "tags" else "branch",
-            "base_ref": asked["base"]["ref"] if asked else "",
-            "head_ref": asked["head"]["ref"] if asked else "",
-            "repository": NAME,
-            "repository_owner": NAME.partition("/")[0],
-            "actor": "ada",
-            "triggering_actor": "ada",
-            "run_id": "1000",
-            "run_number": "1",
-            "run_attempt": "1",
-            "server_url": "https://github.com",
-            "api_url": "https://api.github.com",
-            "token": "token-of-the-run",
-        }
+        return Event("pull_request", merge, {"number": 1, "pull_request": {"number": 1, **sides}})

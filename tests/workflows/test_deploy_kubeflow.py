@@ -10,9 +10,8 @@ import pytest
 from tests.alerts.receiver import Receiver
 from tests.projects import Project
 from tests.shell import ROOT
-from tests.workflows.hub import Event, Hub, Settings
-from tests.workflows.kept import keep
-from tests.workflows.runner import Run, run
+from tests.workflows.act import run
+from tests.workflows.hub import Hub
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,11 +21,14 @@ pytestmark = [
 
 # It accepts only what KFP's schema knows, which it reads from the package in the project.
 SERVER = ROOT / "tests/kubeflow/inside/kfp_server.py"
+# act has one set of variables. On GitHub, each environment has a KFP_HOST.
+HOST = "inputs.environment == 'production' && vars.PRODUCTION || vars.STAGING"
+HOSTS = {"${{ vars.KFP_HOST }}": f"${{{{ {HOST} }}}}"}
 
 
 @contextmanager
-def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
-    """Yield the settings of an environment whose cluster ends runs in a certain state."""
+def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[str]:
+    """Yield the address of a cluster that ends runs in a certain state."""
     python = project.folder / ".venv/bin/python"
     with subprocess.Popen(
         [python, SERVER, outcome],
@@ -38,18 +40,18 @@ def cluster(project: Project, outcome: str = "SUCCEEDED") -> Iterator[Settings]:
     ) as server:
         assert server.stdin
         assert server.stdout
-        host = server.stdout.readline().strip()
-        yield Settings(
-            {"KFP_TOKEN": "token-of-the-cluster"}, {"KFP_HOST": host, "KFP_CA": "an authority"}
-        )
+        yield server.stdout.readline().strip()
         server.stdin.close()
     assert server.returncode == 0, "something came that KFP does not know"
 
 
-def start(hub: Hub, event: Event, workflow: str, folder: Path, registry: str) -> Run:
-    done = run(hub, event, workflow, folder, replaced={"ghcr.io": registry})
-    print(done)
-    return done
+def settings(receiver: Receiver, registry: str, **hosts: str) -> dict[str, dict[str, str]]:
+    """Return the settings of a repository and of its environments."""
+    return {
+        "secrets": {"ALERT_URLS": receiver.urls()["webhook"], "KFP_TOKEN": "token-of-the-cluster"},
+        "variables": {"DEPLOY": "production", "ATTEST": "true", "KFP_CA": "an authority"} | hosts,
+        "replaced": HOSTS | {"ghcr.io": registry},
+    }
 
 
 def alerts(receiver: Receiver) -> list[str]:
@@ -57,49 +59,34 @@ def alerts(receiver: Receiver) -> list[str]:
 
 
 def test_deploy_and_retrain(kubeflow: Project, tmp_path: Path, registry: str) -> None:
+    hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
     with Receiver() as receiver, cluster(kubeflow) as staging, cluster(kubeflow) as production:
-        hub = Hub.of(
-            kubeflow.shell,
-            kubeflow.folder,
-            tmp_path / "hub",
-            settings=Settings(
-                {"ALERT_URLS": receiver.urls()["webhook"]},
-                {"DEPLOY": "production", "ATTEST": "true"},
-            ),
-            environments={"staging": staging, "production": production},
-        )
-        done = start(hub, hub.push(), "deploy.yml", tmp_path / "good", registry)
+        given = settings(receiver, registry, STAGING=staging, PRODUCTION=production)
+        done = run(hub, hub.push(), "deploy.yml", tmp_path, **given)
         assert done.result == "success"
+        assert done.skipped == []
         assert alerts(receiver) == [
             "my-pipeline: staging has a new version",
             "my-pipeline: production has a new version",
         ]
-        keep(done, "Kubeflow")
 
         by_hand = hub.dispatch(period="2013-06", environment="staging")
-        done = start(hub, by_hand, "retrain.yml", tmp_path / "retrain", registry)
+        done = run(hub, by_hand, "retrain.yml", tmp_path, **given)
         assert done.result == "success"
-        keep(done, "Kubeflow")
 
 
 def test_a_deploy_that_fails(kubeflow: Project, tmp_path: Path, registry: str) -> None:
+    hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
     with Receiver() as receiver, cluster(kubeflow, "FAILED") as staging:
-        settings = Settings({"ALERT_URLS": receiver.urls()["webhook"]})
-        hub = Hub.of(
-            kubeflow.shell,
-            kubeflow.folder,
-            tmp_path / "hub",
-            settings=settings,
-            environments={"staging": staging},
-        )
-        done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
+        given = settings(receiver, registry, STAGING=staging)
+        done = run(hub, hub.dispatch(), "deploy.yml", tmp_path, **given)
         assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
         assert alerts(receiver) == ["my-pipeline: staging was not deployed"]
 
 
 def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, registry: str) -> None:
     hub = Hub.of(kubeflow.shell, kubeflow.folder, tmp_path / "hub")
-    done = start(hub, hub.dispatch(), "deploy.yml", tmp_path / "run", registry)
+    done = run(hub, hub.dispatch(), "deploy.yml", tmp_path, replaced={"ghcr.io": registry})
     assert done.results["staging"] == "failure"
-    said = done.job("staging / deploy").step("Check the settings").log
+    said = done.jobs["staging / deploy"].step("Check the settings").log
     assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. On GitHub:" in said

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import Project, install
+from tests.projects import Project
 from tests.shell import ROOT, TREE, Shell
-from tests.workflows.hub import Hub, Settings
-from tests.workflows.kept import keep
-from tests.workflows.runner import Run, run
+from tests.workflows.act import Run, run
+from tests.workflows.hub import Hub
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("template update")]
+pytestmark = pytest.mark.slow
+AIRFLOW = pytest.mark.xdist_group("airflow project")
+KUBEFLOW = pytest.mark.xdist_group("kubeflow project")
 
 UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 OURS, THEIRS = "The licence of a team.\n", "The licence of version 1.1.0.\n"
 CI, RETRAIN = ".github/workflows/ci.yml", ".github/workflows/retrain.yml"
-TOKEN = {"template-update": Settings({"TEMPLATE_UPDATE_TOKEN": "a-token"})}
+CHANGED = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
+TOKEN = {"TEMPLATE_UPDATE_TOKEN": "a-token"}
 PUBLIC = "https://*github.com/me/ml-pipeline-template.git"
 PRIVATE = "https://x-access-token:a-token@github.com/me/ml-pipeline-template.git"
 # What git starts for https, with the address as the second argument.
@@ -38,24 +40,20 @@ done
 
 @pytest.fixture(
     params=[
-        "Prefect",
-        pytest.param("Airflow", marks=pytest.mark.matrix),
-        pytest.param("Kubeflow", marks=pytest.mark.matrix),
+        pytest.param("project", marks=pytest.mark.xdist_group("default project")),
+        pytest.param("airflow", marks=[pytest.mark.matrix, AIRFLOW]),
+        pytest.param("kubeflow", marks=[pytest.mark.matrix, KUBEFLOW]),
     ]
 )
-def column(request: pytest.FixtureRequest) -> str:
-    """Return the name of an orchestrator."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def edited(make_shell: Callable[[], Shell], column: str) -> Project:
+def edited(request: pytest.FixtureRequest, make_shell: Callable[[], Shell]) -> Project:
     """Return a project with edits of two files that `release` changes in the template, too."""
-    project = install(make_shell(), "project", licence="mit", orchestrator=column.lower())
+    original: Project = request.getfixturevalue(request.param)
+    shell = make_shell()
+    project = Project(shell.home / "my-pipeline", shell)
+    shell("git", "clone", "-q", original.folder, project.folder)
     edit(project.folder, "LICENSE", OURS, -1)
     edit(project.folder, CI, "name: Ours\n", 0)
-    project.shell.commit(project.folder, "Edit the licence, and a workflow")
+    shell.commit(project.folder, "Edit the licence, and a workflow")
     return project
 
 
@@ -78,65 +76,68 @@ def release(shell: Shell) -> None:
     shell.commit(tree.parent, "Second version", tag="v1.1.0")
 
 
-def start(hub: Hub, folder: Path, address: str = PUBLIC) -> Run:
+def start(
+    hub: Hub, folder: Path, address: str = PUBLIC, secrets: dict[str, str] | None = None
+) -> Run:
     """Run the workflow, with a GitHub that has the template at this address only."""
     programs = folder / "programs"
-    shutil.copytree(hub.shell("git", "--exec-path").stdout.strip(), programs, symlinks=True)
-    (programs / "git-remote-https").unlink()
-    script = GITHUB.format(address=address, template=hub.shell.home / "template")
-    (programs / "git-remote-https").write_text(script)
-    (programs / "git-remote-https").chmod(0o755)
-    environment = {"GIT_EXEC_PATH": str(programs)}
-    done = run(hub, hub.schedule(), "template-update.yml", folder, environment=environment)
-    print(done)
-    return done
+    if not programs.exists():
+        shutil.copytree(hub.git("--exec-path"), programs, symlinks=True)
+        (programs / "git-remote-https").unlink()
+        script = GITHUB.format(address=address, template=hub.shell.home / "template")
+        (programs / "git-remote-https").write_text(script)
+        (programs / "git-remote-https").chmod(0o755)
+    paths = {"GIT_EXEC_PATH": str(programs)}
+    event = hub.schedule()
+    return run(hub, event, "template-update.yml", folder, secrets=secrets, environment=paths)
 
 
 def changed(hub: Hub) -> list[str]:
     return hub.git("diff", "--name-only", "main", "template-update").split()
 
 
-def test_template_update(edited: Project, column: str, tmp_path: Path) -> None:
+def test_template_update(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    assert start(hub, tmp_path / "newest").result == "success"
-    assert hub.pulls == {}
-
     release(edited.shell)
-    done = start(hub, tmp_path / "newer")
+    done = start(hub, tmp_path)
     assert done.result == "success"
-    asked = hub.pulls["template-update"]
-    assert asked["title"] == "Update to v1.1.0 of the template"
-    assert asked["body"].count("- `") == 2
-    assert "- `LICENSE`\n" in asked["body"]
-    assert f"- `{CI}`: you changed the same lines" in asked["body"]
-    assert "-name: CI\n+name: Theirs\n" in asked["body"]
-    assert "+name: Newer\n" in asked["body"]
-    files = [".copier-answers.yml", "LICENSE", "docs/new.md", "pyproject.toml", "uv.lock"]
-    assert changed(hub) == files
+    title, body = hub.pull("template-update")
+    assert title == "Update to v1.1.0 of the template"
+    assert body.count("- `") == 2
+    assert "- `LICENSE`\n" in body
+    assert f"- `{CI}`: you changed the same lines" in body
+    assert "-name: CI\n+name: Theirs\n" in body
+    assert "+name: Newer\n" in body
+    assert changed(hub) == CHANGED
     licence = hub.text("template-update", "LICENSE")
     assert f"{OURS}=======\n{THEIRS}>>>>>>>" in licence
     branch = tmp_path / "branch"
     hub.shell("git", "clone", "-q", "-b", "template-update", hub.folder, branch)
     hub.shell(UV, "lock", "--check", cwd=branch)
-    keep(done, column)
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
-    assert start(hub, tmp_path / "token").result == "success"
-    assert changed(hub) == sorted([*files, CI, RETRAIN])
-    body = hub.pulls["template-update"]["body"]
+
+@pytest.mark.matrix
+def test_template_update_with_a_token(edited: Project, tmp_path: Path) -> None:
+    hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
+    assert start(hub, tmp_path, secrets=TOKEN).result == "success"
+    assert not hub.pulls.exists()
+
+    release(edited.shell)
+    assert start(hub, tmp_path, secrets=TOKEN).result == "success"
+    assert changed(hub) == sorted([*CHANGED, CI, RETRAIN])
+    _, body = hub.pull("template-update")
     assert f"- `{CI}`\n- `LICENSE`\n" in body
     assert "+name:" not in body
 
 
+@pytest.mark.matrix
 def test_private_template(edited: Project, tmp_path: Path) -> None:
     hub = Hub.of(edited.shell, edited.folder, tmp_path / "hub")
-    done = start(hub, tmp_path / "without", PRIVATE)
+    done = start(hub, tmp_path, PRIVATE)
     assert done.result == "failure"
-    said = "".join(step.log for _, job in done.walk() for step in job.steps)
-    assert "\nerror: Copier: fatal: could not read Username" in f"\n{said}"
-    assert "Traceback" not in said
+    assert "\nerror: Copier: fatal: could not read Username" in f"\n{done.log}"
+    assert "Traceback" not in done.log
 
-    hub = Hub.of(edited.shell, edited.folder, tmp_path / "with-token", environments=TOKEN)
     release(edited.shell)
-    assert start(hub, tmp_path / "with", PRIVATE).result == "success"
-    assert "template-update" in hub.pulls
+    assert start(hub, tmp_path, PRIVATE, TOKEN).result == "success"
+    assert hub.pull("template-update")
