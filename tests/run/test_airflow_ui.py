@@ -273,7 +273,9 @@ def test_a_run_that_takes_too_long_is_alerted(ui: Ui, receiver: Receiver) -> Non
     ui.airflow_command("dags", "reserialize")
     forget(ui.project, "2013-07")
     ui.trigger(period="2013-07", window=2)
-    check_arrived(receiver, "Airflow", "deadline_missed", "2013-07 has not ended in time", "was to end by")
+    check_arrived(
+        receiver, "Airflow", "deadline_missed", "2013-07 has not ended in time", "was to end by"
+    )
     dag.write_text(text)
     ui.airflow_command("dags", "reserialize")
 
