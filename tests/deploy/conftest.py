@@ -1,4 +1,4 @@
-"""What the tests of rendered workflows share."""
+"""What the tests of deploys share."""
 
 import subprocess
 from collections.abc import Iterator
