@@ -31,8 +31,8 @@ format: setup ## format the code, and fix what ruff can fix
 test: setup ## run the tests; ARGS go to pytest, as in ARGS='tests/render -x'
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not matrix" $(ARGS)
 
-matrix: setup ## run every test, including slow ones, with many more hostile answers
-	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(ARGS)
+matrix: setup ## run every test, including slow ones, with many more hostile answers; PART=stack runs those of tests/stack
+	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(if $(PART),tests/$(PART)) $(ARGS)
 
 demo: setup ## render the default project into ./demo and run its pipeline
 	rm -rf demo

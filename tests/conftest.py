@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import tables
 from tests.projects import airflow, fresh, kubeflow, project  # noqa: F401 - fixtures
+from tests.shared import once
 from tests.shell import Shell, copy_template
 
 # The same few examples in every run; `--hypothesis-profile=matrix` looks for new ones.
@@ -18,22 +19,34 @@ settings.load_profile("few")
 
 
 @pytest.fixture(scope="session")
-def make_shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Shell]:
-    """Make homes with a copy of the template, tagged v1.0.0, in `home/template`."""
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of this session that all workers see."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
-    def make() -> Shell:
-        shell = Shell(tmp_path_factory.mktemp("home"))
-        copy_template(shell.home / "template")
-        shell.commit(shell.home / "template", "First version", tag="v1.0.0")
-        return shell
 
-    return make
+def make_home(home: Path) -> Shell:
+    """Make a home with a copy of the template, tagged v1.0.0, in its `template/`."""
+    shell = Shell(home)
+    copy_template(home / "template")
+    shell.commit(home / "template", "First version", tag="v1.0.0")
+    return shell
 
 
 @pytest.fixture(scope="session")
-def shell(make_shell: Callable[[], Shell]) -> Shell:
+def make_shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Shell]:
+    """Make homes that a test may change."""
+    return lambda: make_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def shell(shared: Path) -> Shell:
     """Share one home and template among the tests that change neither."""
-    return make_shell()
+    home = shared / "home"
+    once(home, lambda: make_home(home))
+    return Shell(home)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.shared import once
 from tests.shell import Shell
 
 # Homes are empty, but share the package cache: each version is downloaded once.
@@ -142,8 +143,7 @@ def clone(project: Project, folder: Path) -> Project:
         if (project.folder / made).exists():
             (folder / made).symlink_to(project.folder / made)
     (folder / ".git" / "info" / "exclude").write_text(".venv\n.uv\n")
-    project.make("data")
-    shutil.copytree(project.folder / "data" / "source", folder / "data" / "source")
+    shutil.copytree(project.folder / "data/source", folder / "data/source")
     for file in ("pyproject.toml", "uv.lock"):
         os.utime(folder / file, (0, 0))  # the environment is not out of date
     return Project(folder, project.shell)
@@ -181,7 +181,7 @@ def fresh(project: Project, tmp_path: Path) -> Project:
 
 
 def install(shell: Shell, name: str, **answers: str) -> Project:
-    """Return a committed project with these answers, after `make setup`."""
+    """Return a committed project with these answers and the sample's data, after `make setup`."""
     out = shell.home / name
     done = shell.cookiecutter(out, **answers)
     assert done.returncode == 0, done.stderr
@@ -189,25 +189,33 @@ def install(shell: Shell, name: str, **answers: str) -> Project:
     shell.commit(project.folder, "Rendered")
     project.make("setup")
     shell.commit(project.folder, "Locked")
+    project.make("data")
     return project
+
+
+def installed(shell: Shell, orchestrator: str) -> Project:
+    """Return the project of an orchestrator, which all tests share: they run things in clones."""
+    out = shell.home / f"on-{orchestrator}"
+    once(out, lambda: install(shell, out.name, orchestrator=orchestrator))
+    return Project(out / "my-pipeline", shell)
 
 
 @pytest.fixture(scope="session")
 def project(shell: Shell) -> Project:
-    """Return the default project."""
-    return install(shell, "on-prefect")
+    """Return the default project, unchanged."""
+    return installed(shell, "prefect")
 
 
 @pytest.fixture(scope="session")
 def airflow(shell: Shell) -> Project:
-    """Return the project that runs on Airflow."""
-    return install(shell, "on-airflow", orchestrator="airflow")
+    """Return the project that runs on Airflow, unchanged."""
+    return installed(shell, "airflow")
 
 
 @pytest.fixture(scope="session")
 def kubeflow(shell: Shell) -> Project:
-    """Return the project that runs on Kubeflow Pipelines."""
-    return install(shell, "on-kubeflow", orchestrator="kubeflow")
+    """Return the project that runs on Kubeflow Pipelines, unchanged."""
+    return installed(shell, "kubeflow")
 
 
 def free_port() -> int:

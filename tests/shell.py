@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "gh:me/ml-pipeline-template"
 TREE = "{{{cookiecutter.project_slug}}}"
@@ -59,7 +61,9 @@ class Shell:
     ) -> subprocess.CompletedProcess[str]:
         """Render into a folder of `out` that is named as the project."""
         given = [f"{name}={text}" for name, text in answers.items()]
-        return self("cookiecutter", template, "--no-input", "-o", out, *words, *given, ok=False)
+        # It deletes its clone of the template, and makes another.
+        with FileLock(self.home / "cookiecutter.lock"):
+            return self("cookiecutter", template, "--no-input", "-o", out, *words, *given, ok=False)
 
     def copier(
         self, out: Path, *words: str, template: str = ADDRESS, **answers: str

@@ -11,7 +11,7 @@ from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import Project, clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("alerts arrival")]
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,7 @@ class Runs:
         place.write_text(text.replace(before, after))
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("Prefect", marks=pytest.mark.xdist_group("default project")),
-        pytest.param(
-            "Kubeflow", marks=[pytest.mark.xdist_group("kubeflow project"), pytest.mark.matrix]
-        ),
-    ],
-)
+@pytest.fixture(scope="module", params=["Prefect", "Kubeflow"])
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:

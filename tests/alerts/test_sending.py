@@ -13,7 +13,7 @@ from tests.alerts.formats import check_shape
 from tests.alerts.receiver import Receiver, Target
 from tests.projects import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("alerts sending")]
 
 # Texts that may break a format: marks of every target, an address with a password, long lines.
 NASTY = "Error: <b>&amp; *x* `y` _z_ at http://ada:hunter2@db.example.com/ " + "long " * 2000

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.receiver import Receiver
+from tests.deploy.conftest import docker
 from tests.projects import Project, free_port
 from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp, override
 from tests.workflows.act import CANCELLED, Recorder, Run, run
-from tests.deploy.conftest import docker
 from tests.workflows.hub import Event, Hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]

@@ -16,7 +16,7 @@ from tests.workflows.hub import Hub
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.matrix,
-    pytest.mark.xdist_group("kubeflow project"),
+    pytest.mark.xdist_group("deploy deploy_kubeflow"),
 ]
 
 # It accepts only what KFP's schema knows, which it reads from the package in the project.

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.airflow_ui import DAG, Ui, hurry
 from tests.alerts.receiver import Receiver
 from tests.faults.killing import PLACES, Killer
 from tests.faults.outages import DEATHS, ILL_SOURCES, HttpSource, SmallDisk, Tracker
 from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, survived
 from tests.projects import PATIENCE, Project, clone, free_port, until
 from tests.tables import FAULTS, record
+from tests.ui.airflow import DAG, Ui, hurry
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("faults airflow")]
 
 COLUMN = "Airflow"
 Ends = Callable[..., None]
@@ -147,10 +147,7 @@ def ends(faulty: Stage, undisturbed: Undisturbed) -> Ends:
     return see
 
 
-@pytest.mark.parametrize(
-    "step",
-    [pytest.param(step, marks=[pytest.mark.matrix] * (step != "release")) for step in STEPS],
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_the_process_of_a_step_is_killed(faulty: Stage, ends: Ends, step: str) -> None:
     """Between writing and renaming the file that it is there to make."""
     faulty.killer.at(PLACES[step])
@@ -160,7 +157,6 @@ def test_the_process_of_a_step_is_killed(faulty: Stage, ends: Ends, step: str) -
     assert faulty.tries(run_id, step) == 2
 
 
-@pytest.mark.matrix
 def test_the_worker_is_killed(faulty: Stage, ends: Ends) -> None:
     """The process that supervises the task; the scheduler misses the task's heartbeat."""
     faulty.start()
@@ -170,7 +166,6 @@ def test_the_worker_is_killed(faulty: Stage, ends: Ends) -> None:
     ends("the worker is killed", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_scheduler_is_killed(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     faulty.ui.task(PERIOD)
@@ -180,7 +175,6 @@ def test_the_scheduler_is_killed(faulty: Stage, ends: Ends) -> None:
     ends("the server or scheduler is killed", "resumed after `make ui` was restarted")
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(faulty: Stage, ends: Ends, fault: str, times: int, hangs: bool) -> None:
     """As soon as months are ingested."""
@@ -194,7 +188,6 @@ def test_the_source_is_ill(faulty: Stage, ends: Ends, fault: str, times: int, ha
     ends(fault, BY_ITSELF)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("doing", "step", "request_"), DEATHS)
 def test_the_tracker_is_down(
     faulty: Stage, ends: Ends, doing: str, step: str, request_: str
@@ -211,7 +204,6 @@ def test_the_tracker_is_down(
         assert trained == [file.read_bytes() for file in faulty.there("steps/train.json")]
 
 
-@pytest.mark.matrix
 def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> None:
     in_the_way = faulty.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
@@ -221,7 +213,6 @@ def test_the_storage_of_data_versions_is_closed(faulty: Stage, ends: Ends) -> No
     ends("the snapshot storage is not writable", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_disk_is_full(faulty: Stage, ends: Ends) -> None:
     """As the model is fitted; it stays so until Airflow gives up. Then the run is cleared."""
     with SmallDisk(faulty.project.folder / "runs") as disk:
@@ -237,7 +228,6 @@ def test_the_disk_is_full(faulty: Stage, ends: Ends) -> None:
         ends("the disk is full", cleared, f"{PERIOD} failed at train")
 
 
-@pytest.mark.matrix
 def test_two_runs_for_one_period(faulty: Stage, ends: Ends) -> None:
     """Airflow runs them one after the other; the second finds nothing to do."""
     faulty.start()
@@ -247,7 +237,6 @@ def test_two_runs_for_one_period(faulty: Stage, ends: Ends) -> None:
     ends("two runs for one period", "both succeeded; the work was done once")
 
 
-@pytest.mark.matrix
 def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
     faulty.start()
     faulty.ui.task(PERIOD)
@@ -256,7 +245,6 @@ def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
     ends("Ctrl-C", "resumed after `make ui` was restarted")
 
 
-@pytest.mark.matrix
 def test_the_schedule_meets_summer_time(airflow: Project) -> None:
     python = airflow.folder / ".venv/bin/python"
     hours = airflow.shell(python, "-c", HOURS, cwd=airflow.folder).stdout.splitlines()
@@ -264,7 +252,6 @@ def test_the_schedule_meets_summer_time(airflow: Project) -> None:
     record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time")
 
 
-@pytest.mark.matrix
 def test_the_period_is_december(faulty: Stage) -> None:
     """The newest month, as the schedule takes it."""
     folder = faulty.project.folder

@@ -18,7 +18,7 @@ from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, s
 from tests.projects import PATIENCE, Project, clone, until
 from tests.tables import FAULTS, record
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("faults kubeflow")]
 
 COLUMN = "Kubeflow"
 GIVEN_AGAIN = "the same command resumed it"
@@ -99,10 +99,7 @@ def faulty(
     until(lambda: not project.processes())
 
 
-@pytest.mark.parametrize(
-    "step",
-    [pytest.param(step, marks=[pytest.mark.matrix] * (step != "train")) for step in STEPS],
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_the_process_of_a_step_is_killed(faulty: Faulty, step: str, tmp_path: Path) -> None:
     """Between writing and renaming the file that it is there to make."""
     killer = Killer(tmp_path / "killer")
@@ -132,13 +129,11 @@ def test_the_worker_is_killed(faulty: Faulty) -> None:
     faulty.survived("the worker is killed", GIVEN_AGAIN, f"{PERIOD} has not ended in time")
 
 
-@pytest.mark.matrix
 def test_the_server_is_killed() -> None:
     record(FAULTS, "the server or scheduler is killed", COLUMN, "not run: needs a cluster")
     pytest.skip("it needs a cluster: the local runner has no server")
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) -> None:
     """As soon as periods are ingested."""
@@ -151,13 +146,7 @@ def test_the_source_is_ill(faulty: Faulty, fault: str, times: int, hangs: bool) 
     faulty.survived(fault, BY_ITSELF)
 
 
-@pytest.mark.parametrize(
-    ("doing", "step", "request_"),
-    [
-        pytest.param(*death, marks=[pytest.mark.matrix] * (death[0] != "releasing"))
-        for death in DEATHS
-    ],
-)
+@pytest.mark.parametrize(("doing", "step", "request_"), DEATHS)
 def test_the_tracker_is_down(
     faulty: Faulty,
     doing: str,
@@ -181,7 +170,6 @@ def test_the_tracker_is_down(
         faulty.survived(f"the tracker is down while {doing}", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
     in_the_way = faulty.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
@@ -192,7 +180,6 @@ def test_the_storage_of_data_versions_is_closed(faulty: Faulty) -> None:
     faulty.survived("the snapshot storage is not writable", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_disk_is_full(faulty: Faulty) -> None:
     """As the model is fitted; it stays so until KFP gives up."""
     with SmallDisk(faulty.project.folder / "runs") as disk:
@@ -206,7 +193,6 @@ def test_the_disk_is_full(faulty: Faulty) -> None:
         faulty.survived("the disk is full", GIVEN_AGAIN, f"{PERIOD} failed at train")
 
 
-@pytest.mark.matrix
 def test_two_runs_for_one_period(faulty: Faulty) -> None:
     for process in [faulty.begin(), faulty.begin()]:
         faulty.waits_for(process)
@@ -214,7 +200,6 @@ def test_two_runs_for_one_period(faulty: Faulty) -> None:
     faulty.survived("two runs for one period", "both succeeded; the work was done once")
 
 
-@pytest.mark.matrix
 def test_ctrl_c(faulty: Faulty) -> None:
     process = faulty.project.start(faulty.log, "run", f"PERIOD={PERIOD}", **faulty.environment)
     until(lambda: "snapshot: the data are" in faulty.said(), process)
@@ -226,7 +211,6 @@ def test_ctrl_c(faulty: Faulty) -> None:
     faulty.survived("Ctrl-C", GIVEN_AGAIN)
 
 
-@pytest.mark.matrix
 def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
     python = kubeflow.folder / ".venv/bin/python"
     hours = kubeflow.shell(python, "-c", HOURS, cwd=kubeflow.folder).stdout.splitlines()
@@ -236,7 +220,6 @@ def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
     record(FAULTS, "the schedule across daylight saving time", COLUMN, seen)
 
 
-@pytest.mark.matrix
 def test_the_period_is_december(faulty: Faulty) -> None:
     """The newest period, as the schedule takes it."""
     faulty.ends_well("run")

@@ -20,7 +20,7 @@ from tests.prefect_server import Servers
 from tests.projects import PATIENCE, Project, clone, until
 from tests.tables import FAULTS, record
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("faults prefect")]
 
 COLUMN = "Prefect"
 CRASHED = "crashed; the same command resumed it"
@@ -151,10 +151,7 @@ def seen(stage: Stage, undisturbed: Undisturbed) -> Any:
     return see
 
 
-@pytest.mark.parametrize(
-    "step",
-    [pytest.param(step, marks=[pytest.mark.matrix] * (step != "train")) for step in STEPS],
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_the_process_of_a_step_is_killed(stage: Stage, seen: Any, step: str) -> None:
     """Between writing and renaming the file that it is there to make; its worker notices."""
     stage.killer.at(PLACES[step])
@@ -179,7 +176,6 @@ def test_the_worker_is_killed(stage: Stage, seen: Any) -> None:
     seen("the worker is killed", CRASHED, f"{PERIOD} vanished")
 
 
-@pytest.mark.matrix
 def test_the_worker_alone_is_killed(stage: Stage) -> None:
     """The process of its run ends by itself, and says so."""
     run = stage.start()
@@ -196,7 +192,6 @@ def test_the_worker_alone_is_killed(stage: Stage) -> None:
     stage.ends(run)
 
 
-@pytest.mark.matrix
 def test_the_server_is_killed(stage: Stage, seen: Any) -> None:
     """In the middle of a run, and is there again some seconds later."""
     run = stage.start()
@@ -207,7 +202,6 @@ def test_the_server_is_killed(stage: Stage, seen: Any) -> None:
     seen("the server or scheduler is killed", "resumed when the server was back")
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("fault", "times", "hangs"), ILL_SOURCES)
 def test_the_source_is_ill(stage: Stage, seen: Any, fault: str, times: int, hangs: bool) -> None:
     """As soon as periods are ingested."""
@@ -220,7 +214,6 @@ def test_the_source_is_ill(stage: Stage, seen: Any, fault: str, times: int, hang
     seen(fault, BY_ITSELF)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("doing", "task", "request_"), DEATHS)
 def test_the_tracker_is_down(
     stage: Stage,
@@ -246,7 +239,6 @@ def test_the_tracker_is_down(
         seen(f"the tracker is down while {doing}", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_storage_of_data_versions_is_closed(stage: Stage, seen: Any) -> None:
     in_the_way = stage.project.folder / "data/remote"
     in_the_way.write_text("a file where the folder should be", encoding="utf-8")
@@ -258,7 +250,6 @@ def test_the_storage_of_data_versions_is_closed(stage: Stage, seen: Any) -> None
     seen("the snapshot storage is not writable", BY_ITSELF)
 
 
-@pytest.mark.matrix
 def test_the_disk_is_full(stage: Stage, seen: Any) -> None:
     """As the model is fitted; it stays so until no try is left."""
     with SmallDisk(stage.project.folder / "runs") as disk:
@@ -274,7 +265,6 @@ def test_the_disk_is_full(stage: Stage, seen: Any) -> None:
         seen("the disk is full", went, f"{PERIOD} failed at train")
 
 
-@pytest.mark.matrix
 def test_two_runs_for_one_period(stage: Stage, seen: Any, tmp_path: Path) -> None:
     """One by the worker, the other by hand; and one more that waits until the first has ended."""
     first, last = stage.start(), stage.start()
@@ -286,7 +276,6 @@ def test_two_runs_for_one_period(stage: Stage, seen: Any, tmp_path: Path) -> Non
     seen("two runs for one period", "all succeeded; the work was done once")
 
 
-@pytest.mark.matrix
 def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
     """As soon as a file is there; no process is left, and the last run comes to its end."""
     servers = stage.project.processes()
@@ -309,7 +298,6 @@ def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
     seen("Ctrl-C", "the same command resumed it")
 
 
-@pytest.mark.matrix
 def test_the_schedule_meets_summer_time(project: Project) -> None:
     python = project.folder / ".venv/bin/python"
     hours = project.shell(python, "-c", HOURS, cwd=project.folder).stdout.splitlines()
@@ -317,7 +305,6 @@ def test_the_schedule_meets_summer_time(project: Project) -> None:
     record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time all year")
 
 
-@pytest.mark.matrix
 def test_the_period_is_december(stage: Stage) -> None:
     """The newest period, as the schedule chooses it, once the year has ended."""
     python = stage.project.folder / ".venv/bin/python"

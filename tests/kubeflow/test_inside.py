@@ -12,7 +12,7 @@ from tests.projects import Project, clone
 
 INSIDE = Path(__file__).parent / "inside"
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow inside")]
 
 
 @pytest.fixture(scope="module")

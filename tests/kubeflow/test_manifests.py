@@ -17,7 +17,7 @@ NAME = "my-pipeline"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("kubeflow project"),
+    pytest.mark.xdist_group("kubeflow manifests"),
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
 ]
 

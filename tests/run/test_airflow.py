@@ -3,30 +3,24 @@
 import fcntl
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests.projects import PATIENCE, Project, clone, interrupt_and_go_on
+from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run airflow")]
 
 
 @pytest.fixture(scope="module")
 def fresh(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Give one project to the tests of this file, which follow each other."""
-    return clone(airflow, tmp_path_factory.mktemp("airflow") / "my-pipeline")
+    project = clone(airflow, tmp_path_factory.mktemp("airflow") / "my-pipeline")
+    return Project(project.folder, Shell(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(scope="module")
-def home(fresh: Project) -> set[Path]:
-    """Give what is in the home before anything ran."""
-    return set(fresh.shell.home.iterdir())
-
-
-@pytest.mark.usefixtures("home")
 def test_the_first_period_releases_a_model(fresh: Project) -> None:
     said = fresh.make("run", "PERIOD=2013-05")
     result = fresh.results()["2013-05"]
@@ -35,6 +29,7 @@ def test_the_first_period_releases_a_model(fresh: Project) -> None:
     assert "DAG TEST" not in said
 
 
+@pytest.mark.matrix
 def test_a_backfill_runs_period_by_period(fresh: Project) -> None:
     fresh.make("backfill", "FROM=2013-06", "TO=2013-07")
     may, june, july = (fresh.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
@@ -42,9 +37,9 @@ def test_a_backfill_runs_period_by_period(fresh: Project) -> None:
     assert july["champion_before"] == june["champion_after"]
 
 
-def test_nothing_is_written_outside_of_the_project(fresh: Project, home: set[Path]) -> None:
+def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
     """But for Matplotlib's cache of fonts; Airflow's folder is only for its owner: passwords."""
-    new = set(fresh.shell.home.iterdir()) - home
+    new = list(fresh.shell.home.iterdir())
     assert {path.name for path in new} <= {".cache", ".config"}
     assert {path.name for folder in new for path in folder.iterdir()} <= {"matplotlib"}
     assert (fresh.folder / ".airflow").stat().st_mode & 0o077 == 0
@@ -60,10 +55,12 @@ def test_bad_input_is_refused(fresh: Project) -> None:
     assert fresh.results() == before
 
 
+@pytest.mark.matrix
 def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
     interrupt_and_go_on(fresh, "2013-09")
 
 
+@pytest.mark.matrix
 def test_two_runs_alike_share_the_work(fresh: Project) -> None:
     logs = [fresh.folder.parent / name for name in ("one.log", "another.log")]
     runs = [fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-10") for log in logs]
@@ -113,6 +110,7 @@ def test_a_busy_server_is_asked_again(fresh: Project) -> None:
     assert not list(Busy.states)
 
 
+@pytest.mark.matrix
 def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:
     """As docs/airflow.md describes: without Airflow, and with the step's dependencies."""
     document = (fresh.folder / "docs/airflow.md").read_text()

@@ -5,11 +5,17 @@ import sys
 
 import pytest
 
-from tests.projects import Project, interrupt_and_go_on
+from tests.projects import Project, clone, interrupt_and_go_on
 from tests.shell import Shell
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run default")]
+
+
+@pytest.fixture(scope="module")
+def project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give one project to the tests of this file."""
+    return clone(project, tmp_path_factory.mktemp("default") / "my-pipeline")
 
 
 def test_the_first_period_releases_a_model(project: Project) -> None:

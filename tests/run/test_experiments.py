@@ -9,7 +9,7 @@ import pytest
 
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run experiments")]
 
 Dvc = Callable[..., str]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.projects import PATIENCE, Project, clone, free_port, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run faults")]
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -91,7 +91,6 @@ def snapshots(project: Project) -> list[str]:
     return [file.name for file in folder.rglob("*.dir")]
 
 
-@pytest.mark.matrix
 def test_killed_again_and_again_it_ends_as_if_undisturbed(
     fresh: Project,
     reference: Project,
@@ -113,7 +112,6 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
     assert not left
 
 
-@pytest.mark.matrix
 def test_two_runs_of_different_periods_do_not_disturb_each_other(
     fresh: Project, reference: Project, tmp_path: Path
 ) -> None:
@@ -136,7 +134,6 @@ def test_two_runs_of_different_periods_do_not_disturb_each_other(
     assert not any("Retry" in log.read_text() for log in logs.values())
 
 
-@pytest.mark.matrix
 def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     fresh.make("status")  # makes the tracker's database
     log = tmp_path / "run.log"
@@ -152,7 +149,6 @@ def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     assert len(versions(fresh)) == 1
 
 
-@pytest.mark.matrix
 def test_a_backfill_out_of_order_never_replaces_a_later_champion(fresh: Project) -> None:
     fresh.make("run", "PERIOD=2013-06")
     fresh.make("backfill", "FROM=2013-04", "TO=2013-05")

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from tests.projects import Project, clone, free_port, interrupt_and_go_on, need_docker, until
+from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run kubeflow")]
 
 # All steps, as tasks do them on a cluster: no project's folder is there.
 STEPS = """
@@ -46,16 +47,9 @@ def fresh(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     """Give one project to the tests of this file, which follow each other; it is set up."""
     project = clone(kubeflow, tmp_path_factory.mktemp("kubeflow") / "my-pipeline")
     project.make("setup")
-    return project
+    return Project(project.folder, Shell(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(scope="module")
-def home(fresh: Project) -> set[Path]:
-    """Give what is in the home before anything ran."""
-    return set(fresh.shell.home.iterdir())
-
-
-@pytest.mark.usefixtures("home")
 def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
     """Root may leave it: not even this machine itself can be reached."""
     alone = ["unshare", "--net"] if os.geteuid() == 0 else []
@@ -68,6 +62,7 @@ def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> 
     assert f".kubeflow/{result['run_id']}.log" in done.stdout
 
 
+@pytest.mark.matrix
 def test_a_backfill_resumes_where_periods_are_done(fresh: Project) -> None:
     may = fresh.results()["2013-05"]
     fresh.make("backfill", "FROM=2013-05", "TO=2013-06")
@@ -75,9 +70,9 @@ def test_a_backfill_resumes_where_periods_are_done(fresh: Project) -> None:
     assert fresh.results()["2013-06"]["champion_before"] == may["champion_after"]
 
 
-def test_nothing_is_written_outside_of_the_project(fresh: Project, home: set[Path]) -> None:
+def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
     """But for Matplotlib's cache of fonts."""
-    new = set(fresh.shell.home.iterdir()) - home
+    new = list(fresh.shell.home.iterdir())
     assert {path.name for path in new} <= {".cache", ".config"}
     assert {path.name for folder in new for path in folder.iterdir()} <= {"matplotlib"}
     assert not fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout
@@ -115,6 +110,7 @@ def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.Monk
     assert "Traceback" not in said
 
 
+@pytest.mark.matrix
 def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
     interrupt_and_go_on(fresh, "2013-09")
 
@@ -139,6 +135,7 @@ def image(fresh: Project) -> Iterator[str]:
     fresh.shell("docker", "image", "rm", "my-pipeline:0.1.0")
 
 
+@pytest.mark.matrix
 def test_the_pipeline_runs_in_the_image(fresh: Project, image: str, tmp_path: Path) -> None:
     """In a project of its own: its champion is of the image's Python."""
     project = clone(fresh, tmp_path / "my-pipeline")
@@ -172,6 +169,7 @@ def tracker(fresh: Project, image: str) -> Iterator[str]:
     fresh.shell("docker", "network", "rm", name)
 
 
+@pytest.mark.matrix
 def test_the_image_works_as_on_a_cluster(
     fresh: Project, image: str, tracker: str, tmp_path: Path
 ) -> None:
@@ -191,6 +189,7 @@ def test_the_image_works_as_on_a_cluster(
     assert result["run_id"] == fresh.results()["2013-05"]["run_id"]
 
 
+@pytest.mark.matrix
 def test_the_image_holds_what_it_needs_and_no_more(fresh: Project, image: str) -> None:
     look = "for tool in gcc git uv kfp mlflow pytest; do which $tool || echo no $tool; done"
     done = fresh.shell("docker", "run", "--rm", image, "sh", "-c", f"id -u; pwd; {look}")

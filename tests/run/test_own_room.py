@@ -7,7 +7,7 @@ import pytest
 
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
 
 ROOM = Path(__file__).with_name("own_room")
 MODULES = ("tables", "features", "model", "evaluation", "plots", "params", "sample")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
 ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
 OWN = {"orchestrator", "tracker_url", "seconds"}

@@ -18,7 +18,7 @@ from tests.projects import Project, install, interpreter, need_docker
 from tests.run.test_kubeflow import STEPS
 from tests.shell import ROOT, Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pythons")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("pythons")]
 
 OFFERED: list[str] = json.loads((ROOT / "cookiecutter.json").read_bytes())["python_version"]
 PERIODS = ("2013-05", "2013-06")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.projects import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run switching")]
 
 OWN_STEP = '"""A step of our own."""\n'
 

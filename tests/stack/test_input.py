@@ -11,7 +11,7 @@ import pytest
 
 from tests.projects import Project, clone, need_docker
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
 # Programs called `docker` that lack something, and pass the rest to the real one.
 WITHOUT_COMPOSE = """#!/bin/sh

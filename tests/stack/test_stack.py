@@ -18,27 +18,19 @@ import yaml
 from tests.projects import PATIENCE, Project, clone, need_docker, until
 from tests.stack.compose import IMAGE, WORKERS, Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
-ORCHESTRATORS = {
-    "prefect": ("project", []),
-    "airflow": ("airflow", [pytest.mark.matrix]),
-    "kubeflow": ("kubeflow", [pytest.mark.matrix]),
-}
+ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
 ONE_SHOT = {"mlflow-migrate", "prefect-migrate", "prefect-deploy", "airflow-migrate"}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=marks) for name, (_, marks) in ORCHESTRATORS.items()],
-)
+@pytest.fixture(scope="module", params=ORCHESTRATORS)
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """Return a stack that `make up` started."""
     need_docker()
-    fixture, _ = ORCHESTRATORS[request.param]
-    project: Project = request.getfixturevalue(fixture)
+    project: Project = request.getfixturevalue(ORCHESTRATORS[request.param])
     stack = Stack(clone(project, tmp_path_factory.mktemp("stack") / "my-pipeline"), request.param)
     stack.prepare()
     try:
@@ -315,7 +307,6 @@ def test_a_change_of_a_step_leaves_the_dependencies(stack: Stack) -> None:
     assert not cached["package"], said
 
 
-@pytest.mark.matrix
 def test_a_run_whose_worker_is_replaced_is_alerted_and_the_next_one_starts(stack: Stack) -> None:
     """`make up` after that change replaces the server and its services, too."""
     if stack.orchestrator != "prefect":

@@ -1,14 +1,18 @@
 """The releases, made once for all tests of updates."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.shared import once
 from tests.shell import Shell
 from tests.update.releases import Releases
 
 
 @pytest.fixture(scope="session")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+def releases(shared: Path) -> Releases:
     """Return the template's releases, in a home of their own."""
-    releases = Releases(Shell(tmp_path_factory.mktemp("home")))
-    releases.make()
+    home = shared / "releases"
+    releases = Releases(Shell(home))
+    once(home, releases.make)
     return releases

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.ownership import team_files
+from tests.shared import once
 from tests.shell import ROOT, TREE, Shell, copy_template
 
 PACKAGE = "{{{cookiecutter.package_name}}}"
@@ -156,14 +157,17 @@ class Releases:
     def rendered(self, tag: str, front_end: str = "copier", **answers: str) -> Path:
         """Return an unchanged project of a release, to compare with."""
         out = self.shell.home / "-".join(["rendered", tag, front_end, *answers.values()])
-        if not out.exists():
-            if front_end == "cookiecutter":
-                done = self.shell.cookiecutter(out, "-c", tag, **answers)
-            else:
-                done = self.shell.copier(out / "my-pipeline", "-r", tag, **answers)
-            assert done.returncode == 0, done.stdout + done.stderr
-            self.shell.commit(out / "my-pipeline", "Rendered")
+        once(out, lambda: self.render(out, tag, front_end, **answers))
         return out / "my-pipeline"
+
+    def render(self, out: Path, tag: str, front_end: str, **answers: str) -> None:
+        """Render a release into a folder of `out`, and commit it."""
+        if front_end == "cookiecutter":
+            done = self.shell.cookiecutter(out, "-c", tag, **answers)
+        else:
+            done = self.shell.copier(out / "my-pipeline", "-r", tag, **answers)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.shell.commit(out / "my-pipeline", "Rendered")
 
     def project(self, folder: Path, tag: str, front_end: str = "copier", **answers: str) -> Path:
         """Make a project of a release, all of it committed."""

@@ -18,8 +18,6 @@ from tests.update.releases import (
     replace,
 )
 
-pytestmark = pytest.mark.xdist_group("updates")
-
 OURS = "# Ours.\n"
 DELETED = ("src/my_pipeline/sample.py", "tests/test_model.py")
 

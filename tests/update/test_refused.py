@@ -10,8 +10,6 @@ from tests.ownership import team_files
 from tests.shell import ADDRESS, ROOT
 from tests.update.releases import AFTER, BEFORE, NOW, Releases, change, different
 
-pytestmark = pytest.mark.xdist_group("updates")
-
 ANSWERS = ".copier-answers.yml"
 
 

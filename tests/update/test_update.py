@@ -12,8 +12,6 @@ import yaml
 from tests.shell import ADDRESS, TREE
 from tests.update.releases import AFTER, LAST_LINE, NOW, RUNTIME, Releases, append
 
-pytestmark = pytest.mark.xdist_group("updates")
-
 
 @pytest.fixture
 def project(releases: Releases, tmp_path: Path) -> Path:

@@ -12,7 +12,7 @@ from tests.shell import ROOT
 from tests.update.edits import edit
 from tests.update.releases import AFTER, BEFORE, COMPILED, NOW, Releases
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("updates")]
+pytestmark = pytest.mark.slow
 
 UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 

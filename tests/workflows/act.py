@@ -274,8 +274,7 @@ class Recorder:
 
     # Variables that a record names, if they are set.
     NAMES = (
-        "ENVIRONMENT IMAGE PERIOD ALERT_URLS KFP_HOST KFP_TOKEN TESTS DATE OUTCOME"
-        " MAY_CHANGE_WORKFLOWS"
+        "ENVIRONMENT IMAGE PERIOD ALERT_URLS KFP_HOST KFP_TOKEN DATE OUTCOME MAY_CHANGE_WORKFLOWS"
     )
 
     def add(self, name: str, answer: str = "") -> None:

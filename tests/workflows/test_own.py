@@ -38,8 +38,8 @@ CALL = next(
 FAILS = "runs-on: ubuntu-latest\n    steps: [{run: exit 1}]"
 WITH = "    with:\n      date: ${{ needs.today.outputs.date }}\n"
 MATRIX_FAILS = {CALL: FAILS, WITH: ""}
-FOLDERS = sorted({file.parent.name for file in ROOT.glob("tests/*/test_*.py")})
-ONE_FOLDER = {f"[{', '.join(FOLDERS)}]": "[render]"}
+PARTS = sorted({file.parent.name for file in ROOT.glob("tests/*/test_*.py")})
+ONE_PART = {f"[{', '.join(PARTS)}]": "[render]"}
 
 
 class GitHub:
@@ -112,16 +112,16 @@ def test_a_nightly_matrix_that_passes_says_nothing(github: GitHub) -> None:
     assert done.results == {"today": "success", "matrix": "success", "report": "skipped"}
     assert done.skipped == ["report: Open one, or write into the one that is open"]
     made = sorted(call for call in calls["test"] if "make matrix" in call)
-    assert made == [f"TESTS={name} make matrix ARGS=tests/{name}" for name in FOLDERS]
+    assert made == [f"make matrix PART={name}" for name in PARTS]
     assert "report" not in calls
 
 
 def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) -> None:
-    done, _ = github.run(github.hub.schedule(), "new-versions.yml", "false", ONE_FOLDER)
+    done, _ = github.run(github.hub.schedule(), "new-versions.yml", "false", ONE_PART)
     assert done.results == {"date": "success", "matrix": "failure", "propose": "skipped"}
     assert not github.hub.pulls.exists()
 
-    done, _ = github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_FOLDER)
+    done, _ = github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_PART)
     assert done.result == "success"
     assert done.skipped == []
     date = f"{datetime.now(UTC) - timedelta(days=7):%F}"
@@ -142,21 +142,17 @@ def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) ->
 
 def test_a_release_that_is_no_version_is_not_pinned(github: GitHub) -> None:
     github.gh(tag="nightly")
-    done, _ = github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_FOLDER)
+    done, _ = github.run(github.hub.schedule(), "new-versions.yml", replaced=ONE_PART)
     assert done.results["propose"] == "skipped"
     assert "is 'nightly', no version such as v1.2.3: pin the action by hand." in str(done)
 
 
 def test_a_version_is_tagged_and_released_once_every_test_has_passed(github: GitHub) -> None:
-    done, calls = github.run(
-        github.hub.dispatch(version="0.1.0"), "release.yml", "false", ONE_FOLDER
-    )
+    done, calls = github.run(github.hub.dispatch(version="0.1.0"), "release.yml", "false", ONE_PART)
     assert done.results == {"check": "success", "test": "failure", "release": "skipped"}
     assert "release" not in calls
 
-    done, calls = github.run(
-        github.hub.dispatch(version="0.1.0"), "release.yml", replaced=ONE_FOLDER
-    )
+    done, calls = github.run(github.hub.dispatch(version="0.1.0"), "release.yml", replaced=ONE_PART)
     assert done.result == "success"
     created = calls["release"][-1]
     target = github.hub.git("rev-parse", "main")
@@ -175,7 +171,7 @@ def test_a_prerelease(github: GitHub, version: str) -> None:
     }
     github.hub.commit("main", files)
     event = github.hub.dispatch(version=version)
-    done, calls = github.run(event, "release.yml", replaced=ONE_FOLDER)
+    done, calls = github.run(event, "release.yml", replaced=ONE_PART)
     assert done.result == "success"
     assert f" --prerelease=true --title v{version} " in calls["release"][-1]
 
@@ -193,5 +189,5 @@ def test_a_pull_request(github: GitHub) -> None:
     assert done.result == "success"
     assert done.skipped == []
     assert calls["lint"] == ["make lint"]
-    tests = [f"TESTS={name} make test ARGS=tests/{name}" for name in FOLDERS]
-    assert sorted(calls["test"]) == sorted(tests + 2 * ["TESTS=render make test ARGS=tests/render"])
+    assert calls["test"] == ["make test"] * 3
+    assert calls["stack"] == ["make matrix PART=stack ARGS=-k prefect"]

@@ -12,8 +12,8 @@ from tests.workflows.act import Run, run
 from tests.workflows.hub import Hub
 
 pytestmark = pytest.mark.slow
-AIRFLOW = pytest.mark.xdist_group("airflow project")
-KUBEFLOW = pytest.mark.xdist_group("kubeflow project")
+AIRFLOW = pytest.mark.xdist_group("workflows template_update")
+KUBEFLOW = pytest.mark.xdist_group("workflows template_update")
 
 UV = shutil.which("uv") or ROOT / ".uv/bin/uv"
 OURS, THEIRS = "The licence of a team.\n", "The licence of version 1.1.0.\n"
@@ -40,7 +40,7 @@ done
 
 @pytest.fixture(
     params=[
-        pytest.param("project", marks=pytest.mark.xdist_group("default project")),
+        pytest.param("project", marks=pytest.mark.xdist_group("workflows template_update")),
         pytest.param("airflow", marks=[pytest.mark.matrix, AIRFLOW]),
         pytest.param("kubeflow", marks=[pytest.mark.matrix, KUBEFLOW]),
     ]

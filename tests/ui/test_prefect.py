@@ -17,7 +17,7 @@ from tests.alerts.receiver import Receiver
 from tests.prefect_server import Api
 from tests.projects import PATIENCE, Project, clone, free_port, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("ui prefect")]
 
 # Sends through the server's blocks, as its automations do.
 SEND = """

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_ui import DAG, Ui, hurry
 from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import PATIENCE, Project, clone, free_port, until
+from tests.ui.airflow import DAG, Ui, hurry
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow project")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("ui airflow")]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,6 @@ def test_the_schedule_fires(ui: Ui, receiver: Receiver) -> None:
         late.rename(ui.project.folder / "data/source" / table / month)
 
 
-@pytest.mark.matrix
 def test_a_backfill_retrains_period_by_period(ui: Ui) -> None:
     """By `make backfill`, a run after the other; Airflow's own backfill finds them done."""
     said = ui.project.make("backfill", "FROM=2013-05", "TO=2013-07")
@@ -113,7 +112,6 @@ def test_a_backfill_retrains_period_by_period(ui: Ui) -> None:
     assert all(set.union(*ui.tasks(run).values()) == {"skipped"} for run in done)
 
 
-@pytest.mark.matrix
 def test_a_run_by_hand(ui: Ui) -> None:
     """Parameters are those of the form: a period, and how many to train on."""
     run_id = ui.trigger(period="2013-08", window=2)["dag_run_id"]
@@ -129,7 +127,6 @@ def test_bad_parameters_are_refused(ui: Ui) -> None:
             ui.trigger(**asked)
 
 
-@pytest.mark.matrix
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     """Of September: the branch that is not taken is skipped, and the report written."""
     ui.project.damage("2013-09")
@@ -147,7 +144,6 @@ def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     check_arrived(receiver, "Airflow", "quarantined", title, finding)
 
 
-@pytest.mark.matrix
 def test_a_delivery_starts_a_run_for_its_period(ui: Ui) -> None:
     (asset,) = ui.api("/assets")["assets"]
     ui.api("/assets/events", {"asset_id": asset["id"], "extra": {"period": "2013-10"}})
@@ -157,7 +153,6 @@ def test_a_delivery_starts_a_run_for_its_period(ui: Ui) -> None:
     assert ui.project.results()["2013-10"]["status"] in ("released", "kept_champion")
 
 
-@pytest.mark.matrix
 def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
     ui.trigger(period="2013-10")
     run = ui.runs("manual")[-1]
@@ -194,7 +189,6 @@ def test_a_run_that_is_refused_fails_at_once(
     check_arrived(receiver, "Airflow", "run_failed", title, sentence[:40])
 
 
-@pytest.mark.matrix
 def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: Receiver) -> None:
     planning = (
         "from datetime import UTC, datetime; from my_pipeline.runtime.config import load_params;"
@@ -229,7 +223,6 @@ def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
     assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
 
 
-@pytest.mark.matrix
 def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
     run = ui.trigger(period="2013-12")
     ui.kill_task("2013-12")
@@ -250,7 +243,6 @@ def forget(project: Project, period: str) -> None:
             shutil.rmtree(made)
 
 
-@pytest.mark.matrix
 def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiver) -> None:
     params = ui.project.folder / "params.yaml"
     text = params.read_text()
@@ -261,7 +253,6 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
     check_arrived(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
 
 
-@pytest.mark.matrix
 def test_a_run_that_takes_too_long_is_alerted(ui: Ui, receiver: Receiver) -> None:
     """By Airflow's own deadline, of five seconds in place of two hours."""
     dag = ui.project.folder / "dags/training.py"
@@ -280,7 +271,6 @@ def test_a_run_that_takes_too_long_is_alerted(ui: Ui, receiver: Receiver) -> Non
     ui.airflow_command("dags", "reserialize")
 
 
-@pytest.mark.matrix
 def test_a_task_killed_for_good_leaves_a_result(ui: Ui, receiver: Receiver) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12", window=4)
@@ -308,7 +298,6 @@ def test_ctrl_c_ends_all(ui: Ui) -> None:
     assert again["state"] == "success"
 
 
-@pytest.mark.matrix
 def test_a_run_goes_on_when_its_scheduler_comes_back(ui: Ui) -> None:
     forget(ui.project, "2013-12")
     ui.trigger(period="2013-12")
