@@ -72,6 +72,14 @@ def test_no_task_takes_more_than_an_hour(projects: Path, orchestrator: str) -> N
     assert 0 < min(found) <= max(found) <= 60
 
 
+def test_airflow_retries_as_documented(projects: Path) -> None:
+    """Three times, with delays that double up to ten minutes."""
+    dag = text(projects, "airflow", "dags/training.py")
+    assert '"retries": 3,' in dag
+    assert '"retry_exponential_backoff": 2,' in dag
+    assert '"max_retry_delay": timedelta(minutes=10),' in dag
+
+
 def test_airflow_names_the_author_as_owner(projects: Path) -> None:
     assert '"owner": "ML Team"' in text(projects, "airflow", "dags/training.py")
     assert "timedelta(hours=2)" in text(projects, "airflow", "dags/training.py")

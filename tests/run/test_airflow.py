@@ -2,7 +2,10 @@
 
 import fcntl
 import json
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
@@ -12,6 +15,9 @@ from tests.projects import PATIENCE, Project, clone, interrupt_and_go_on
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run airflow")]
+
+LATE = 4
+"""Seconds that a late answer takes."""
 
 
 @pytest.fixture(scope="module")
@@ -74,40 +80,77 @@ def test_two_runs_alike_share_the_work(fresh: Project) -> None:
 
 
 class Busy(BaseHTTPRequestHandler):
-    """An API server of Airflow that is too busy to answer when it is first asked about a run."""
+    """An API server of Airflow, in place of that of `make ui`."""
 
-    states = iter(["busy", "running", "failed"])
+    paused = False
+    states: Iterator[str]
+    """What it answers about a run; then it is broken."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(200, {"access_token": "-", "dag_run_id": "-", "state": "queued"})
+        self.answer({"access_token": "-", "state": "queued"})
 
     def do_GET(self) -> None:
-        state = next(self.states) if "dagRuns" in self.path else ""
-        self.answer(503 if state == "busy" else 200, {"is_paused": False, "state": state})
+        if "dagRuns" not in self.path:
+            self.answer({"is_paused": Busy.paused})
+            return
+        state = next(Busy.states, "broken")
+        if state == "late":
+            time.sleep(LATE)
+        self.answer({"state": state}, 503 if state == "broken" else 200)
 
-    def answer(self, status: int, content: Any) -> None:
+    def answer(self, content: dict[str, Any], status: int = 200) -> None:
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(json.dumps(content | {"dag_run_id": "-"}).encode())
+        with suppress(OSError):  # the client no longer waits
+            self.wfile.write(json.dumps(content | {"dag_run_id": "-"}).encode())
 
 
-def test_a_busy_server_is_asked_again(fresh: Project) -> None:
-    """Of a `make ui` that is up, as its lock shows."""
-    home = fresh.folder / ".airflow"
+@pytest.fixture
+def up(fresh: Project) -> Iterator[type[Busy]]:
+    """Give the server of a `make ui` that is up, as its lock shows. The client waits briefly."""
+    local, home = fresh.folder / "ops/local.py", fresh.folder / ".airflow"
     address, passwords = home / "ui.address", home / "simple_auth_manager_passwords.json.generated"
-    with HTTPServer(("127.0.0.1", 0), Busy) as server, (home / "ui.lock").open("w") as lock:
+    text = local.read_text()
+    local.write_text(text.replace("timeout=60", f"timeout={LATE - 1}").replace("= 8)", "= 2)"))
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server,
+        (home / "ui.lock").open("w") as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         Thread(target=server.serve_forever, daemon=True).start()
         passwords.write_text('{"admin": "-"}')
         address.write_text(f"http://127.0.0.1:{server.server_port}")
-        said = fresh.make("run", "PERIOD=2013-11", ok=False)
+        yield Busy
         server.shutdown()
-    address.unlink()
-    passwords.unlink()
+    for file in (address, passwords):
+        file.unlink()
+    local.write_text(text)
+
+
+def test_a_busy_server_is_asked_again(fresh: Project, up: type[Busy]) -> None:
+    up.states = iter(["broken", "running", "late", "failed"])
+    said = fresh.make("run", "PERIOD=2013-11", ok=False)
     assert "its scheduler runs the DAG" in said
     assert "ended without a result" in said
-    assert not list(Busy.states)
+    assert not list(up.states)
+
+
+def test_a_server_that_stays_broken_is_reported(fresh: Project, up: type[Busy]) -> None:
+    up.states = iter(["running"])
+    said = fresh.make("run", "PERIOD=2013-11", ok=False)
+    assert "failed: Airflow's API failed, see .airflow/logs/api-server.log: " in said
+    assert "503 Service Unavailable" in said
+    assert "Error 1" in said
+
+
+def test_a_paused_dag_is_refused(
+    fresh: Project, up: type[Busy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "paused", True)
+    said = fresh.make("run", "PERIOD=2013-11", ok=False)
+    assert "error: The DAG is paused: unpause it" in said
+    assert "Error 2" in said
 
 
 @pytest.mark.matrix

@@ -29,7 +29,14 @@ tables = {}
 for name, higher in (("higher", True), ("lower", False)):
     compare.room.evaluation().HIGHER_IS_BETTER = higher
     tables[name] = compare.table("metric", "main", *metrics.values(), {"error"})[2:]
-print(json.dumps({"links": found, "tables": tables} | charts))
+ours = compare.room.evaluation()  # where lower is better, since the loop
+both = [
+    compare.Experiment({"rows": 5.0, ours.HEADLINE: value}, {"origin EWR": value}, {}, "-")
+    for value in (2.0, 1.5)
+]
+page = compare.page("main", *both)
+rounded = compare.change(1.5, 1.50004, headline=True)
+print(json.dumps({"links": found, "tables": tables, "page": page, "rounded": rounded} | charts))
 """
 
 
@@ -62,6 +69,20 @@ def test_the_direction_of_the_headline_metric_says_what_is_better(
         "| rows | 5.0000 | 6.0000 | +1.0000 |",
         "| more |  | 1.0000 |  |",
     ]
+
+
+def test_the_page_says_what_is_better_of_the_headline_and_its_slices(
+    compared: dict[str, Any],
+) -> None:
+    verdicts = [line for line in compared["page"] if "better" in line]
+    assert verdicts == [
+        "| auc | 2.0000 | 1.5000 | -0.5000, better |",
+        "| origin EWR | 2.0000 | 1.5000 | -0.5000, better |",
+    ]
+
+
+def test_a_change_that_rounds_to_nothing_gets_no_verdict(compared: dict[str, Any]) -> None:
+    assert compared["rounded"] == "+0.0000"
 
 
 def test_the_axes_of_a_chart_show_all_values(compared: dict[str, Any]) -> None:

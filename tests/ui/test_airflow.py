@@ -218,9 +218,12 @@ def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: 
 
 def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
     """In the same project, and in another one on the same port."""
-    assert "`make ui` is up already, in this project." in ui.project.make("ui", ok=False)
+    said = ui.project.make("ui", ok=False)
+    assert "`make ui` is up already, in this project." in said
+    assert "Error 2" in said
     said = airflow.make("ui", f"AIRFLOW_PORT={ui.airflow}", ok=False)
-    assert f"Port {ui.airflow} is taken: end what uses it, or set AIRFLOW_PORT" in said
+    assert f"Port {ui.airflow} is taken: free it, or set AIRFLOW_PORT" in said
+    assert "Error 2" in said
 
 
 def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:

@@ -87,7 +87,7 @@ def compare(
         before = None
         lines += [f"**There is no comparison**: on {label}, {error}", ""]
     changed = git("diff", *commits.values(), "--", "params.yaml", "dvc.yaml")
-    typer.echo("\n".join([*lines, *page(label, before, after), *difference(changed)]))
+    typer.echo("\n".join([*lines, *page(label, before, after), *diff_lines(changed)]))
     shutil.rmtree(CLONES)  # each has an environment
 
 
@@ -166,7 +166,7 @@ def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
     return lines
 
 
-def difference(changed: str) -> list[str]:
+def diff_lines(changed: str) -> list[str]:
     """Return the lines that show a diff of the parameters and the stages, if there is one."""
     if not changed:
         return []
@@ -189,19 +189,19 @@ def table(
     lines = [f"| {title} | {base} | here | difference |", "|---|--:|--:|--:|"]
     for name in dict.fromkeys([*old, *new]):
         cells = [f"{numbers[name]:.4f}" if name in numbers else "" for numbers in (old, new)]
-        change = difference_of(old.get(name), new.get(name), headline=name in headline)
-        lines.append(f"| {spaced(name)} | {cells[0]} | {cells[1]} | {change} |")
+        cells.append(change(old.get(name), new.get(name), headline=name in headline))
+        lines.append(f"| {spaced(name)} | {' | '.join(cells)} |")
     return lines
 
 
-def difference_of(old: float | None, new: float | None, *, headline: bool) -> str:
+def change(old: float | None, new: float | None, *, headline: bool) -> str:
     """Return how much a number changed; of the headline metric, also whether that is better."""
     if old is None or new is None:
         return ""
-    change = f"{new - old:+.4f}"
-    if not headline or old == new:
-        return change
-    return f"{change}, {'better' if (new > old) == room.evaluation().HIGHER_IS_BETTER else 'worse'}"
+    by = round(new - old, 4)
+    if not headline or by == 0:
+        return f"{by:+.4f}"
+    return f"{by:+.4f}, {'better' if (by > 0) == room.evaluation().HIGHER_IS_BETTER else 'worse'}"
 
 
 def chart(old: pl.DataFrame | None, new: pl.DataFrame) -> list[str]:
@@ -248,4 +248,5 @@ if __name__ == "__main__":
     try:
         app()
     except BadInput as error:
-        sys.exit(f"error: {error}")
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

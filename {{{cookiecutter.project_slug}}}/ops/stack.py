@@ -247,11 +247,12 @@ def show(*words: str, otherwise: str = "") -> None:
 
 
 def main(commands: typer.Typer) -> None:
-    """Run a command; print an input error as one sentence, and exit with 1."""
+    """Run a command; print an input error as one sentence, and exit with 2."""
     try:
         commands()
     except BadInput as error:
-        sys.exit(f"error: {error}")
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ Otherwise this process runs the DAG, by `dag.test()`, on a metadata database of 
 
 import logging
 import os
-import signal
-import sys
 import time
 import warnings
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import httpx
 from filelock import FileLock, Timeout
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, one_line
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, outcome
@@ -39,7 +38,7 @@ def backfill(first: str, last: str) -> list[Result]:
 
 
 def execute(run: Run) -> None:
-    """Run the DAG, where `make ui` is up by its scheduler."""
+    """Run the DAG: by the scheduler of `make ui` if that is up, else in this process."""
     if api := running_ui():
         hand_over(api, run)
     else:
@@ -48,15 +47,16 @@ def execute(run: Run) -> None:
 
 def run_here(run: Run) -> None:
     """Run the DAG in this process, and send the alert of how it ended."""
-    print("Starting Airflow ...", flush=True)
-    configure("local.db")
     done = prepare().test(run_conf={"period": run.period})
     rerun = f"make run PERIOD={run.period}"
     alert_outcome(run, outcome.load_result(run), attempt=done.run_id, run_url=None, rerun=rerun)
 
 
+@cache  # for all periods of a backfill
 def prepare() -> Any:
     """Return the DAG, for `dag.test()`, after creating or migrating Airflow's database."""
+    print("Starting Airflow ...", flush=True)
+    configure("local.db")
     # The steps' log is enough. Airflow's client reports the XCom of a skipped branch as an error.
     levels = "airflow=ERROR airflow.sdk.api.client=CRITICAL task=WARNING"
     os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = levels
@@ -83,7 +83,7 @@ def running_ui() -> httpx.Client | None:
         return None
     api = httpx.Client(base_url=ADDRESS.read_text(), timeout=60)
     login = {"username": "admin", "password": password()}
-    token = api.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+    token = ask(api, "POST", "/auth/token", login)["access_token"]
     api.headers["Authorization"] = f"Bearer {token}"
     return api
 
@@ -93,21 +93,26 @@ def hand_over(api: httpx.Client, run: Run) -> None:
 
     Raises:
         BadInput: the DAG is paused.
-        RuntimeError: `make ui` ended before the run.
+        RuntimeError: Airflow's API failed, or `make ui` ended.
     """
-    if api.get(DAG).raise_for_status().json()["is_paused"]:
+    if ask(api, "GET", DAG)["is_paused"]:
         raise BadInput("The DAG is paused: unpause it in Airflow's pages, or end `make ui`.")
-    print("`make ui` is up: its scheduler runs the DAG.", flush=True)
+    print("`make ui` is up: its scheduler runs the DAG. Ctrl-C ends the waiting only.", flush=True)
     asked = {"logical_date": None, "conf": {"period": run.period}}
-    dag_run = api.post(f"{DAG}/dagRuns", json=asked).raise_for_status().json()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the waiting only
-    try:
-        while dag_run["state"] in ("queued", "running"):
-            time.sleep(1)
-            answer = api.get(f"{DAG}/dagRuns/{dag_run['dag_run_id']}")
-            if not answer.is_server_error:  # as a busy server sends: ask again
-                dag_run = answer.raise_for_status().json()
-    except httpx.TransportError:
-        raise RuntimeError("`make ui` ended; the run resumes when it is started again") from None
-    except KeyboardInterrupt:
-        sys.exit("\nNo longer waiting; Airflow continues the run. Its page can mark it as failed.")
+    dag_run = ask(api, "POST", f"{DAG}/dagRuns", asked, tries=1)  # else it could run twice
+    while dag_run["state"] in ("queued", "running"):
+        time.sleep(1)
+        dag_run = ask(api, "GET", f"{DAG}/dagRuns/{dag_run['dag_run_id']}")
+
+
+def ask(api: httpx.Client, method: str, path: str, body: Any = None, tries: int = 8) -> Any:
+    """Return the answer of Airflow's API; ask again, up to `tries` times, while it is busy."""
+    for pause in range(tries):
+        time.sleep(pause)
+        try:
+            return api.request(method, path, json=body).raise_for_status().json()
+        except (httpx.TimeoutException, httpx.HTTPStatusError) as error:
+            problem = one_line(error)
+        except httpx.TransportError:
+            raise RuntimeError("`make ui` ended; started again, it resumes its runs") from None
+    raise RuntimeError(f"Airflow's API failed, see .airflow/logs/api-server.log: {problem}")

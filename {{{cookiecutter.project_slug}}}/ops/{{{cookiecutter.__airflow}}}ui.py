@@ -14,10 +14,12 @@ from contextlib import suppress
 
 import psutil
 from filelock import FileLock, Timeout
+from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import write
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import warn_without_targets
 
 from .airflow import ADDRESS, HOME, LOCK, configure, password
@@ -43,7 +45,7 @@ def main() -> None:
     warn_without_targets(load_params())
     for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT):
         if listens(port):
-            sys.exit(f"Port {port} is taken: end what uses it, or set AIRFLOW_PORT or MLFLOW_PORT.")
+            raise BadInput(f"Port {port} is taken: free it, or set AIRFLOW_PORT or MLFLOW_PORT.")
     ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
     servers: Servers = {}
     try:
@@ -63,11 +65,15 @@ def serve(servers: Servers) -> None:
     LOGS.mkdir(exist_ok=True)
     with (LOGS / "prepare.log").open("wb") as log:
         for command in PREPARE:
-            subprocess.run(command.split(), check=True, stdout=log, stderr=log)  # noqa: S603
+            if subprocess.run(command.split(), check=False, stdout=log, stderr=log).returncode:  # noqa: S603
+                sys.exit(f"`{command}` failed: see {log.name}.")
     for name, command in SERVERS.items():
         servers[name] = start(name, command)
+    limit = time.monotonic() + 600
     while not (listens(os.environ["AIRFLOW_PORT"]) and listens(MLFLOW_PORT)):
         exit_if_one_ended(servers)
+        if time.monotonic() > limit:
+            sys.exit(f"The servers do not answer after ten minutes: see {LOGS}.")
     airflow, mlflow = os.environ["AIRFLOW__API__BASE_URL"], f"http://127.0.0.1:{MLFLOW_PORT}"
     print(f"""
   Airflow   {airflow}/dags/{PROJECT}
@@ -76,7 +82,7 @@ def serve(servers: Servers) -> None:
             {mlflow}/#/models for the released versions
 
 Ctrl-C ends all.""", flush=True)  # fmt: skip
-    ADDRESS.write_text(airflow)  # from now on, `make run` hands over
+    write(UPath(ADDRESS), airflow.encode())  # from now on, `make run` hands over
     while True:
         exit_if_one_ended(servers)
 
@@ -131,7 +137,7 @@ if __name__ == "__main__":
     try:
         with FileLock(LOCK, timeout=5):
             main()
-    except BadInput as error:
-        sys.exit(f"error: {error}")
-    except Timeout:
-        sys.exit("`make ui` is up already, in this project.")
+    except (BadInput, Timeout) as error:
+        up = "`make ui` is up already, in this project."
+        print(f"error: {up if isinstance(error, Timeout) else error}", file=sys.stderr)
+        sys.exit(2)

@@ -39,7 +39,7 @@ deploy() {
 }
 deploy 3>&1 >$logs/deploy.log 2>&1 &
 deploying=$!
-while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 0.2; done # until that is done, or a server stopped
+while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 0.2; done # until the deploy ends, or a server stops
 if [ "$(jobs -rp | grep -cvx $deploying)" -ne 2 ] || ! wait $deploying; then
   tail -n 20 $logs/deploy.log $logs/prefect.log $logs/mlflow.log >&2
   exit 1

@@ -4,6 +4,7 @@ A deadline of Airflow's own, as `training` has one, belongs to a run: where no r
 is missed. How many days a release may take is `deadlines` in `params.yaml`.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
@@ -17,7 +18,8 @@ def check() -> str | None:
     from {{{ cookiecutter.package_name }}}.runtime.config import load_params
     from {{{ cookiecutter.package_name }}}.runtime.notify.deadlines import check
 
-    rerun = f"airflow dags trigger {PROJECT} --conf " """'{"period": "{period}"}'"""
+    conf = json.dumps({"period": "{period}"})  # `check` fills in the period
+    rerun = f"airflow dags trigger {PROJECT} --conf '{conf}'"
     return check(load_params(), datetime.now(UTC), rerun)
 
 

@@ -16,10 +16,11 @@ from uuid import uuid4
 import kfp_server_api as kfp
 import typer
 
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
 from .schedule import alike, move_schedule, reference, schedule, schedules
-from .server import NAME, DeployError, Server
+from .server import DeployError, Server
 
 COMPILED = Path("pipelines/training.yaml")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
@@ -40,10 +41,10 @@ def pin(compiled: str, image: str) -> str:
             f"The image {image!r} has no digest of 64 hex digits: give it as "
             "registry/name@sha256:…, which `docker push` prints."
         )
-    ours = re.compile(rf"^( +image: ){NAME}:\S+$", re.MULTILINE)
+    ours = re.compile(rf"^( +image: ){PROJECT}:\S+$", re.MULTILINE)
     pinned, tasks = ours.subn(rf"\g<1>{match[1]}{match[3]}", compiled)
     if not tasks:
-        raise BadInput(f"{COMPILED} has no task of {NAME}: write it with `make compile`.")
+        raise BadInput(f"{COMPILED} has no task of {PROJECT}: write it with `make compile`.")
     for name in re.findall(r"^ +image: (.+)$", pinned, re.MULTILINE):
         if "@sha256:" not in name:
             raise BadInput(f"{COMPILED}: the image {name} has no digest: give it one.")
@@ -82,13 +83,13 @@ def deploy(server: Server, image: str, parameters: Parameters, minutes: float = 
 
 def upload(server: Server, content: str) -> Any:
     """Return the version of the pipeline with this content; upload it if it is missing."""
-    name = f"{version_of(NAME)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    name = f"{version_of(PROJECT)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
     pipelines = server.pipelines.pipeline_service_list_pipelines
     versions = server.pipelines.pipeline_service_list_pipeline_versions
     pipeline_id = server.create(
-        lambda: server.find(NAME, "pipelines", pipelines, namespace=server.namespace),
+        lambda: server.find(PROJECT, "pipelines", pipelines, namespace=server.namespace),
         server.pipelines.pipeline_service_create_pipeline,
-        kfp.V2beta1Pipeline(name=NAME, display_name=NAME, namespace=server.namespace),
+        kfp.V2beta1Pipeline(name=PROJECT, display_name=PROJECT, namespace=server.namespace),
     ).pipeline_id
     with TemporaryDirectory() as folder:
         file = Path(folder) / COMPILED.name
@@ -108,9 +109,9 @@ def get_experiment(server: Server) -> str:
     """Return the id of the experiment of this pipeline's runs; create it if it is missing."""
     listing = server.experiments.experiment_service_list_experiments
     experiment = server.create(
-        lambda: server.find(NAME, "experiments", listing, namespace=server.namespace),
+        lambda: server.find(PROJECT, "experiments", listing, namespace=server.namespace),
         server.experiments.experiment_service_create_experiment,
-        kfp.V2beta1Experiment(display_name=NAME, namespace=server.namespace),
+        kfp.V2beta1Experiment(display_name=PROJECT, namespace=server.namespace),
     )
     return str(experiment.experiment_id)
 
@@ -133,7 +134,7 @@ def run_once(
             experiment_id=experiment,
             pipeline_version_reference=reference(version),
             runtime_config=kfp.V2beta1RuntimeConfig(parameters=parameters),
-            service_account=NAME,
+            service_account=PROJECT,
         ),
     )
     page = f"{server.host}/#/runs/details/{run.run_id}"

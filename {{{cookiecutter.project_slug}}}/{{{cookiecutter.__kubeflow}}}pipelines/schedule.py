@@ -5,9 +5,10 @@ from typing import Any
 import kfp_server_api as kfp
 import typer
 
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
-from .server import NAME, DeployError, Server
+from .server import DeployError, Server
 
 # KFP's crons begin with seconds and follow the clock of the installation, UTC unless its
 # `cronScheduleTimezone` says otherwise. This is 11:00 on the second day after a period has ended.
@@ -33,11 +34,11 @@ def schedule(version: Any, experiment: str) -> Any:
             "five for something else, without an error."
         )
     return kfp.V2beta1RecurringRun(
-        display_name=NAME,
+        display_name=PROJECT,
         experiment_id=experiment,
         pipeline_version_reference=reference(version),
         runtime_config=kfp.V2beta1RuntimeConfig(parameters={}),
-        service_account=NAME,
+        service_account=PROJECT,
         max_concurrency="1",
         no_catchup=True,
         trigger=kfp.V2beta1Trigger(cron_schedule=kfp.V2beta1CronSchedule(cron=CRON)),
@@ -48,7 +49,7 @@ def schedule(version: Any, experiment: str) -> Any:
 def schedules(server: Server, experiment: str) -> list[Any]:
     """Return the recurring runs of this pipeline in an experiment."""
     listing = server.recurring_runs.recurring_run_service_list_recurring_runs
-    return server.find(NAME, "recurring_runs", listing, experiment_id=experiment)
+    return server.find(PROJECT, "recurring_runs", listing, experiment_id=experiment)
 
 
 def alike(found: Any, wanted: Any) -> bool:
@@ -92,7 +93,7 @@ def move_schedule(server: Server, wanted: Any) -> None:
             delete(server, {run.recurring_run_id for run in matching()} - ids)
         except DeployError:
             raise DeployError(
-                f"{str(error) or 'Stopped'}; there may be two recurring runs {NAME} now: deploy "
+                f"{str(error) or 'Stopped'}; there may be two recurring runs {PROJECT} now: deploy "
                 "again, which leaves one"
             ) from None
         raise

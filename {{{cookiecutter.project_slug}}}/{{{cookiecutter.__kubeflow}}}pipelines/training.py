@@ -12,8 +12,9 @@ from typing import NamedTuple
 from kfp import dsl, kubernetes
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
-NAME = "{{{ cookiecutter.project_slug }}}"
-IMAGE = f"{NAME}:{version(NAME)}"  # `make deploy` replaces the tag with a digest
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT
+
+IMAGE = f"{PROJECT}:{version(PROJECT)}"  # `make deploy` replaces the tag with a digest
 USER = 10001  # of the image
 
 component = functools.partial(dsl.component, base_image=IMAGE, install_kfp_package=False)
@@ -142,9 +143,9 @@ def report(run: dict[str, str], ended: str, page: Output[HTML], result: Output[A
     """Write the result and the report."""
     from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-    from pipelines.tasks import fill, run_step
+    from pipelines.tasks import ORCHESTRATOR, fill, run_step
 
-    written, folder = run_step(report, run, "kubeflow")
+    written, folder = run_step(report, run, ORCHESTRATOR)
     fill(result, written)
     fill(page, written, folder.report)
 
@@ -180,12 +181,12 @@ def sized(
     task.set_memory_request(memory).set_memory_limit(memory)
     kubernetes.set_timeout(task, minutes * 60)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
-    kubernetes.mount_pvc(task, NAME, "/app/data", sub_path="data")
-    kubernetes.mount_pvc(task, NAME, "/app/runs", sub_path="runs")
-    kubernetes.use_config_map_as_env(task, NAME, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
-    kubernetes.use_config_map_as_env(task, NAME, {"KFP_UI_URL": "KFP_UI_URL"}, optional=True)
+    kubernetes.mount_pvc(task, PROJECT, "/app/data", sub_path="data")
+    kubernetes.mount_pvc(task, PROJECT, "/app/runs", sub_path="runs")
+    kubernetes.use_config_map_as_env(task, PROJECT, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+    kubernetes.use_config_map_as_env(task, PROJECT, {"KFP_UI_URL": "KFP_UI_URL"}, optional=True)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
-    kubernetes.use_secret_as_env(task, f"{NAME}-s3", {key: key for key in keys}, optional=True)
+    kubernetes.use_secret_as_env(task, f"{PROJECT}-s3", {key: key for key in keys}, optional=True)
     return task
 
 
@@ -193,7 +194,7 @@ small = functools.partial(sized, minutes=20, cpu=1, memory="1Gi")
 large = functools.partial(sized, minutes=60, cpu=2, memory="4Gi")
 
 
-@dsl.pipeline(name=NAME)  # type: ignore[untyped-decorator]
+@dsl.pipeline(name=PROJECT)  # type: ignore[untyped-decorator]
 def training(period: str = "", window: int = 0) -> None:
     """Train, evaluate on a period, and release the model if it is better than the champion.
 
@@ -204,7 +205,7 @@ def training(period: str = "", window: int = 0) -> None:
     job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     noticed = small(notice(job=job, period=period, window=window))
     urls = {"ALERT_URLS": "ALERT_URLS"}  # no other task sends alerts
-    kubernetes.use_secret_as_env(noticed, f"{NAME}-alerts", urls, optional=True)
+    kubernetes.use_secret_as_env(noticed, f"{PROJECT}-alerts", urls, optional=True)
     with dsl.ExitHandler(noticed, name="run"):
         planned = small(plan(period=period, window=window, job=job))
         run = planned.outputs["run"]

@@ -17,7 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 
-from {{{ cookiecutter.package_name }}}.runtime import results
+from {{{ cookiecutter.package_name }}}.runtime import PROJECT, results
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
@@ -107,7 +107,7 @@ def evaluate(run: Run, trained: results.Training) -> results.Evaluation:
 def release(run: Run, evaluation: results.Evaluation) -> results.Release:
     """Make the challenger the champion if it is better; one release at a time."""
     # The step holds a lock of this machine; workers may be on several, see docs/prefect.md.
-    limit = concurrency("{{{ cookiecutter.project_slug }}}-release", occupy=1)
+    limit = concurrency(f"{PROJECT}-release", occupy=1)
     with limit if runtime.deployment.id else nullcontext():
         return checkpoint(release_step.release, run)
 

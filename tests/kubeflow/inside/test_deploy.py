@@ -15,12 +15,13 @@ import pytest
 import urllib3
 import yaml
 from kfp_server_api import V2beta1Experiment, V2beta1RuntimeConfig
+from my_pipeline.runtime import PROJECT as NAME
 from my_pipeline.runtime.errors import BadInput
 from pipelines import deploy as deploying
 from pipelines import schedule as scheduling
 from pipelines.deploy import COMPILED, deploy, pin
 from pipelines.schedule import CRON, alike, schedule
-from pipelines.server import NAME, DeployError, Server
+from pipelines.server import DeployError, Server
 
 from .conftest import ROOT
 from .kfp_server import Kfp, Refusal, Request, read_pipeline, serving
