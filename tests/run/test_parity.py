@@ -105,7 +105,7 @@ def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edge
     steps = {name: {e for e in found if e[0] != "plan"} for name, found in graphs.items()}
     assert steps["prefect"] == steps["airflow"] == steps["kubeflow"]
     assert len(steps["prefect"]) == 9
-    # Other tools draw `plan` before more tasks: they take the run from there.
+    # Without `quote` in flows/training.py, Prefect draws `plan` before every task.
     assert graphs["prefect"] - steps["prefect"] == {("plan", "ingest")}
     stages = edges(fresh["airflow"], DVC_EDGES)
     up_to_evaluate = {

@@ -15,7 +15,10 @@ from .inbox import Inbox
 
 
 def test_a_job_that_cannot_be_read_does_not_hide_the_others(
-    project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run = Run(run_id="2013-06-0123abcd", period="2013-06", folder=str(project.folder))
     for name in ("damaged", "hanging", "ended"):
