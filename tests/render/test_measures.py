@@ -75,6 +75,16 @@ def test_the_room_is_small(project: Path) -> None:
     assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 700
 
 
+def test_the_runtime_and_the_flows_are_small(project: Path) -> None:
+    assert lines(project / PACKAGE / "runtime") < 5_000
+    assert lines(project / "flows") < 460  # none, under other orchestrators
+
+
+def lines(folder: Path) -> int:
+    """Return the number of lines of the modules in a folder and below it."""
+    return sum(len(file.read_text("utf-8").splitlines()) for file in folder.rglob("*.py"))
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_imports_few_modules(project: Path, step: str) -> None:
     found = imported(project / PACKAGE / f"runtime/steps/{step}.py")

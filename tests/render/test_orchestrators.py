@@ -47,9 +47,11 @@ OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
     r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow)\.py",
     "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|local|ui)\.py"
-    r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py",
+    r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py"
+    r"|src/my_pipeline/runtime/run/command\.py",
     "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
-    r"|tests/runtime/test_(local_run|pipeline)\.py|src/my_pipeline/runtime/notify/jobs\.py",
+    r"|tests/runtime/test_(jobs|local_run|pipeline)\.py"
+    r"|src/my_pipeline/runtime/(notify/jobs|run/command)\.py",
 }
 
 

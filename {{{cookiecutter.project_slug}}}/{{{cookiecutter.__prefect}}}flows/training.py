@@ -23,6 +23,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
+    clear_failure,
     completed_result,
     nothing_new,
 )
@@ -141,6 +142,7 @@ def training(period: str | None = None) -> results.Result:
         again = nothing_new(done)
         name, message, result = hooks.NOTHING_NEW, again.reason, done if period else again
     else:
+        clear_failure(run)
         result = run_steps(run, planned.periods)
         name, message = result.status.replace("_", " ").capitalize(), result.reason
     # A flow that returns a state ends in it; its caller gets the state's data.

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.cli import deploy_alert
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.notify import alerts
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import notify
 from {{{ cookiecutter.package_name }}}.runtime.notify.events import LONGEST, Event, run_event
-from {{{ cookiecutter.package_name }}}.runtime.notify.targets import targets
+from {{{ cookiecutter.package_name }}}.runtime.notify.targets import TIMEOUT, targets
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
@@ -76,6 +78,19 @@ def test_an_alert_that_cannot_be_recorded_is_sent(inbox: Inbox, tmp_path: Path) 
     in_the_way.touch()
     notify(FAILED, UPath(in_the_way))
     assert inbox.kinds == ["run_failed"]
+
+
+def test_an_alert_that_another_process_may_be_sending_is_not_sent_twice(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    longest = alerts.TRIES * TIMEOUT + sum(range(alerts.TRIES)) * alerts.PAUSE
+    assert longest < alerts.PATIENCE
+    monkeypatch.setattr(alerts, "PATIENCE", 0.1)
+    (tmp_path / "alerts").mkdir()
+    with FileLock(tmp_path / "alerts/.lock"):
+        notify(FAILED, UPath(tmp_path))
+    assert inbox.kinds == []
+    assert "run_failed: not sent: another process has been sending one for 0.1 s" in caplog.text
 
 
 def test_logs_contain_no_secret(

@@ -94,6 +94,14 @@ def test_a_step_that_returns_no_model_does_not_start(run: Run) -> None:
         checkpoint(note, run)  # type: ignore[type-var]
 
 
+def test_a_step_of_two_values_does_not_start(run: Run) -> None:
+    def compare(run: Run, one: str, other: str) -> Read:
+        raise AssertionError(run, one, other)
+
+    with pytest.raises(TypeError, match="step compare: give it one value at most beside the run"):
+        checkpoint(compare, run, "2013-04", "2013-05")
+
+
 def test_of_two_processes_the_second_waits_and_finds_it_done(
     run: Run, steps: Steps, caplog: pytest.LogCaptureFixture
 ) -> None:

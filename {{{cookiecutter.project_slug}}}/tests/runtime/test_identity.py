@@ -44,6 +44,15 @@ def text(some: str) -> str:
     # not a comment
 """ + "é"'''
 
+# Rows of a string are code, also where they look empty or like a comment.
+STRINGS = [
+    'x = """one  \n\n  # two\t\n  three"""',
+    "x = 'one \\\n two'",
+    'x = f"""é {1 + 1}  \n\n{{}} {f\'{2}\'!r:>{3}}  \n# é"""',
+    'x = (rf"""\n \n""" "two"\n  """three  \n""")',
+    'f"{1}"',
+]
+
 # Prints the code of all files of a package, as the Python that runs it reads them.
 SCRIPT = """
 import importlib.util, sys
@@ -91,6 +100,12 @@ def test_comments_docstrings_and_blank_lines_are_left_out() -> None:
     assert code_of("x = '\x0c\x1c\u2028'  # é\x0c\ny = 1  # two\n") == "x = '\x0c\x1c\u2028'\ny = 1"
 
 
+@pytest.mark.parametrize("code", STRINGS)
+def test_strings_are_unchanged(code: str) -> None:
+    source = f'"""A docstring  \n\nof three lines."""  # é\n\n{code}  # a comment\n\n\ny = 1  \n'
+    assert code_of(source) == f"{code}\ny = 1"
+
+
 def test_a_change_of_words_makes_no_new_run(package: Path) -> None:
     names = [file.relative_to(package).as_posix() for file in package.rglob("*.py")]
     assert version_with(package, dict.fromkeys(names, reworded)) == code_version()
@@ -125,12 +140,13 @@ def test_a_change_that_decides_a_result_makes_a_new_run(package: Path) -> None:
     assert code_version() not in versions
 
 
-def test_every_python_reads_the_same_code() -> None:
+def test_every_python_reads_the_same_code(package: Path) -> None:
     """The version is that of the code, whatever `ast` and `tokenize` are like."""
+    (package / "strings.py").write_text("\n".join([TEXT, *STRINGS]), encoding="utf-8")
     found = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
     pythons = {sys.executable, *(path for path in found if path)}
     pythons |= {str(path) for path in Path.home().glob(".pyenv/versions/3.1[1-9].*/bin/python3")}
-    command = ["-c", SCRIPT, str(identity.__file__), str(PACKAGE)]
+    command = ["-c", SCRIPT, str(identity.__file__), str(package)]
     codes = set()
     for python in pythons:
         done = subprocess.run([python, *command], capture_output=True, text=True, check=False)

@@ -153,6 +153,29 @@ def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucke
     assert bucket.downloads == dict.fromkeys(names, 1)
 
 
+def test_a_file_that_is_replaced_while_it_is_read_is_not_remembered(
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = project.delivered(MAIN, "2013-05").read_bytes()
+    project.deliver(MAIN, "2013-05", pl.DataFrame.reverse)
+    new = project.delivered(MAIN, "2013-05").read_bytes()
+    read = Source.read
+
+    def replaced(source: Source, file: UPath) -> bytes:
+        if file.path.endswith(FILE):
+            bucket.put(FILE, new)
+        return read(source, file)
+
+    def planned() -> str:
+        return read_plan(project.plan("2013-06")).checksums["2013-05"][FILE]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Source, "read", replaced)
+        assert planned() == sha256(new)
+    bucket.put(FILE, old)
+    assert planned() == sha256(old)
+
+
 def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucket: Bucket) -> None:
     project.plan("2013-06")
     folder = project.folder / "runs/.incoming"
@@ -178,6 +201,19 @@ def test_remembered_checksums_are_bounded_and_may_be_damaged(
     assert project.plan("2013-06") == run
     assert sum(bucket.downloads.values()) > 2  # nothing was remembered
     assert len(json.loads(memory.read_bytes())["sha256"]) == 2
+
+
+def test_a_checksum_that_is_used_again_is_the_newest(project: Project, bucket: Bucket) -> None:
+    memory = project.folder / "runs/.incoming/checksums.json"
+    project.plan("2013-06")
+    remembered = json.loads(memory.read_bytes())["sha256"]
+    memory.write_text(json.dumps({"sha256": remembered | {"another file": "0"}}), encoding="utf-8")
+    bucket.downloads.clear()
+    project.plan("2013-06")
+    after = list(json.loads(memory.read_bytes())["sha256"])
+    assert after[0] == "another file"
+    assert set(after[1:]) == set(remembered)
+    assert bucket.downloads == {}
 
 
 def test_a_plan_that_is_refused_leaves_no_file(

@@ -116,6 +116,19 @@ def test_a_model_that_no_server_can_call_is_refused(
         project.work("2013-04", last="train")
 
 
+def test_a_lack_of_memory_is_no_bad_input(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def derive(rows: Any) -> Any:
+        if isinstance(rows, pl.DataFrame):  # when it is fitted; a server passes pandas
+            return rows.select(pl.col(TIME).dt.hour())
+        raise MemoryError
+
+    use_derived(monkeypatch, derive)
+    with pytest.raises(MemoryError):
+        project.work("2013-04", last="train")
+
+
 def test_only_good_periods_are_trained_on(project: Project) -> None:
     project.deliver(MAIN, "2013-04", drop_a_third)
     run = project.work("2013-06", last="train")
@@ -141,4 +154,6 @@ def test_training_is_tracked_once(project: Project, quick: dict[str, Any]) -> No
     assert model.signature is not None
     rows = read_parquet(RunDir(run).features("2013-04"))
     assert set(model.signature.inputs.input_names()) <= set(rows.columns) - {LABEL}
+    types = {str(column.type) for column in model.signature.inputs.inputs}
+    assert not types & {"DataType.integer", "DataType.long"}  # pandas has floats where one is null
     assert model.saved_input_example_info is not None

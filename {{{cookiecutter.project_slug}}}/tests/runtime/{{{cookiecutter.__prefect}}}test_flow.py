@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from prefect.states import Crashed
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.notify.events import shorten
-from {{{ cookiecutter.package_name }}}.runtime.results import Result
-from {{{ cookiecutter.package_name }}}.runtime.run import RunDir
-from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
+from {{{ cookiecutter.package_name }}}.runtime.results import Result, Training
+from {{{ cookiecutter.package_name }}}.runtime.run import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history, load_result
 from {{{ cookiecutter.package_name }}}.runtime.steps import train as train_step
 from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate_step
 
@@ -254,6 +255,24 @@ def test_a_failed_run_is_resumed_where_it_stopped(
     assert len(before) >= sum(DONE_ONCE.values())
     assert {name: (checkpoints / name).read_bytes() for name in before} == before
     assert inbox.kinds == ["run_failed", "champion_changed"]
+
+
+def test_a_run_that_is_resumed_has_not_failed(
+    flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale failure would hide a run that hangs, and `make status` would show it."""
+    train, before = train_step.train, []
+
+    @wraps(train)
+    def looking(run: Run) -> Training:
+        before.append(load_result(run))
+        return train(run)
+
+    failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=1)
+    monkeypatch.setattr(train_step, "train", looking)
+    assert run_flow(flows, project, "2013-04").is_failed()
+    assert result_of(run_flow(flows, project, "2013-04")).status == "released"
+    assert before == [None]
 
 
 def test_bad_input_is_not_retried(

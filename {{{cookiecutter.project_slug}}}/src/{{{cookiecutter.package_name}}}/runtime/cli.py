@@ -228,14 +228,14 @@ def deadlines(
 
     log_to_screen()
     params, now = read_params(), datetime.now(UTC)
-    overdue: list[str] = []
 {% if cookiecutter.orchestrator == "kubeflow" %}
     from .notify.jobs import check_jobs
 
-    if run_minutes:
-        overdue = check_jobs(params, run_minutes, now)
-{% endif %}
+    overdue = check_jobs(params, run_minutes, now) if run_minutes else []
     sys.exit(1 if check(params, now, rerun) or overdue else 0)
+{% else %}
+    sys.exit(1 if check(params, now, rerun) else 0)
+{% endif %}
 
 
 {% if cookiecutter.monitoring == "prometheus" %}

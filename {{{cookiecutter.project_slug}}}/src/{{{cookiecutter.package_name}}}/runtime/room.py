@@ -200,7 +200,7 @@ _HELP = "docs/make-it-yours.md describes what is needed, runtime/room.py has the
 
 
 def _accepts(function: ast.arguments, given: list[str]) -> bool:
-    """Return whether a function takes these arguments by position; others need a default."""
+    """Return whether a function takes these arguments, in this order; others need a default."""
     named = [each.arg for each in function.posonlyargs + function.args]
     needed = len(named) - len(function.defaults)
     by_name_only = [default for default in function.kw_defaults if default is None]

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from filelock import Timeout
 from upath import UPath
 
 from .. import PROJECT
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 TRIES = 3
 PAUSE = 1.0
 """Seconds before the second try; twice as many before the third."""
+PATIENCE = 300.0
+"""Seconds to wait while other processes send alerts: one sends for at most 33."""
 
 
 def alert_outcome(
@@ -47,8 +50,11 @@ def notify(event: Event, folder: UPath) -> None:
         wanting = [target for target in valid_targets() if target.wants(event)]
         try:
             memory.mkdir(parents=True, exist_ok=True)
-            with locked(memory / ".lock", "alert: another process is sending one", 60):
+            with locked(memory / ".lock", "alert: another process is sending one", PATIENCE):
                 _send_to_new(event, wanting, memory)
+        except Timeout:  # an `OSError`, too; the other process may be sending this alert
+            message = "alert %s: not sent: another process has been sending one for %g s"
+            log.error(message, event.kind, PATIENCE)  # noqa: TRY400 - it is one sentence
         except OSError as error:  # a full disk is worth an alert of its own
             log.warning("alert %s: it cannot be recorded: %s", event.kind, error)
             send(event, wanting)

@@ -39,11 +39,12 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
     """Return which jobs have not ended within `minutes`, and send an alert of each, once."""
     overdue = []
     for file in (UPath(params.runs) / JOBS).glob("*.json"):
-        took = at.timestamp() - file.stat().st_mtime
-        if took > FORGOTTEN.total_seconds():
-            file.unlink(missing_ok=True)
-        elif took > minutes * 60 and not (job := read_json(file, Job)).ended:
-            run = job.run
+        try:
+            run = _overdue(file, minutes, at)
+        except (OSError, ValueError) as error:  # just removed, or damaged: check the others
+            log.warning("deadlines: job %s cannot be read: %s", file.stem, error)
+            continue
+        if run is not None:
             reason = (
                 f"Run {run.run_id} has not ended within {minutes:g} minutes: it takes too long, or "
                 "its process no longer exists"
@@ -52,3 +53,15 @@ def check_jobs(params: Params, minutes: float, at: datetime) -> list[str]:
             alert_overrun(params, reason, run.period, run_id=run.run_id, attempt=file.stem)
             overdue.append(reason)
     return overdue
+
+
+def _overdue(file: UPath, minutes: float, at: datetime) -> Run | None:
+    """Return the run of a job that should have ended, else None; remove a file that is too old."""
+    took = at.timestamp() - file.stat().st_mtime
+    if took > FORGOTTEN.total_seconds():
+        file.unlink(missing_ok=True)
+        return None
+    if took <= minutes * 60:
+        return None
+    job = read_json(file, Job)
+    return None if job.ended else job.run

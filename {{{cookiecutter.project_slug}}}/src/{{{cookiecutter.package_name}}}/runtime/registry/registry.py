@@ -63,7 +63,7 @@ def load_model(model_name: str, version: str) -> Any:
 def score(
     model_name: str, version: str, predict: Callable[[Any, Rows], Scores], rows: Rows
 ) -> Scores:
-    """Return what a registered version predicts for rows: `predict` takes both.
+    """Return what a registered version predicts for rows: `predict` takes the model and the rows.
 
     Raises:
         BadInput: the version cannot score these rows, or another Python made it.
@@ -71,6 +71,8 @@ def score(
     model = load_model(model_name, version)
     try:
         return predict(model, rows)
+    except MemoryError:
+        raise
     except Exception as error:
         raise BadInput(
             f"Version {version} of {model_name} cannot score these rows "

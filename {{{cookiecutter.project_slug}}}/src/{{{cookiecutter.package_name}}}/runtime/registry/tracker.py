@@ -24,7 +24,7 @@ def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str
     That id is `known` once `train` has written it down: an experiment of DVC may have been trained
     under another run's id.
     """
-    mlflow_client()
+    mlflow_client()  # creates the database
     mlflow = load_mlflow()
     query = f"attributes.run_id = '{known}'" if known else f"tags.run_id = '{run.run_id}'"
     experiment = mlflow.set_experiment(model_name)

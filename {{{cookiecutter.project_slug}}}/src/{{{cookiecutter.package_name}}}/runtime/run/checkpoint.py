@@ -35,11 +35,16 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         step: a function of `steps/`; its annotations name the pydantic model that it returns, and
             it writes that to the run directory.
         run: the run.
-        given: what else the step takes, such as a period.
+        given: what else the step takes: nothing, or one value such as a period.
+
+    Raises:
+        TypeError: the step returns no pydantic model, or takes more than one further value.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         raise TypeError(f"step {step.__name__}: annotate the pydantic model that it returns")
+    if len(given) > 1:
+        raise TypeError(f"step {step.__name__}: give it one value at most beside the run")
     name = "-".join([step.__name__, *map(str, given)])
     run_dir = RunDir(run)
     with locked(run_dir.lock(name), f"{name}: waiting for another process that runs it"):

@@ -6,6 +6,7 @@ blank lines are left out. The same text gives the same version on every Python a
 
 import hashlib
 import io
+import re
 import tokenize
 from collections.abc import Iterator
 from functools import cache
@@ -34,6 +35,11 @@ COMPUTING = (
 
 _BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
+_FORMATTED = re.compile(r"\w*[ft]", re.IGNORECASE)
+"""The prefix of a string whose braces hold code."""
+
+Token = tokenize.TokenInfo
+
 
 def computing_files(package: Path = PACKAGE) -> list[Path]:
     """Return the files that decide a result: the team's modules, and `COMPUTING`."""
@@ -55,25 +61,61 @@ def code_version(package: Path = PACKAGE) -> str:
 def code_of(source: str) -> str:
     """Return Python source without comments, docstrings, blank lines and trailing blanks.
 
-    `tokenize` gives the positions; the rest of the text stays unchanged. Unlike a dump of the
-    syntax tree, it is the same in every version of Python.
+    `tokenize` gives the positions; the rest of the text stays unchanged, and so do all strings.
+    Unlike a dump of the syntax tree, it is the same in every version of Python.
     """
     lines = list(io.StringIO(source))  # as Python counts them: `splitlines` ends one at a form feed
-    for (first, left), (last, right) in sorted(_left_out(source), reverse=True):
-        lines[first - 1 : last] = [lines[first - 1][:left] + lines[last - 1][right:]]
-    kept = (line.rstrip() for line in lines)
-    return "\n".join(line for line in kept if line)
+    tokens = list(_tokens(source))
+    in_string = {row for token in tokens if _is_string(token) for row in _broken_rows(token, token)}
+    for first, last in sorted(_left_out(tokens), reverse=True, key=lambda part: part[0].start):
+        (top, left), (bottom, right) = first.start, last.end
+        lines[top - 1 : bottom] = [
+            lines[top - 1][:left] + lines[bottom - 1][right:],
+            *[""] * (bottom - top),  # so that the rows after it keep their numbers
+        ]
+        in_string -= _broken_rows(first, last)
+    kept = (
+        line.removesuffix("\n") if row in in_string else line.rstrip() or None
+        for row, line in enumerate(lines, 1)
+    )
+    return "\n".join(line for line in kept if line is not None)
 
 
-def _left_out(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield where comments stand, and strings that are statements of their own."""
-    statement: list[tokenize.TokenInfo] = []
+def _tokens(source: str) -> Iterator[Token]:
+    """Yield the tokens of a source. An f-string is one token, which Python 3.12 and newer split."""
+    opened: list[Token] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = tokenize.tok_name[token.type]
+        if name.endswith("STRING_START"):  # of FSTRING_START, and of TSTRING_START in Python 3.14
+            opened.append(token)
+        elif name.endswith("STRING_END"):
+            start = opened.pop()
+            if not opened:
+                yield start._replace(type=tokenize.STRING, end=token.end)
+        elif not opened:
+            yield token
+
+
+def _is_string(token: Token) -> bool:
+    return token.type == tokenize.STRING
+
+
+def _broken_rows(first: Token, last: Token) -> set[int]:
+    """Return the rows from one token to another whose ends are between them."""
+    return set(range(first.start[0], last.end[0]))
+
+
+def _left_out(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:
+    """Yield the first and last token of each comment, and of strings that are statements."""
+    statement: list[Token] = []
+    for token in tokens:
         if token.type == tokenize.COMMENT:
-            yield token.start, token.end
+            yield token, token
         elif token.type in _BETWEEN:
-            if statement and all(part.type == tokenize.STRING for part in statement):
-                yield statement[0].start, statement[-1].end
+            if statement and all(
+                _is_string(part) and not _FORMATTED.match(part.string) for part in statement
+            ):
+                yield statement[0], statement[-1]
             statement = []
         elif token.type != tokenize.NL:
             statement.append(token)

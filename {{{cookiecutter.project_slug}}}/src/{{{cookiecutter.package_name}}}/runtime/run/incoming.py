@@ -25,11 +25,11 @@ ABANDONED = 24 * 3600
 """Seconds after which a download belongs to a plan that was killed."""
 
 REMEMBERED = 10_000
-"""Checksums that are remembered: the newest."""
+"""Checksums that are remembered: those that were used last."""
 
 
 class Remembered(BaseModel):
-    """Checksums of earlier plans, by address and version of the file, the newest last."""
+    """Checksums of earlier plans, by address and version of the file, the last used last."""
 
     sha256: dict[str, str] = {}
 
@@ -71,7 +71,7 @@ class Incoming:
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
             found = pool.map(self._checksum, distinct, distinct.values())
             checksum = dict(zip(distinct, found, strict=True))
-        if self._remembered != before:
+        if list(self._remembered) != list(before):
             newest = dict(list(self._remembered.items())[-REMEMBERED:])
             write_json(self._memory, Remembered(sha256=newest))
         return {period: {name: checksum[name] for name in named} for period, named in files.items()}
@@ -89,6 +89,7 @@ class Incoming:
             return sha256(self._source.read(file))
         version = self._source.version(file)
         if version in self._remembered:
+            self._remembered[version] = self._remembered.pop(version)  # the last used is last
             return self._remembered[version]
         content = self._source.read(file)
         checksum = sha256(content)

@@ -28,16 +28,6 @@ def completed_result(run: Run) -> Result | None:
     return None if result is None or result.status == "failed" else result
 
 
-def require_result(run: Run) -> Result:
-    """Return the result of a run that ended; raise `RuntimeError` where it failed or left none."""
-    result = load_result(run)
-    if result is None:
-        raise RuntimeError(f"run {run.run_id} ended without a result")
-    if result.status == "failed":
-        raise RuntimeError(result.reason)
-    return result
-
-
 def clear_failure(run: Run) -> None:
     """Remove the result of an earlier try that failed: another one starts."""
     if completed_result(run) is None:

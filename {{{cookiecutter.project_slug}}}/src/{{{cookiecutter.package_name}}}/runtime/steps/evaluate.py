@@ -53,7 +53,7 @@ def evaluate(run: Run) -> Evaluation:
 
 
 def difference(run: Run, version: str) -> float:
-    """Return by how much a registered version scores rows otherwise than `scores.parquet` says."""
+    """Return the largest difference between a version's predictions and `scores.parquet`."""
     run_dir, plan = RunDir(run), read_plan(run)
     rows = read_parquet(run_dir.features(plan.period)).head(ROWS_COMPARED)
     before = read_parquet(run_dir.scores)[room.model().PREDICTION].head(ROWS_COMPARED).to_numpy()

@@ -69,6 +69,8 @@ def _served(model: Any, method: str, sample: "pd.DataFrame") -> Any:
     """Return what a server that loads the model would answer."""
     try:
         return getattr(model, method)(sample)
+    except MemoryError:
+        raise
     except Exception as error:
         raise BadInput(
             f"The model's `{method}` cannot score rows as a model server passes them ("

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ..config import load_params
 from ..results import Result
-from .outcome import completed_result, nothing_new, require_result
+from .outcome import completed_result, load_result, nothing_new
 from .plan import plan_backfill, plan_run
 from .run_dir import Run
 
@@ -26,6 +26,16 @@ def run_period(period: str | None, execute: Callable[[Run], None]) -> Result:
         return done if period else nothing_new(done)
     execute(run)
     return require_result(run)
+
+
+def require_result(run: Run) -> Result:
+    """Return the result of a run that ended; raise `RuntimeError` where it failed or left none."""
+    result = load_result(run)
+    if result is None:
+        raise RuntimeError(f"run {run.run_id} ended without a result")
+    if result.status == "failed":
+        raise RuntimeError(result.reason)
+    return result
 
 
 def run_periods(first: str, last: str, execute: Callable[[Run], None]) -> list[Result]:
