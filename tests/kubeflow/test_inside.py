@@ -11,6 +11,7 @@ import pytest
 from tests.projects import Project, clone
 
 INSIDE = Path(__file__).parent / "inside"
+TAKE_MINUTES = ("test_deploy.py", "test_local_runs.py")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow inside")]
 
@@ -24,7 +25,13 @@ def project(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return project
 
 
-@pytest.mark.parametrize("name", sorted(file.name for file in INSIDE.glob("test_*.py")))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(file.name, marks=[pytest.mark.matrix] * (file.name in TAKE_MINUTES))
+        for file in sorted(INSIDE.glob("test_*.py"))
+    ],
+)
 def test_inside(project: Project, name: str) -> None:
     python = project.folder / ".venv/bin/python"
     words = ("-m", "pytest", "-q", f"tests/runtime/{name}")
