@@ -1,10 +1,8 @@
 """Jobs of Kubeflow that do not end: each is alerted of, whatever the files of others are like."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job, check_jobs, job_file
