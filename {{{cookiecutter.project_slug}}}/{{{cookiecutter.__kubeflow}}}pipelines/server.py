@@ -12,7 +12,6 @@ import kfp_server_api as kfp
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
 
