@@ -19,7 +19,11 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.room import ROOM
-from {{{ cookiecutter.package_name }}}.runtime.run.identity import COMPUTING, NOT_COMPUTING, PACKAGE
+from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
+    COMPUTING,
+    NOT_COMPUTING,
+    PACKAGE,
+)
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps import experiment
 
