@@ -106,6 +106,14 @@ def test_a_misspelt_variable_is_refused(project: Project) -> None:
     assert "PERIODS: no target has such a variable." in said
 
 
+def test_an_experiment_needs_an_identity_in_git(project: Project) -> None:
+    nobody = ["-u", "GIT_COMMITTER_NAME", "-u", "GIT_COMMITTER_EMAIL"]
+    done = project.shell(
+        "env", *nobody, "make", "repro", "PERIOD=2013-05", cwd=project.folder, ok=False
+    )
+    assert "repro needs an identity in git: git config --global user.name" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -99,6 +99,7 @@ def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None
     """Replace the model by one that derives its columns so, and whose rows hold the time."""
     model = Pipeline([("derive", FunctionTransformer(derive)), ("predict", DummyRegressor())])
     patch.setattr(room.features(), "join", lambda tables: tables[MAIN].select(TIME))
+    patch.setattr(room.evaluation(), "SLICES", ())
     patch.setattr(room.model(), "build_model", lambda *_: model)
     patch.setattr(room.model(), "PREDICT_METHOD", "predict")
 
