@@ -167,7 +167,7 @@ def interrupt_and_go_on(project: Project, period: str) -> None:
     os.killpg(process.pid, signal.SIGINT)
     process.wait(PATIENCE)
     until(lambda: not project.processes())
-    assert "interrupted: the same command resumes this run where it stopped." in log.read_text()
+    assert "interrupted. To resume this run, give the same command again." in log.read_text()
     assert period not in project.results()
     said = project.make("run", f"PERIOD={period}")
     assert said.count(": done before") >= 6  # four periods, validate, snapshot

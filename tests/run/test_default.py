@@ -101,7 +101,17 @@ def test_rollback_goes_back_to_the_version_before(project: Project) -> None:
 
 def test_a_misspelt_variable_is_refused(project: Project) -> None:
     said = project.make("run", "period=2013-05", ok=False)
-    assert "period=2013-05: write the names of variables in capitals, as in PERIOD=" in said
+    assert "period: no target has such a variable. Write it as `make help` does" in said
+    said = project.make("run", "PERIODS=2013-05", ok=False)
+    assert "PERIODS: no target has such a variable." in said
+
+
+def test_an_experiment_needs_an_identity_in_git(project: Project) -> None:
+    nobody = ["-u", "GIT_COMMITTER_NAME", "-u", "GIT_COMMITTER_EMAIL"]
+    done = project.shell(
+        "env", *nobody, "make", "repro", "PERIOD=2013-05", cwd=project.folder, ok=False
+    )
+    assert "repro needs an identity in git: git config --global user.name" in done.stderr
 
 
 @pytest.mark.parametrize(

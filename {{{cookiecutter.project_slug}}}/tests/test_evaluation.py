@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from {{{ cookiecutter.package_name }}} import evaluation
 from {{{ cookiecutter.package_name }}}.evaluation import (
     HEADLINE,
     POINTS_IN_CURVE,
@@ -54,7 +55,7 @@ def test_curves() -> None:
         (0.59, None, False, "AUC 0.5900 is worse than the floor of 0.6000"),
         (0.59, 0.5, False, "AUC 0.5900 is worse than the floor of 0.6000"),
         (float("nan"), None, False, "AUC nan is worse than the floor of 0.6000"),
-        (0.60, None, True, "AUC 0.6000 reaches the floor"),
+        (0.60, None, True, "AUC 0.6000 reaches the floor of 0.6000"),
         (0.72, 0.70, True, "better than the champion: AUC 0.7200 against 0.7000"),
         (0.709, 0.70, False, "not better than the champion by more than 0.01: AUC 0.7090 against"),
         (0.69, 0.70, False, "AUC 0.6900 against 0.7000"),
@@ -65,6 +66,20 @@ def test_the_decision(auc: float, champion: float | None, released: bool, why: s
     decision, reason = decide(LIMITS, {HEADLINE: auc}, before)
     assert decision is released
     assert why in reason
+
+
+def test_the_decision_where_lower_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "HIGHER_IS_BETTER", False)
+    limits = EvaluateParams(floor=0.6, min_gain=0.0)
+    assert decide(limits, {HEADLINE: 0.5}, None) == (
+        True,
+        "AUC 0.5000 is within the limit of 0.6000",
+    )
+    assert decide(limits, {HEADLINE: 0.7}, None) == (
+        False,
+        "AUC 0.7000 is worse than the limit of 0.6000",
+    )
+    assert decide(limits, {HEADLINE: 0.5}, {HEADLINE: 0.55})[0]
 
 
 def test_any_gain_is_enough_where_none_is_asked_for() -> None:

@@ -81,11 +81,13 @@ def decide(
         champion: the champion's metrics on the same period; None where there is nothing to beat.
     """
     sign = 1 if HIGHER_IS_BETTER else -1
+    limit = "floor" if HIGHER_IS_BETTER else "limit"
     score, name = challenger[HEADLINE], HEADLINE_LABEL
     if not sign * (score - limits.floor) >= 0:  # nor is one that is not a number
-        return False, f"{name} {score:.4f} is worse than the floor of {limits.floor:.4f}"
+        return False, f"{name} {score:.4f} is worse than the {limit} of {limits.floor:.4f}"
     if champion is None:
-        return True, f"{name} {score:.4f} reaches the floor"
+        reaches = "reaches the floor" if HIGHER_IS_BETTER else "is within the limit"
+        return True, f"{name} {score:.4f} {reaches} of {limits.floor:.4f}"
     against = f"{name} {score:.4f} against {champion[HEADLINE]:.4f}"
     if sign * (score - champion[HEADLINE]) > limits.min_gain:
         return True, f"better than the champion: {against}"

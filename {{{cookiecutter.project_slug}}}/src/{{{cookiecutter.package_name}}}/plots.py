@@ -40,7 +40,7 @@ def figures(
             points["precision_recall"], labels
         ),
         "Calibration, in tenths of the flights": _calibration(points["calibration"]),
-        "Importance of the features": _importance(model, rows, seed),
+        "Importance of the columns": _importance(model, rows, seed),
     }
     for column, values in slices.items():
         drawn[f"{HEADLINE_LABEL} by {column}"] = _bars(values, metrics[HEADLINE])

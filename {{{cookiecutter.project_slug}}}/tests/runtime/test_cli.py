@@ -9,6 +9,7 @@ import pytest
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
 from .conftest import MAIN, Project
@@ -72,6 +73,18 @@ def test_status_with_a_champion(released: Project) -> None:
     (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
     assert "released" in row
     assert f"{headline:.4f}" in row
+
+
+def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project) -> None:
+    failed = project.plan("2013-05")
+    write_failed(failed, "none", OSError("no space left"))
+    assert f"{failed.run_id}: OSError: no space left" in cli("status").stdout
+    project.tune(seed=project.params.seed + 1)
+    other = project.plan("2013-05")
+    write_failed(other, "none", OSError("still none"))
+    said = cli("status").stdout
+    assert "no space left" not in said
+    assert f"{other.run_id}: OSError: still none" in said
 
 
 def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:

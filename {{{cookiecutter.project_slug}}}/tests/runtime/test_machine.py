@@ -88,9 +88,10 @@ def test_a_docker_installation_that_is_incomplete(
 def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None:
     install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
     assert found(repository)["git"] == (
-        True,
-        'git version 2.39; before you commit: git config --global user.name "…"'
-        ' && git config --global user.email "…"',
+        False,
+        "git version 2.39 has no identity, which commits and `make repro` need: "
+        'git config --global user.name "…"'
+        ' && git config --global user.email "…".',
     )
     install("git", NAMED, tmp_path)
     assert "user.email" in found(repository)["git"][1]

@@ -95,6 +95,26 @@ def test_the_champion_is_evaluated_on_the_same_period(evaluated: Project) -> Non
     assert found.rows == scores.height == read_parquet(RunDir(run).features("2013-05")).height
 
 
+def test_a_headline_that_measure_does_not_return_is_refused(
+    evaluated: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, ours = evaluated.plan("2013-05"), room.evaluation()
+    monkeypatch.setattr(ours, "measure", lambda *_: {"rmse": 2.0, "mae": 1.0})
+    monkeypatch.setattr(ours, "HEADLINE", "mea")
+    with pytest.raises(BadInput, match=r"returned mae, rmse, and no `mea`, which `HEADLINE` names"):
+        evaluate(run)
+
+
+@pytest.mark.parametrize("undefined", [{}, {HEADLINE: float("nan"), "other": 1.0}], ids=str)
+def test_without_a_defined_headline_nothing_is_released(
+    evaluated: Project, monkeypatch: pytest.MonkeyPatch, undefined: dict[str, float]
+) -> None:
+    run = evaluated.plan("2013-05")
+    monkeypatch.setattr(room.evaluation(), "measure", lambda *_: undefined)
+    found = evaluate(run)
+    assert (found.release, found.reason.endswith("is not defined on 2013-05")) == (False, True)
+
+
 def test_slices_are_the_larger_values_of_each_column(evaluated: Project) -> None:
     run = evaluated.plan("2013-05")
     found, rows = evaluation_of(run).slices, read_parquet(RunDir(run).features("2013-05"))

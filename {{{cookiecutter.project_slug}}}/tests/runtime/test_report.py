@@ -161,6 +161,10 @@ def test_the_page_of_a_release(released: Project) -> None:
     page, result = page_of(run), released.result(run)
     assert page.tags.count("svg") == page.tags.count("h3") > 0
     assert "script" not in page.tags
+    ours = room.evaluation()
+    better = "higher" if ours.HIGHER_IS_BETTER else "lower"
+    assert f"{ours.HEADLINE_LABEL} decides about a release: {better} is better." in page.text
+    assert "used for" in page.text
     shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", "2013-02", "champion, version 1"]
     assert all(text in page.text for text in [*shown, result.data_version or ""])
 
@@ -168,6 +172,8 @@ def test_the_page_of_a_release(released: Project) -> None:
 def test_the_page_of_a_quarantine(released: Project) -> None:
     page = page_of(quarantined(released))
     assert "svg" not in page.tags
+    assert "meant for" in page.text
+    assert "left out" not in page.text
     assert f"{MAIN}.{REQUIRED}: the column is missing" in page.text
 
 

@@ -71,6 +71,15 @@ def test_a_function_is_missing(copy: Path, module: str, signature: str) -> None:
     assert str(error.value) == f"{module}.py lacks `{signature}`{HELP}"
 
 
+def test_an_import_that_another_module_lacks(copy: Path) -> None:
+    plots = (copy / "plots.py").read_text(encoding="utf-8")
+    (copy / "plots.py").write_text(f"from .model import nothing\n{plots}", encoding="utf-8")
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    sentence = "plots.py, line 1, imports `nothing` from model.py, which does not define it."
+    assert str(error.value) == sentence
+
+
 def define(copy: Path, arguments: str) -> None:
     """Give `measure` these arguments."""
     with (copy / "evaluation.py").open("a", encoding="utf-8") as module:

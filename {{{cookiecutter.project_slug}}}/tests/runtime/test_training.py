@@ -55,8 +55,17 @@ def test_a_join_that_loses_rows_is_refused(
     run = project.work("2013-06", last="snapshot")
     join = room.features().join
     monkeypatch.setattr(room.features(), "join", lambda tables: join(tables).head(-1))
-    with pytest.raises(RuntimeError, match=r"`join` in features\.py returned .*: let it return"):
+    with pytest.raises(BadInput, match=r"`join` in features\.py returned .*: let it return"):
         advance(run, "features")
+
+
+def test_a_slice_by_a_column_that_rows_lack_is_refused_before_training(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room.evaluation(), "SLICES", ("holliday",))
+    sentence = r"`SLICES` in evaluation\.py names `holliday`, which `join` does not return: it"
+    with pytest.raises(BadInput, match=sentence):
+        project.work("2013-04", last="features")
 
 
 # train
@@ -90,6 +99,7 @@ def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None
     """Replace the model by one that derives its columns so, and whose rows hold the time."""
     model = Pipeline([("derive", FunctionTransformer(derive)), ("predict", DummyRegressor())])
     patch.setattr(room.features(), "join", lambda tables: tables[MAIN].select(TIME))
+    patch.setattr(room.evaluation(), "SLICES", ())
     patch.setattr(room.model(), "build_model", lambda *_: model)
     patch.setattr(room.model(), "PREDICT_METHOD", "predict")
 

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from .errors import BadInput
-from .wording import counted, listed
+from .wording import counted, listed, status_text
 
 if TYPE_CHECKING:
     from .config import Params
     from .results import Result
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+RESUME = (
+    "To resume this run, give the same command again. After a change of code or parameters, it "
+    "starts a new run."
+)
 
 Period = Annotated[str | None, typer.Option(help="Such as 2013-06; by default the newest.")]
 
@@ -273,7 +278,7 @@ def interrupted(*_: object) -> NoReturn:
     """
     import psutil
 
-    typer.echo("\ninterrupted: the same command resumes this run where it stopped.", err=True)
+    typer.echo(f"\ninterrupted. {RESUME}", err=True)
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(130)
@@ -287,14 +292,12 @@ def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
     except BadInput:
         raise
     except Exception as error:  # noqa: BLE001 - the orchestrator has logged the traceback
-        typer.echo(
-            f"\nfailed: {error}\nThe same command resumes this run where it stopped.", err=True
-        )
+        typer.echo(f"\nfailed: {error}\n{RESUME}", err=True)
         sys.exit(1)
     typer.echo()
     runs = read_params().runs
     for result in results:
-        typer.secho(f"{result.period} {result.status}: {result.reason}", bold=True)
+        typer.secho(f"{result.period} {status_text(result.status)}: {result.reason}", bold=True)
         if result.metrics:
             typer.echo(f"  {listed(result.metrics)}")
         typer.echo(f"  {runs}/{result.run_id}/report.html")

@@ -1,6 +1,7 @@
 """`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -58,7 +59,10 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
     except FileNotFoundError:
         raise BadInput(f"{file} is not here: run this from the project's folder.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}, line {mark.line + 1}" if mark else str(file)
+        what = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise BadInput(f"{place}: this is not valid YAML: {what}.") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -68,5 +72,22 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         what = {
             "extra_forbidden": "no such parameter exists; remove it or correct its name",
             "missing": "it is missing; add it",
-        }.get(first["type"], f"{first['msg']}, not {first['input']!r}")
+        }.get(first["type"])
+        if what is None and (limit := _limit(first["type"], first.get("ctx", {}))):
+            raise BadInput(f"{file}: {where} is {first['input']!r}: {limit}.") from None
+        what = what or f"{first['msg']}, not {first['input']!r}"
         raise BadInput(f"{file}: {where}: {what}.") from None
+
+
+def _limit(kind: str, given: dict[str, Any]) -> str | None:
+    """Return the limit that a number breaks, None for another kind of error."""
+    match kind:
+        case "greater_than_equal":
+            return f"at least {given['ge']} is needed"
+        case "greater_than":
+            return f"more than {given['gt']} is needed"
+        case "less_than_equal":
+            return f"at most {given['le']} is allowed"
+        case "less_than":
+            return f"less than {given['lt']} is needed"
+    return None

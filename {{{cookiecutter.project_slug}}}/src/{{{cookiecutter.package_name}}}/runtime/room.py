@@ -6,7 +6,7 @@ modules against them, so that a missing name is reported before anything starts.
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,7 +84,7 @@ class Evaluation(Protocol):
     """Columns of the rows, whose larger values are evaluated on their own."""
 
     def measure(self, labels: "Array", predictions: "Array") -> dict[str, float]:
-        """Return the metrics; without the headline where it is not defined."""
+        """Return the metrics; none, or NaN for the headline, where that is not defined."""
 
     def curves(self, labels: "Array", predictions: "Array") -> "dict[str, pl.DataFrame]":
         """Return curves by name; the first column is x, the second y."""
@@ -172,13 +172,16 @@ def check_room(folder: Path = Path(__file__).parents[1]) -> None:
         folder: the package.
 
     Raises:
-        BadInput: a module, a name or a function is missing, or a function takes other arguments.
+        BadInput: a module, a name or a function is missing, a function takes other arguments, or a
+            module imports from another what that does not define.
     """
+    modules: dict[str, ast.Module] = {}
     for name, protocol in ROOM.items():
         file = folder / f"{name}.py"
         if not file.exists():
             raise BadInput(f"{file.name} is missing in {folder}. {_HELP}")
-        defined = _defined(ast.parse(file.read_bytes(), str(file)))
+        modules[name] = ast.parse(file.read_bytes(), str(file))
+        defined = _defined(modules[name])
         for wanted in protocol.__annotations__:
             if wanted not in defined:
                 raise BadInput(f"{file.name} lacks the name `{wanted}`. {_HELP}")
@@ -194,6 +197,35 @@ def check_room(folder: Path = Path(__file__).parents[1]) -> None:
                     f"{file.name} has `{function}({ast.unparse(found)})`, and the runtime calls "
                     f"`{function}({', '.join(arguments)})`. {_HELP}"
                 )
+    _check_imports(modules)
+
+
+def check_metrics(metrics: Mapping[str, float]) -> None:
+    """Check that metrics of a whole period have the headline metric, if there are any.
+
+    Raises:
+        BadInput: `HEADLINE` names none of them.
+    """
+    headline = evaluation().HEADLINE
+    if metrics and headline not in metrics:
+        raise BadInput(
+            f"`measure` in evaluation.py returned {', '.join(sorted(metrics))}, and no "
+            f"`{headline}`, which `HEADLINE` names."
+        )
+
+
+def check_slices(columns: Collection[str]) -> None:
+    """Check that rows have the columns of `SLICES`.
+
+    Raises:
+        BadInput: they lack one.
+    """
+    for name in evaluation().SLICES:
+        if name not in columns:
+            raise BadInput(
+                f"`SLICES` in evaluation.py names `{name}`, which `join` does not return: it "
+                f"returns {', '.join(columns)}."
+            )
 
 
 _HELP = "docs/make-it-yours.md describes what is needed, runtime/room.py has the exact list."
@@ -205,6 +237,35 @@ def _accepts(function: ast.arguments, given: list[str]) -> bool:
     needed = len(named) - len(function.defaults)
     by_name_only = [default for default in function.kw_defaults if default is None]
     return named[: len(given)] == given and needed <= len(given) and not by_name_only
+
+
+def _check_imports(modules: Mapping[str, ast.Module]) -> None:
+    """Check that the team's modules define what they import from each other at the top."""
+    bound = {name: _bound(module) for name, module in modules.items()}
+    for importer, module in modules.items():
+        for node in module.body:
+            if not isinstance(node, ast.ImportFrom) or node.level != 1 or node.module not in bound:
+                continue
+            for alias in node.names:
+                anything = alias.name == "*" or bound[node.module] & {"*", "__getattr__"}
+                if not anything and alias.name not in bound[node.module]:
+                    raise BadInput(
+                        f"{importer}.py, line {node.lineno}, imports `{alias.name}` from "
+                        f"{node.module}.py, which does not define it."
+                    )
+
+
+def _bound(module: ast.Module) -> set[str]:
+    """Return all names that a module binds, wherever it does."""
+    names: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
 
 
 def _defined(module: ast.Module) -> dict[str, ast.arguments | None]:

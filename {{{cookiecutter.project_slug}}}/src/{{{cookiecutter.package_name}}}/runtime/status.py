@@ -10,7 +10,7 @@ from . import room
 from .config import Params
 from .registry import registry
 from .run.outcome import PastRun, history
-from .wording import counted, listed
+from .wording import counted, listed, status_text
 
 RUNS_SHOWN = 10
 COLOURS = {"released": "green", "failed": "red", "quarantined": "red"}
@@ -30,9 +30,11 @@ def show(params: Params) -> None:
         typer.echo(f"  {listed(champion.metrics)}")
     runs = history(params.runs)[-RUNS_SHOWN:]
     Console().print(table(runs))
-    for run in runs:
-        if run.result is not None:
-            typer.echo(f"{run.run_id}: {run.result.reason}")
+    for number, run in enumerate(runs):
+        later = {other.period for other in runs[number + 1 :] if other.result is not None}
+        if run.result is None or (run.result.status == "failed" and run.period in later):
+            continue  # another run of the period made the failure obsolete
+        typer.echo(f"{run.run_id}: {run.result.reason}")
 
 
 def table(runs: list[PastRun]) -> Table:
@@ -49,7 +51,7 @@ def table(runs: list[PastRun]) -> Table:
         headline = result.metrics.get(ours.HEADLINE)
         table.add_row(
             run.run_id,
-            f"[{COLOURS.get(result.status, 'yellow')}]{result.status}",
+            f"[{COLOURS.get(result.status, 'yellow')}]{status_text(result.status)}",
             "" if headline is None else f"{headline:.4f}",
             f"version {result.champion_after.version}" if result.champion_after else "",
             f"{result.seconds.get('all', 0):.1f}",

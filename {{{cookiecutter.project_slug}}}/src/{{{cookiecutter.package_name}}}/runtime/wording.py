@@ -8,6 +8,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def status_text(status: str) -> str:
+    """Return how people write the status of a run, such as `kept champion`."""
+    return status.replace("_", " ")
+
+
 def listed(metrics: Mapping[str, float]) -> str:
     """Return metrics in one line."""
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())

@@ -82,7 +82,12 @@ def _git() -> str:
         for name, variable in variables.items()
         if not (os.environ.get(variable) or answer("git", "config", f"user.{name}"))
     ]
-    return f"{version}; before you commit: {' && '.join(lacking)}" if lacking else version
+    if lacking:
+        raise BadInput(
+            f"{version} has no identity, which commits and `make repro` need: "
+            f"{' && '.join(lacking)}."
+        )
+    return version
 
 
 def _disk() -> str:

@@ -10,6 +10,7 @@ from ..config import Params, load_params
 from ..errors import BadInput, one_line, redact
 from ..files import read_json, write_json
 from ..results import Planned, Result
+from ..wording import status_text
 from .checkpoint import retries, seconds, unfinished
 from .run_dir import Run, RunDir
 
@@ -36,7 +37,7 @@ def clear_failure(run: Run) -> None:
 
 def nothing_new(done: Result) -> Result:
     """Return the outcome of a scheduled run that finds its period done already."""
-    reason = f"{done.period} is done: run {done.run_id} ended as {done.status}"
+    reason = f"{done.period} is done: run {done.run_id} ended as {status_text(done.status)}"
     return done.model_copy(update={"status": "nothing_new", "reason": reason})
 
 

@@ -22,16 +22,20 @@ def evaluate(run: Run) -> Evaluation:
     """Score challenger and champion on the period, and decide whether to release.
 
     Writes `scores.parquet`, `curves/*.csv` and `evaluation.json`; logs the metrics to the tracker.
+
+    Raises:
+        BadInput: `measure` returned metrics without the headline metric.
     """
     run_dir, plan = RunDir(run), read_plan(run)
     rows = read_parquet(run_dir.features(plan.period))
     training = read_json(run_dir.training, Training)
     model = pickling.load_run_model(run, training, f"remove {run_dir.folder} and train again")
     inputs = rows.drop(room.features().LABEL)
+    room.check_slices(inputs.columns)  # DVC does not repeat features for a change of them
     scored = rows.with_columns(
         pl.Series(room.model().PREDICTION, room.model().predict(model, inputs))
     )
-    metrics = _measure(scored)
+    metrics = _measure(scored, whole=True)
     champion, champion_metrics = _champion(run, plan, rows)
     release, reason = decide(run, plan, metrics, champion, champion_metrics)
     evaluation = Evaluation(
@@ -121,10 +125,15 @@ def slices(scored: pl.DataFrame, by: str) -> list[Slice]:
     return sorted(parts, key=lambda part: (-part.rows, part.value))
 
 
-def _measure(scored: pl.DataFrame) -> dict[str, float]:
-    """Return the metrics of rows with label and prediction, less those that are not defined."""
+def _measure(scored: pl.DataFrame, *, whole: bool = False) -> dict[str, float]:
+    """Return the metrics of rows with label and prediction, less those that are not defined.
+
+    Those of the `whole` period must include the headline metric, unless there are none.
+    """
     labels, predictions = scored[room.features().LABEL], scored[room.model().PREDICTION]
     metrics = room.evaluation().measure(labels.to_numpy(), predictions.to_numpy())
+    if whole:
+        room.check_metrics(metrics)
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 

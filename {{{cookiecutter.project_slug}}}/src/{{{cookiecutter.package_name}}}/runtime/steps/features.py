@@ -3,6 +3,7 @@
 import logging
 
 from .. import room
+from ..errors import BadInput
 from ..files import write_json, write_parquet
 from ..results import FeatureTable
 from ..run import Run, RunDir, read_plan
@@ -19,17 +20,19 @@ def features(run: Run, period: str) -> FeatureTable:
     Writes `features/<period>.parquet` and `features/<period>.json`.
 
     Raises:
-        RuntimeError: the team's `join` returned other than one row for each row of the main table.
+        BadInput: the team's `join` returned other than one row for each row of the main table, or
+            lacks a column of `SLICES`.
     """
     run_dir, plan = RunDir(run), read_plan(run)
     names, ours = room.tables(), room.features()
     tables = Source(str(run_dir.raw)).tables(period, names.TABLES)
     main, rows = tables[names.MAIN], ours.join(tables)
     if rows.height != main.height:
-        raise RuntimeError(
+        raise BadInput(
             f"`join` in features.py returned {rows.height:,} rows for {main.height:,} of "
             f"{names.MAIN}: let it return one for each, in their order."
         )
+    room.check_slices(rows.columns)  # before the model is trained
     labels = main.select(ours.label(plan.params.features).alias(ours.LABEL))
     labelled = rows.hstack(labels).drop_nulls(ours.LABEL)
     write_parquet(run_dir.features(period), labelled)

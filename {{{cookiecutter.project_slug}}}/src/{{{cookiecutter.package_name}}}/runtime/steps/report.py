@@ -61,11 +61,19 @@ def draw(run: Run, result: Result) -> str:
         plan=plan,
         quality=quality,
         evaluation=evaluation,
+        metrics=_headline_first(evaluation) if evaluation else [],
+        ours=room.evaluation(),
         rows=room.tables().MAIN,
         plots=_plots(run, plan, evaluation) if evaluation else {},
     )
     write(run_dir.report, html.encode())
     return html
+
+
+def _headline_first(evaluation: Evaluation) -> list[str]:
+    """Return the names of the metrics in the order of the page."""
+    headline = room.evaluation().HEADLINE
+    return sorted(evaluation.metrics, key=lambda name: name != headline)
 
 
 def _result(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result:
