@@ -40,7 +40,7 @@ class Shell:
         return kept | {
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "OMP_WAIT_POLICY": "passive",  # as the Makefile of a project sets it
+            "GOMP_SPINCOUNT": "500",  # as the Makefile of a project sets it
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.home / 'template'}.insteadOf",
