@@ -20,7 +20,7 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation, Snapshot
 
 CLONES = Path(".compare")
@@ -245,8 +245,5 @@ def spaced(name: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_if_refused():
         app()
-    except BadInput as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)

@@ -20,7 +20,7 @@ import typer
 import yaml
 from dotenv import dotenv_values
 
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import targets
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -248,11 +248,8 @@ def show(*words: str, otherwise: str = "") -> None:
 
 def main(commands: typer.Typer) -> None:
     """Run a command; print an input error as one sentence, and exit with 2."""
-    try:
+    with exit_if_refused():
         commands()
-    except BadInput as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ may change workflows, changes to them are left out and shown in the text.
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 
 ANSWERS = Path(".copier-answers.yml")
 WORKFLOWS = ".github/workflows"
@@ -150,8 +149,5 @@ def leave_workflows_out(conflicts: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_if_refused():
         main()
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

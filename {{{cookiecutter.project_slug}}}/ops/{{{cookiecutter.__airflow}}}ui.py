@@ -6,7 +6,6 @@ Ports: AIRFLOW_PORT (8080), MLFLOW_PORT (5000).
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,11 +17,12 @@ from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.files import write
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import warn_without_targets
 
 from .airflow import ADDRESS, HOME, LOCK, configure, password
+from .stack import in_use
 
 MLFLOW_PORT = os.environ.get("MLFLOW_PORT", "5000")
 LOGS = HOME / "logs"
@@ -44,7 +44,7 @@ def main() -> None:
     """Run the servers until one of them ends, or until Ctrl-C."""
     warn_without_targets(load_params())
     for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT):
-        if listens(port):
+        if in_use(int(port)):
             raise BadInput(f"Port {port} is taken: free it, or set AIRFLOW_PORT or MLFLOW_PORT.")
     ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
     servers: Servers = {}
@@ -70,7 +70,7 @@ def serve(servers: Servers) -> None:
     for name, command in SERVERS.items():
         servers[name] = start(name, command)
     limit = time.monotonic() + 600
-    while not (listens(os.environ["AIRFLOW_PORT"]) and listens(MLFLOW_PORT)):
+    while not all(in_use(int(port)) for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT)):
         exit_if_one_ended(servers)
         if time.monotonic() > limit:
             sys.exit(f"The servers do not answer after ten minutes: see {LOGS}.")
@@ -85,12 +85,6 @@ Ctrl-C ends all.""", flush=True)  # fmt: skip
     write(UPath(ADDRESS), airflow.encode())  # from now on, `make run` hands over
     while True:
         exit_if_one_ended(servers)
-
-
-def listens(port: str) -> bool:
-    """Return whether something listens at a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", int(port))) == 0
 
 
 def start(name: str, command: str) -> subprocess.Popen[bytes]:
@@ -134,10 +128,9 @@ if __name__ == "__main__":
     for ending in ENDINGS:
         signal.signal(ending, lambda *_: sys.exit(0))
     configure()
-    try:
-        with FileLock(LOCK, timeout=5):
-            main()
-    except (BadInput, Timeout) as error:
-        up = "`make ui` is up already, in this project."
-        print(f"error: {up if isinstance(error, Timeout) else error}", file=sys.stderr)
-        sys.exit(2)
+    with exit_if_refused():
+        try:
+            with FileLock(LOCK, timeout=5):
+                main()
+        except Timeout:
+            raise BadInput("`make ui` is up already, in this project.") from None

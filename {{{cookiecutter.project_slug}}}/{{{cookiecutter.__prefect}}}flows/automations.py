@@ -4,7 +4,6 @@ A hook needs a process. If that of a run and its worker are gone, or never start
 can notice: it misses their events. It then sends the alert itself.
 """
 
-import sys
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -19,7 +18,7 @@ from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import TRIES
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import VARIABLE, targets
 
@@ -144,8 +143,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_if_refused():
         main()
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

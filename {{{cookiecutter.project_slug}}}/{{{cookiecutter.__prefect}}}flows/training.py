@@ -37,6 +37,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import report as report_ste
 from {{{ cookiecutter.package_name }}}.runtime.steps import snapshot as snapshot_step
 from {{{ cookiecutter.package_name }}}.runtime.steps import train as train_step
 from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate_step
+from {{{ cookiecutter.package_name }}}.runtime.wording import status_text
 
 from . import hooks
 
@@ -144,7 +145,7 @@ def training(period: str | None = None) -> results.Result:
     else:
         clear_failure(run)
         result = run_steps(run, planned.periods)
-        name, message = result.status.replace("_", " ").capitalize(), result.reason
+        name, message = status_text(result.status).capitalize(), result.reason
     # A flow that returns a state ends in it; its caller gets the state's data.
     return Completed(name=name, message=message, data=result)  # type: ignore[return-value]
 

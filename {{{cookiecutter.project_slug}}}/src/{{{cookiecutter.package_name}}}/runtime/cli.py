@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .errors import BadInput
+from .errors import BadInput, exit_if_refused
 from .wording import counted, listed, status_text
 
 if TYPE_CHECKING:
@@ -308,9 +308,6 @@ def main() -> None:
     """Run a command; print input errors as one sentence."""
     from .room import check_room
 
-    try:
+    with exit_if_refused():
         check_room()  # before a command imports a module that lacks something
         app()
-    except BadInput as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)

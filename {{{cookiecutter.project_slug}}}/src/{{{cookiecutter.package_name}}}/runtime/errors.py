@@ -1,6 +1,9 @@
 """Errors that a retry does not cure, and how an error is written in one line without secrets."""
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class BadInput(ValueError):
@@ -8,6 +11,16 @@ class BadInput(ValueError):
 
     The message is one sentence that says what is wrong and what to do.
     """
+
+
+@contextmanager
+def exit_if_refused() -> Iterator[None]:
+    """Print refused input as one sentence, and exit with 2, as every command does."""
+    try:
+        yield
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def one_line(error: BaseException) -> str:

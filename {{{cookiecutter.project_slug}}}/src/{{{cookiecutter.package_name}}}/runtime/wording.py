@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""How numbers and names are written for people."""
 
 from collections.abc import Mapping
 
