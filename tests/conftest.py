@@ -1,12 +1,13 @@
 """What all tests share: a home with the template, and a project of each orchestrator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import tables
+from tests.alerts.receiver import Receiver
 from tests.projects import airflow, fresh, kubeflow, project  # noqa: F401 - fixtures
 from tests.shared import once
 from tests.shell import Shell, copy_template
@@ -53,6 +54,13 @@ def shell(shared: Path) -> Shell:
 def template(shell: Shell) -> Path:
     """Return the folder of the shared template."""
     return shell.home / "template"
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """Receive the alerts of all tests of a file."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

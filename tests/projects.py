@@ -193,6 +193,10 @@ def install(shell: Shell, name: str, **answers: str) -> Project:
     return project
 
 
+ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
+"""The fixture of each orchestrator's project."""
+
+
 def installed(shell: Shell, orchestrator: str) -> Project:
     """Return the project of an orchestrator, which all tests share: they run things in clones."""
     out = shell.home / f"on-{orchestrator}"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
-from tests.projects import Project, clone
+from tests.projects import ORCHESTRATORS, Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("alerts arrival")]
 
@@ -52,8 +52,7 @@ def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:
     """Yield a project of an orchestrator to tests that build on each other."""
-    fixture = {"Prefect": "project", "Kubeflow": "kubeflow"}[request.param]
-    whole: Project = request.getfixturevalue(fixture)
+    whole: Project = request.getfixturevalue(ORCHESTRATORS[request.param.lower()])
     project = clone(whole, tmp_path_factory.mktemp("alerts") / "my-pipeline")
     with Receiver() as receiver:
         yield Runs(project, receiver, request.param)

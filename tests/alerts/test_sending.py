@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +33,6 @@ class Sent:
     arrived: list[bool]
     log: str
     seconds: float
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) -> Sent:

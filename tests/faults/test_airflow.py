@@ -80,12 +80,6 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def stage(
     airflow: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:

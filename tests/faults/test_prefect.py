@@ -97,12 +97,6 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def theatre(
     project: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.projects import Project, clone
+from tests.projects import ORCHESTRATORS, Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
-ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
 OWN = {"orchestrator", "tracker_url", "seconds"}
 
 # What each tool says of the graph: Prefect of a run, once it has run, Airflow of the DAG, KFP of

@@ -15,12 +15,11 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import PATIENCE, Project, clone, need_docker, until
+from tests.projects import ORCHESTRATORS, PATIENCE, Project, clone, need_docker, until
 from tests.stack.compose import IMAGE, WORKERS, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("stack")]
 
-ORCHESTRATORS = {"prefect": "project", "airflow": "airflow", "kubeflow": "kubeflow"}
 ONE_SHOT = {"mlflow-migrate", "prefect-migrate", "prefect-deploy", "airflow-migrate"}
 
 

@@ -23,13 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("ui 
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    """Give what gets the alerts of all runs here."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def ui(
     airflow: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ui]:

@@ -55,13 +55,6 @@ class Ui:
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    """Receive the alerts of all runs here."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def ui(
     project: Project, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ui]:
