@@ -62,7 +62,6 @@ def check(params: Params, at: datetime, rerun: str) -> str | None:
     return reason
 
 
-{% if cookiecutter.orchestrator != "prefect" %}
 def alert_overrun(params: Params, reason: str, period: str, **more: str) -> None:
     """Send the alert that a run has not ended in time, once.
 
@@ -77,7 +76,6 @@ def alert_overrun(params: Params, reason: str, period: str, **more: str) -> None
     notify(event, UPath(params.runs))
 
 
-{% endif %}
 def _missing(params: Params, period: str) -> str | None:
     """Return why a period has no champion, None where it has one."""
     runs = [run for run in history(params.runs) if run.period == period]
