@@ -11,7 +11,7 @@ import tempfile
 from functools import cache, partial
 from pathlib import Path
 
-from . import airflow, busy, data, first, render, repro, run, stack
+from . import airflow, busy, collector, data, first, render, repro, run, stack
 
 QUESTIONS = {
     "first": first.main,
@@ -22,6 +22,7 @@ QUESTIONS = {
     "airflow": airflow.main,
     "stack": stack.main,
     "busy": busy.main,
+    "collector": collector.main,
 }
 
 
