@@ -310,7 +310,7 @@ def main() -> None:
     """Run a command; print input errors as one sentence."""
     from .room import check_room
 
-    # What a run imports stays: searching it for garbage, also at the exit, took a seventh of the time.
+    # What a run imports stays: to search it for garbage takes a seventh of the time.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
     with exit_if_refused():
