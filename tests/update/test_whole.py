@@ -108,10 +108,11 @@ def test_a_compiled_pipeline_is_compiled_again(
     project = equip(folder, kubeflow)
     project.make("setup")
     assert compiled.read_text(encoding="utf-8") == old
-    pytest_ = (folder / ".venv/bin/python", "-m", "pytest", "-q", "tests/runtime/test_pipeline.py")
-    done = project.shell(*pytest_, "-k", "compiles", cwd=folder, ok=False)
+    pytest_ = (folder / ".venv/bin/python", "-m", "pytest", "-q")
+    tests = ("tests/runtime/test_pipeline.py", "-k", "compiles")
+    done = project.shell(*pytest_, *tests, cwd=folder, ok=False)
     assert done.returncode == 1, done.stdout
     project.make("compile")
     assert COMPILED in compiled.read_text(encoding="utf-8")
     project.shell("git", "add", "--all", cwd=folder)
-    project.shell(*pytest_, "-k", "compiles", cwd=folder)
+    project.shell(*pytest_, *tests, cwd=folder)

@@ -1,10 +1,9 @@
 """The data of the tests: a part of the sample. Put a part of your own data in its place.
 
-The tests of the runtime take two fixtures from here, `source` and `quick`; the others are yours.
+The tests of the runtime have data of their own.
 """
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -12,20 +11,18 @@ import pytest
 from {{{ cookiecutter.package_name }}} import sample
 from {{{ cookiecutter.package_name }}}.features import LABEL, join, label
 from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, EXAMPLE
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source
 from {{{ cookiecutter.package_name }}}.tables import MAIN, TABLES
 
-PERIOD = "2013-06"
-THINNED = 8
+PERIOD = EXAMPLE
+THINNED = {"month": 8, "week": 2, "day": 1}[CADENCE.unit]
 """One in so many flights is kept, and all the weather: enough for the rules of `tables.py`."""
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source: `<table>/[month=<period>/]<table>.parquet`, from 2013-01 to 2013-06 or longer.
-
-    It breaks no rule of `tables.py`, and gives a model that reaches the floor of `params.yaml`.
-    """
+    """The source: the sample with fewer flights."""
     folder = tmp_path_factory.mktemp("sample") / "source"
     sample.main(folder)
     for file in folder.glob("flights/*/*.parquet"):
@@ -34,16 +31,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick() -> dict[str, Any]:
-    """Values for the section `train` of `params.yaml` with which a model is fitted quickly."""
-    return {"max_iter": 30}
-
-
-@pytest.fixture(scope="session")
-def params(quick: dict[str, Any]) -> Params:
-    """The project's parameters, with those of `quick`."""
+def params() -> Params:
+    """The project's parameters, with a model that is fitted quickly."""
     loaded = load_params(Path(__file__).parents[1] / "params.yaml")
-    return loaded.model_copy(update={"train": loaded.train.model_copy(update=quick)})
+    return loaded.model_copy(update={"train": loaded.train.model_copy(update={"max_iter": 30})})
 
 
 @pytest.fixture(scope="session")

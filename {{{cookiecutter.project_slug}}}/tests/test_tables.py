@@ -89,7 +89,8 @@ def test_values_that_break_a_rule(tables: Tables, table: str, column: str, rule:
 
 def test_a_few_exceptions_are_allowed(tables: Tables) -> None:
     rows = tables["flights"]
-    assert found(tables, flights=replaced(rows, "distance", pl.lit(0), 1)) == []
+    few = rows.height // 1000
+    assert found(tables, flights=replaced(rows, "distance", pl.lit(0), few)) == []
 
 
 def test_not_a_number_is_out_of_range(tables: Tables) -> None:
@@ -103,7 +104,7 @@ def test_not_a_number_is_out_of_range(tables: Tables) -> None:
 def test_a_single_date_that_does_not_exist(tables: Tables, column: str, value: int) -> None:
     """No model could be fitted on it."""
     (finding,) = found(tables, flights=replaced(tables["flights"], column, pl.lit(value), 1))
-    assert finding.startswith(f"flights.{column}: 1 of ")
+    assert finding.startswith(f"flights.{column}: ")
     assert finding.endswith("none allowed")
 
 

@@ -1,10 +1,9 @@
 """What the tests of the runtime share: projects in which a test may do as it likes.
 
-They know no domain. Tables and columns are named by the team's modules, and the data come from the
-fixture `source` of `tests/conftest.py`, whose periods are those of 2013.
+They run on a domain of their own, in `domain/`: see `package.py`.
 
-- Fixtures: `project` (nothing has run), `released` (version 1, of 2013-04, is the champion) and
-  `evaluated` (the same, and 2013-05 is about to be released) are a test's own and the current
+- Fixtures: `project` (nothing has run), `released` (version 1, of `P[4]`, is the champion) and
+  `evaluated` (the same, and `P[5]` is about to be released) are a test's own and the current
   folder. `fresh`, `released_folder` and `evaluated_folder` are what they are copied from.
 - `Project` changes parameters and deliveries, and runs steps without an orchestrator.
 - `adapter` and `server` are the orchestrator's, from `orchestrator.py`.
@@ -33,7 +32,7 @@ import yaml
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, shift
 from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
@@ -52,15 +51,15 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import (
     validate,
 )
 
+from . import package
+from .deliveries import FIRST, write_source
 from .inbox import inbox  # noqa: F401 - a fixture
 from .orchestrator import adapter, server  # noqa: F401 - fixtures
 
-ROOT = Path(__file__).parents[2]
+ROOT = package.PROJECT
+PARAMS = package.DOMAIN / "params.yaml"
 NOW = datetime(2014, 1, 2, tzinfo=UTC)
-
-# Tests stay in their folder, also where the project's own runs read and write elsewhere, and they
-# count on a window of three periods.
-HERE = {"source": "data/source", "runs": "runs", "predictions": "predictions", "window": 3}
+"""All periods of the source had ended."""
 
 # What an orchestrator calls its tasks.
 TASKS = (
@@ -89,26 +88,28 @@ KEY: list[str] = list(SCHEMA.unique or [])
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
+REQUIRED = "weight"
+"""A column of the main table of which few values may be missing."""
+
+OTHER_TRAIN = {"alpha": 100.0}
+"""Another section `train` of `params.yaml`."""
+
+P = ["", *(shift(FIRST, number) for number in range(12))]
+"""The periods of the source: `P[1]` is the first, `P[12]` the last."""
+
+NEXT, NEVER = shift(P[12], 1), shift(P[12], 5000)
+"""Periods that the source lacks: the one after its last, and one that has not ended."""
+
+
+def end_of(period: str) -> datetime:
+    """Return when a period ended."""
+    return bounds(period, room.tables().TIME_ZONE)[1]
+
+
 def allowed_missing(table: str, column: str) -> float:
     """Return the share of a column that may be missing."""
     rules = (room.tables().TABLES[table].columns[column].metadata or {}).get("rules", [])
     return float(next((rule.allowed for rule in rules if rule.what == "missing"), 1))
-
-
-def required_column() -> str:
-    """Return a column of the main table that breaks the contract where 30 % of it are missing."""
-    other = {*KEY, *room.tables().KNOWN_AFTERWARDS, room.tables().DATED[MAIN]}
-    columns: list[str] = [name for name in SCHEMA.columns if name not in other]
-    found = {name: allowed_missing(MAIN, name) for name in columns}
-    if enough := {name: allowed for name, allowed in found.items() if allowed < 0.3}:
-        return max(enough, key=enough.__getitem__)
-    pytest.exit(
-        f"The tests of the runtime need a column of {MAIN} in tables.py of which less than 30 % "
-        "may be missing, and which is neither in its key nor known afterwards only."
-    )
-
-
-REQUIRED = required_column()
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Project:
 
     def delivered(self, table: str, period: str) -> Path:
         """Return the file of a dated table at the source."""
-        return self.folder / f"data/source/{table}/{PARTITION}={period}/{table}.parquet"
+        return self.folder / f"data/source/{table}/{PARTITIONS[0]}={period}/{table}.parquet"
 
     def deliver(self, table: str, period: str, change: Change) -> None:
         """Change a file at the source."""
@@ -190,46 +191,42 @@ def advance(run: Run, last: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def fresh(source: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source: `<table>/[<partition>=<period>/]<table>.parquet`, of the periods `P`."""
+    folder = tmp_path_factory.mktemp("sample") / "source"
+    write_source(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which nothing has run; its registry is there, which takes seconds to make."""
     folder = tmp_path_factory.mktemp("fresh")
     shutil.copytree(source, folder / "data/source")
-    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copy(PARAMS, folder)
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
-    fast = {f"train__{name}": value for name, value in quick.items()}
-    Project(folder).tune(**HERE, **fast)
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         mlflow_client()
     return folder
 
 
-@pytest.fixture
-def other_train(quick: dict[str, Any]) -> dict[str, Any]:
-    """The section `train` of `params.yaml`; the projects of the tests have `quick` in it."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    train: dict[str, Any] = content["train"]
-    if train == train | quick:
-        pytest.skip("`quick` in tests/conftest.py changes no parameter")
-    return train
-
-
 @pytest.fixture(scope="session")
 def released_folder(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose champion is version 1, of 2013-04."""
+    """A project whose champion is version 1, of `P[4]`."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("released") / "project")
     with pytest.MonkeyPatch.context() as patch:
-        enter(folder, patch).work("2013-04")
+        enter(folder, patch).work(P[4])
     return folder
 
 
 @pytest.fixture(scope="session")
 def evaluated_folder(released_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, in which the run for 2013-05 has come as far as its evaluation."""
+    """The same, in which the run for `P[5]` has come as far as its evaluation."""
     folder = shutil.copytree(released_folder, tmp_path_factory.mktemp("evaluated") / "project")
     with pytest.MonkeyPatch.context() as patch:
-        enter(folder, patch).work("2013-05", last="evaluate")
+        enter(folder, patch).work(P[5], last="evaluate")
     return folder
 
 
@@ -257,13 +254,13 @@ def project(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 @pytest.fixture
 def released(released_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project of the test's own, whose champion is version 1, of 2013-04."""
+    """A project of the test's own, whose champion is version 1, of `P[4]`."""
     return enter(copy_of(released_folder, tmp_path), monkeypatch)
 
 
 @pytest.fixture
 def evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """The same, in which 2013-05 is about to be released."""
+    """The same, in which `P[5]` is about to be released."""
     return enter(copy_of(evaluated_folder, tmp_path), monkeypatch)
 
 
@@ -288,8 +285,8 @@ def check_first_release(folder: Path, result: Result, orchestrator: str) -> None
 
 def remove_after(folder: Path, period: str) -> None:
     """Make a period the newest at the source of a project."""
-    for partition in folder.glob(f"data/source/*/{PARTITION}=*"):
-        if partition.name > f"{PARTITION}={period}":
+    for partition in folder.glob(f"data/source/*/{PARTITIONS[0]}=*"):
+        if partition.name > f"{PARTITIONS[0]}={period}":
             shutil.rmtree(partition)
 
 

@@ -10,16 +10,16 @@ from typing import Literal
 
 import polars as pl
 
-from .conftest import MAIN, OUTCOME, REQUIRED, Change, Project
+from .conftest import MAIN, NEVER, OUTCOME, REQUIRED, Change, P, Project
 
-PERIOD = "2013-05"
+PERIOD = P[5]
 
 Act = Callable[[Project], object]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind of damage to a project whose champion is of 2013-04."""
+    """One kind of damage to a project whose champion is of `P[4]`."""
 
     what: str
     """In words: the first cell of its row in `docs/data-faults.md`."""
@@ -141,48 +141,46 @@ PERIODS = (
     Damage("The period was not delivered", removed(PERIOD), "refused", f"has no {PERIOD}"),
     Damage(
         "A period to train on was not delivered",
-        removed("2013-03"),
+        removed(P[3]),
         "continues",
-        "not delivered: 2013-03",
+        f"not delivered: {P[3]}",
     ),
     Damage(
         "Too few periods to train on were delivered",
-        all_of(removed("2013-03"), removed("2013-04")),
+        all_of(removed(P[3]), removed(P[4])),
         "refused",
         "Too few periods",
     ),
     Damage(
         "A period to train on is bad",
-        rows(LOST, "2013-04"),
+        rows(LOST, P[4]),
         "continues",
-        "left out of training: 2013-04",
+        f"left out of training: {P[4]}",
     ),
     Damage(
         "Too few periods to train on are good",
-        all_of(rows(LOST, "2013-03"), rows(LOST, "2013-04")),
+        all_of(rows(LOST, P[3]), rows(LOST, P[4])),
         "is quarantined",
-        "2013-03, 2013-04",
+        f"{P[3]}, {P[4]}",
     ),
     Damage(
         "The period has not ended",
-        copied(PERIOD, "2099-01"),
+        copied(PERIOD, NEVER),
         "refused",
-        "2099-01 has not ended",
-        period="2099-01",
+        f"{NEVER} has not ended",
+        period=NEVER,
     ),
-    Damage(
-        "The same, and it was not asked for", copied(PERIOD, "2099-01"), "continues", period=None
-    ),
+    Damage("The same, and it was not asked for", copied(PERIOD, NEVER), "continues", period=None),
     Damage(
         "The period is delivered again with other content after a run used it",
-        rows(lambda rows: rows.head(-9), "2013-04"),
+        rows(lambda rows: rows.head(-9), P[4]),
         "continues",
-        "2013-04 was delivered again",
-        period="2013-04",
+        f"{P[4]} was delivered again",
+        period=P[4],
     ),
     Damage(
         "The data are another period's",
-        copied("2013-04", PERIOD),
+        copied(P[4], PERIOD),
         "is quarantined",
         f"main.time: 100.0% are outside {PERIOD}",
     ),

@@ -21,10 +21,10 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import MAIN, SCHEMA, Project
+from .conftest import MAIN, SCHEMA, P, Project
 from .inbox import Inbox
 
-FAILED = Event(kind="run_failed", title="2013-05 failed", reason="why", attempt="1")
+FAILED = Event(kind="run_failed", title=f"{P[5]} failed", reason="why", attempt="1")
 LINKS: dict[str, Any] = {"attempt": "1", "run_url": "http://page/1", "rerun": "make run"}
 
 
@@ -146,7 +146,7 @@ def test_targets_are_read_from_the_environment_or_a_file(
 
 
 def test_a_release_reports_old_and_new_metrics(evaluated: Project) -> None:
-    run = evaluated.work("2013-05")
+    run = evaluated.work(P[5])
     result = evaluated.result(run)
     event = run_event(run, result, **LINKS)
     assert event is not None
@@ -157,23 +157,23 @@ def test_a_release_reports_old_and_new_metrics(evaluated: Project) -> None:
     name = headline.replace("_", " ")
     (fact,) = (fact for fact in event.facts if fact.startswith(f"{name} "))
     assert fact.startswith(f"{name} {result.metrics[headline]:.4f}, {whose} ")
-    assert (event.run_id, event.period, event.severity) == (run.run_id, "2013-05", "info")
+    assert (event.run_id, event.period, event.severity) == (run.run_id, P[5], "info")
 
 
 def test_a_quarantine_reports_the_three_worst_findings(released: Project) -> None:
-    released.deliver(MAIN, "2013-05", lambda rows: rows.drop(list(SCHEMA.columns)[:4]))
-    run = released.work("2013-05", last="validate")
+    released.deliver(MAIN, P[5], lambda rows: rows.drop(list(SCHEMA.columns)[:4]))
+    run = released.work(P[5], last="validate")
     checkpoint(quarantine, run)
     checkpoint(report, run, "none")
     event = run_event(run, released.result(run), **LINKS)
     assert event is not None
     assert (event.kind, event.severity) == ("quarantined", "warning")
-    assert all(fact.startswith(f"2013-05: {MAIN}.") for fact in event.facts[:3])
+    assert all(fact.startswith(f"{P[5]}: {MAIN}.") for fact in event.facts[:3])
     assert event.facts[3:] == ["and 1 more", "the champion stays: version 1"]
 
 
 def test_a_failure_reports_step_reason_and_what_to_do(project: Project) -> None:
-    run = project.plan("2013-04")
+    run = project.plan(P[4])
     lock = RunDir(run).lock("train")
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.touch()
@@ -181,7 +181,7 @@ def test_a_failure_reports_step_reason_and_what_to_do(project: Project) -> None:
     event = run_event(run, write_failed(run, "none", error), **LINKS)
     assert event is not None
     assert (event.kind, event.severity, event.step) == ("run_failed", "critical", "train")
-    assert event.title == "2013-04 failed at train"
+    assert event.title == f"{P[4]} failed at train"
     assert event.reason.startswith("OSError: no answer of http://db so long")
     assert len(event.reason) == LONGEST + 1
     assert "to resume: make run" in event.all_facts

@@ -20,9 +20,9 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-from .conftest import ROOT, Project
+from .conftest import ROOT, P, Project
 
-PERIOD = "2013-05"
+PERIOD = P[5]
 
 # Appended to the team's modules: a class that only the copy has, and a rule that always releases.
 CHANGES = {

@@ -19,7 +19,9 @@ from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import (
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-KILLED = """
+from .conftest import P
+
+KILLED = f"""
 import os, signal, sys
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
@@ -27,7 +29,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
 def ingest(run: Run, period: str) -> Run:
     os.kill(os.getpid(), signal.SIGKILL)
 
-checkpoint(ingest, Run.model_validate_json(sys.argv[1]), "2013-04")
+checkpoint(ingest, Run.model_validate_json(sys.argv[1]), "{P[4]}")
 """
 
 
@@ -57,7 +59,7 @@ class Steps:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run(run_id="2013-06-0123abcd", period="2013-06", folder=str(tmp_path))
+    return Run(run_id=f"{P[6]}-0123abcd", period=P[6], folder=str(tmp_path))
 
 
 @pytest.fixture
@@ -68,21 +70,21 @@ def steps() -> Steps:
 def test_each_period_of_each_run_is_done_once(run: Run, steps: Steps, tmp_path: Path) -> None:
     other = run.model_copy(update={"folder": str(tmp_path / "other"), "run_id": "other"})
     for _ in range(2):
-        for period in ("2013-04", "2013-05"):
+        for period in (P[4], P[5]):
             read = checkpoint(steps.ingest, run, period)
             assert read == Read(run_id=run.run_id, period=period)
-        assert checkpoint(steps.ingest, other, "2013-04").run_id == "other"
-    assert steps.periods == ["2013-04", "2013-05", "2013-04"]
+        assert checkpoint(steps.ingest, other, P[4]).run_id == "other"
+    assert steps.periods == [P[4], P[5], P[4]]
 
 
 def test_a_step_that_failed_is_done_again(run: Run, steps: Steps) -> None:
     steps.fails = True
     with pytest.raises(OSError, match="no answer"):
-        checkpoint(steps.ingest, run, "2013-04")
+        checkpoint(steps.ingest, run, P[4])
     assert unfinished(run) == ["ingest"]
     steps.fails = False
-    checkpoint(steps.ingest, run, "2013-04")
-    assert steps.periods == ["2013-04", "2013-04"]
+    checkpoint(steps.ingest, run, P[4])
+    assert steps.periods == [P[4], P[4]]
     assert unfinished(run) == []
 
 
@@ -99,53 +101,51 @@ def test_a_step_of_two_values_does_not_start(run: Run) -> None:
         raise AssertionError(run, one, other)
 
     with pytest.raises(TypeError, match="step compare: give it one value at most beside the run"):
-        checkpoint(compare, run, "2013-04", "2013-05")
+        checkpoint(compare, run, P[4], P[5])
 
 
 def test_of_two_processes_the_second_waits_and_finds_it_done(
     run: Run, steps: Steps, caplog: pytest.LogCaptureFixture
 ) -> None:
     steps.may_end.clear()
-    both = [
-        threading.Thread(target=lambda: checkpoint(steps.ingest, run, "2013-04")) for _ in range(2)
-    ]
+    both = [threading.Thread(target=lambda: checkpoint(steps.ingest, run, P[4])) for _ in range(2)]
     for thread in both:
         thread.start()
-    while "ingest-2013-04: waiting for another process that runs it" not in caplog.text:
+    while f"ingest-{P[4]}: waiting for another process that runs it" not in caplog.text:
         assert any(thread.is_alive() for thread in both)
     steps.may_end.set()
     for thread in both:
         thread.join()
-    assert steps.periods == ["2013-04"]
+    assert steps.periods == [P[4]]
 
 
 def test_the_periods_of_a_step_are_added_up(run: Run, steps: Steps) -> None:
-    checkpoint(steps.ingest, run, "2013-04")
+    checkpoint(steps.ingest, run, P[4])
     first = seconds(run)
-    checkpoint(steps.ingest, run, "2013-05")
+    checkpoint(steps.ingest, run, P[5])
     assert list(first) == ["ingest"]
     assert seconds(run)["ingest"] >= first["ingest"] >= 0
 
 
 def test_only_retries_are_counted(run: Run, steps: Steps) -> None:
     steps.fails = True
-    for period in ("2013-04", "2013-04", "2013-05"):
+    for period in (P[4], P[4], P[5]):
         with pytest.raises(OSError, match="no answer"):
             checkpoint(steps.ingest, run, period)
     assert retries(run) == {"ingest": 1}
     steps.fails = False
-    for period in ("2013-04", "2013-05", "2013-06", "2013-06"):
+    for period in (P[4], P[5], P[6], P[6]):
         checkpoint(steps.ingest, run, period)
     assert retries(run) == {"ingest": 3}
     other = run.model_copy(update={"folder": f"{run.folder}/other"})
-    checkpoint(steps.ingest, other, "2013-04")
+    checkpoint(steps.ingest, other, P[4])
     assert retries(other) == {}
 
 
 def test_a_try_that_was_killed_is_counted(run: Run, steps: Steps) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, run.model_dump_json()], check=False)
     assert killed.returncode == -signal.SIGKILL
-    checkpoint(steps.ingest, run, "2013-04")
+    checkpoint(steps.ingest, run, P[4])
     assert retries(run) == {"ingest": 1}
 
 
@@ -153,7 +153,7 @@ def test_tries_are_counted_in_an_object_store(run: Run, steps: Steps) -> None:
     there = run.model_copy(update={"folder": f"memory://runs/{uuid4().hex}"})
     steps.fails = True
     with pytest.raises(OSError, match="no answer"):
-        checkpoint(steps.ingest, there, "2013-04")
+        checkpoint(steps.ingest, there, P[4])
     steps.fails = False
-    checkpoint(steps.ingest, there, "2013-04")
+    checkpoint(steps.ingest, there, P[4])
     assert retries(there) == {"ingest": 1}

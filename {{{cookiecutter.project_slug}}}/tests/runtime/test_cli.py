@@ -8,11 +8,11 @@ import pytest
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import MAIN, Project
+from .conftest import MAIN, NEVER, P, Project
 
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
@@ -33,14 +33,16 @@ def refused(*words: str) -> str:
 
 def test_refused_input_leaves_nothing_behind(project: Project) -> None:
     before = project.files()
-    assert refused("run", "--period", "2013-6").startswith(f"'2013-6' is not a {PARTITION}")
-    assert refused("run", "--period", "2099-01").startswith("The source has no 2099-01")
-    assert refused("run", "--period", "2013-02").startswith("Too few periods come before 2013-02")
-    backwards = refused("backfill", "--first", "2013-06", "--last", "2013-05")
-    assert backwards.startswith(f"The last {PARTITION} 2013-05 comes before the first, 2013-06")
-    assert "'2013-04' is not a finished run" in refused("report", "--run", "2013-04")
+    assert refused("run", "--period", "2013-6").startswith(
+        f"'2013-6' is no period: write a {CADENCE.unit} as"
+    )
+    assert refused("run", "--period", NEVER).startswith(f"The source has no {NEVER}")
+    assert refused("run", "--period", P[2]).startswith(f"Too few periods come before {P[2]}")
+    backwards = refused("backfill", "--first", P[6], "--last", P[5])
+    assert backwards.startswith(f"The last {CADENCE.unit}, {P[5]}, comes before the first, {P[6]}")
+    assert f"'{P[4]}' is not a finished run" in refused("report", "--run", P[4])
     project.tune(source="nowhere")
-    assert refused("run").startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
+    assert refused("run").startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
     project.tune(sead=1)
     assert refused("run").startswith("params.yaml: sead: no such parameter exists")
     assert project.files() == before
@@ -64,11 +66,11 @@ def test_a_project_without_a_champion(project: Project) -> None:
 
 
 def test_status_with_a_champion(released: Project) -> None:
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     done = cli("status")
     assert done.returncode == 0, done.stderr
     assert f"Champion: version 1 of {released.params.model_name}" in done.stdout
-    assert "evaluated on 2013-04, registered" in done.stdout
+    assert f"evaluated on {P[4]}, registered" in done.stdout
     headline = released.result(run).metrics[room.evaluation().HEADLINE]
     (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
     assert "released" in row
@@ -76,11 +78,11 @@ def test_status_with_a_champion(released: Project) -> None:
 
 
 def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project) -> None:
-    failed = project.plan("2013-05")
+    failed = project.plan(P[5])
     write_failed(failed, "none", OSError("no space left"))
     assert f"{failed.run_id}: OSError: no space left" in cli("status").stdout
     project.tune(seed=project.params.seed + 1)
-    other = project.plan("2013-05")
+    other = project.plan(P[5])
     write_failed(other, "none", OSError("still none"))
     said = cli("status").stdout
     assert "no space left" not in said
@@ -88,15 +90,15 @@ def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project)
 
 
 def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
-    done = cli("predict", "--period", "2013-06")
+    done = cli("predict", "--period", P[6])
     assert done.returncode == 0, done.stderr
-    assert "Wrote predictions/2013-06.parquet" in done.stdout
-    rows = pl.read_parquet(released.delivered(MAIN, "2013-06")).height
-    assert pl.read_parquet("predictions/2013-06.parquet").height == rows
+    assert f"Wrote predictions/{P[6]}.parquet" in done.stdout
+    rows = pl.read_parquet(released.delivered(MAIN, P[6])).height
+    assert pl.read_parquet(f"predictions/{P[6]}.parquet").height == rows
 
 
 def test_rollback(evaluated: Project) -> None:
-    release(evaluated.plan("2013-05"))
+    release(evaluated.plan(P[5]))
     done = cli("rollback")
     assert done.returncode == 0, done.stderr
     assert "The champion is version 1 again; it was version 2." in done.stdout

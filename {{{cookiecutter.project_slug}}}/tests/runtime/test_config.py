@@ -8,10 +8,11 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 
-from .conftest import ROOT
+from .conftest import PARAMS
 
-GOOD: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+GOOD: dict[str, Any] = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
 
 
 def refused(text: str | bytes, folder: Path) -> str:
@@ -27,8 +28,8 @@ def refused(text: str | bytes, folder: Path) -> str:
     return sentence.removeprefix(f"{file}: ")
 
 
-def test_the_project_s_own_parameters_are_valid_and_frozen() -> None:
-    params = load_params(ROOT / "params.yaml")
+def test_parameters_are_frozen() -> None:
+    params = load_params(PARAMS)
     with pytest.raises(ValueError, match="frozen"):
         params.seed = 1  # type: ignore[misc]
 
@@ -39,7 +40,7 @@ def test_every_setting_of_the_runtime_has_a_default(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump({"model_name": "mine", **teams}), encoding="utf-8")
     params = load_params(file)
-    assert (params.source, params.runs, params.window) == ("data/source", "runs", 3)
+    assert (params.source, params.runs, params.window) == ("data/source", "runs", CADENCE.window)
     assert params.alerts.wanted
 
 

@@ -3,7 +3,7 @@
 The cases come from its schemas. What its own rules allow is in `tests/test_tables.py`.
 """
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
 from {{{ cookiecutter.package_name }}}.runtime.results import Finding
 from {{{ cookiecutter.package_name }}}.runtime.schema import (
     at_least_rows,
@@ -23,10 +24,10 @@ from {{{ cookiecutter.package_name }}}.runtime.schema import (
 from {{{ cookiecutter.package_name }}}.runtime.source.contract import find_faults
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source
 
-from .conftest import MAIN, allowed_missing
+from .conftest import MAIN, P, allowed_missing
 from .damage import of_another_type
 
-PERIOD, ANOTHER = "2013-06", "2013-07"
+PERIOD, ANOTHER = P[6], P[7]
 TABLES = room.tables().TABLES
 DATED = room.tables().DATED
 COLUMNS = [(table, name) for table, schema in TABLES.items() for name in schema.columns]
@@ -175,7 +176,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
     )
     names = SimpleNamespace(TABLES={"orders": schema}, DATED={"orders": "at"}, TIME_ZONE="UTC")
     monkeypatch.setattr(room, "tables", lambda: names)
-    last_minute = datetime(2013, 6, 30, 23, 59, tzinfo=UTC)
+    last_minute = bounds(PERIOD, "UTC")[1] - timedelta(minutes=1)
     return pl.DataFrame(
         {
             "at": [last_minute] * 2000,
@@ -237,4 +238,4 @@ def test_a_time_that_the_schema_does_not_name(orders: pl.DataFrame) -> None:
 
 def test_a_moment_after_the_period(orders: pl.DataFrame) -> None:
     later = orders.with_columns(pl.col("at").dt.offset_by("1m"))
-    assert faults(later) == ["orders.at: 100.0% are outside 2013-06 in UTC, none allowed"]
+    assert faults(later) == [f"orders.at: 100.0% are outside {P[6]} in UTC, none allowed"]

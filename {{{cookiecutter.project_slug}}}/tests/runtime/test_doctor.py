@@ -8,10 +8,10 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.monitor import doctor
 from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
 
-from .conftest import HERE, MAIN, ROOT, Project, enter
+from .conftest import MAIN, PARAMS, ROOT, P, Project, enter
 
 
 def errors(project: Project) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_a_project_that_works(released: Project) -> None:
     assert len(found) == 5
     assert all(passed for _, passed, _ in found)
     messages = " ".join(message for _, _, message in found)
-    assert "data/source has 2013-01 to " in messages
+    assert f"data/source has {P[1]} to " in messages
     assert "version 1 is the champion" in messages
     assert "hunter2" not in messages
 
@@ -39,13 +39,12 @@ def test_it_leaves_nothing_behind(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a project that has nothing yet but its data."""
-    for name in ("params.yaml", ".dvc/config"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc")
+    shutil.copy(PARAMS, tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/source").symlink_to(source)
     project = enter(tmp_path, monkeypatch)
-    project.tune(**HERE)
     assert errors(project) == {}
     left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
     assert left == {"params.yaml"}
@@ -70,7 +69,7 @@ def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     found = errors(project)
     assert set(found) == {"source", "data versions", "tracker", "alerts"}
-    assert found["source"].startswith(f"The source nowhere has no {PARTITION} of {MAIN}")
+    assert found["source"].startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
     assert "127.0.0.1" in found["tracker"]
     assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")
 

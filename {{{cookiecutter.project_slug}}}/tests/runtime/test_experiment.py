@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from {{{ cookiecutter.package_name }}}.runtime.cli import app
 from {{{ cookiecutter.package_name }}}.runtime.config import Params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.room import ROOM
 from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
@@ -27,8 +27,9 @@ from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps import experiment
 
-from .conftest import GRAPH, MAIN, REQUIRED, ROOT, Project, waits
+from .conftest import GRAPH, MAIN, REQUIRED, ROOT, P, Project, waits
 
+TEAM = ROOT / "src" / PACKAGE.name
 WITHOUT_STAGE = {"quarantine", "release"}
 
 
@@ -78,12 +79,12 @@ def test_the_stages_depend_on_the_code_of_the_runtime_that_decides_a_result() ->
 def imported(file: str) -> set[str]:
     """Return the modules of the team that one of them imports."""
     found = set()
-    for node in ast.walk(ast.parse((PACKAGE / file).read_bytes())):
+    for node in ast.walk(ast.parse((TEAM / file).read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.level <= 1:
             module = str(node.module or "").removeprefix(PACKAGE.name if not node.level else "")
             path = module.removeprefix(".").replace(".", "/")
             found |= {f"{path}.py"} if path else {f"{alias.name}.py" for alias in node.names}
-    return {name for name in found if (PACKAGE / name).is_file() and "runtime/" not in name}
+    return {name for name in found if (TEAM / name).is_file() and "runtime/" not in name}
 
 
 def test_the_stages_depend_on_the_modules_of_the_team_that_they_use() -> None:
@@ -108,10 +109,10 @@ def test_every_parameter_of_the_work_belongs_to_a_stage() -> None:
 
 
 def test_an_experiment_gives_the_numbers_of_a_run_and_registers_nothing(released: Project) -> None:
-    run = released.work("2013-05", last="evaluate")
+    run = released.work(P[5], last="evaluate")
     champion = registry.champion(released.params.model_name)
     assert champion is not None
-    released.tune(experiment__period="2013-05")
+    released.tune(experiment__period=P[5])
     for name in experiment.STEPS:
         experiment.run_step(released.params, name)
     folder = released.folder / "experiment"
@@ -127,18 +128,18 @@ def test_an_experiment_gives_the_numbers_of_a_run_and_registers_nothing(released
 
 
 def test_bad_data_end_an_experiment(project: Project) -> None:
-    project.tune(experiment__period="2013-05")
-    project.deliver(MAIN, "2013-05", lambda rows: rows.drop(REQUIRED))
+    project.tune(experiment__period=P[5])
+    project.deliver(MAIN, P[5], lambda rows: rows.drop(REQUIRED))
     experiment.run_step(project.params, "ingest")
-    with pytest.raises(BadInput, match=rf"2013-05 breaks the data contract: {MAIN}\.{REQUIRED}: "):
+    with pytest.raises(BadInput, match=rf"{P[5]} breaks the data contract: {MAIN}\.{REQUIRED}: "):
         experiment.run_step(project.params, "validate")
 
 
 def test_a_malformed_period_stops_the_experiment_only(project: Project) -> None:
     project.tune(experiment__period="soon")
-    with pytest.raises(BadInput, match=f"'soon' is not a {PARTITION}"):
+    with pytest.raises(BadInput, match=f"'soon' is no period: write a {CADENCE.unit} as"):
         experiment.run_step(project.params, "ingest")
-    assert project.plan("2013-05").period == "2013-05"
+    assert project.plan(P[5]).period == P[5]
 
 
 def test_an_unknown_step_is_refused(project: Project) -> None:
@@ -147,10 +148,10 @@ def test_an_unknown_step_is_refused(project: Project) -> None:
 
 
 def test_the_command_line_runs_a_step(project: Project) -> None:
-    project.tune(experiment__period="2013-05")
+    project.tune(experiment__period=P[5])
     done = CliRunner().invoke(app, ["step", "ingest"])
     assert done.exit_code == 0, done.output
-    assert (project.folder / f"experiment/raw/{MAIN}/{PARTITION}=2013-05").is_dir()
+    assert (project.folder / f"experiment/raw/{MAIN}/{PARTITIONS[0]}={P[5]}").is_dir()
 
 
 def test_a_stage_imports_only_what_its_step_needs() -> None:

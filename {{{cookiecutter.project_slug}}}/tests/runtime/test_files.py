@@ -16,7 +16,9 @@ from {{{ cookiecutter.package_name }}}.runtime.files import (
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-RUN = Run(run_id="2013-06-0123abcd", period="2013-06", folder="/runs/2013-06-0123abcd")
+from .conftest import P
+
+RUN = Run(run_id=f"{P[6]}-0123abcd", period=P[6], folder=f"/runs/{P[6]}-0123abcd")
 
 
 def test_a_run_travels_as_json() -> None:
@@ -27,9 +29,9 @@ def test_a_run_travels_as_json() -> None:
 
 def test_everything_lies_in_the_run_directory() -> None:
     run_dir = RunDir(RUN)
-    assert str(run_dir.folder) == "/runs/2013-06-0123abcd"
+    assert str(run_dir.folder) == f"/runs/{P[6]}-0123abcd"
     places = [place for place in vars(run_dir).values() if place != run_dir.folder]
-    places += [run_dir.manifest("2013-05"), run_dir.features("2013-05"), run_dir.curve("any")]
+    places += [run_dir.manifest(P[5]), run_dir.features(P[5]), run_dir.curve("any")]
     assert len(set(places)) == len(places) >= 10
     assert all(run_dir.folder in place.parents for place in places)
 
@@ -48,7 +50,7 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_run_directory_may_be_in_an_object_store() -> None:
-    run = RUN.model_copy(update={"folder": "memory://bucket/runs/2013-06-0123abcd"})
+    run = RUN.model_copy(update={"folder": f"memory://bucket/runs/{P[6]}-0123abcd"})
     write_json(RunDir(run).plan, run)
     assert read_json(RunDir(run).plan, Run) == run
 

@@ -20,7 +20,7 @@ from upath import UPath
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.results import Manifest, Quality
 from {{{ cookiecutter.package_name }}}.runtime.run import incoming
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
@@ -28,49 +28,49 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source, sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
 
-from .conftest import MAIN, Project
+from .conftest import MAIN, NEVER, P, Project
 
-FILE = f"{MAIN}/{PARTITION}=2013-05/{MAIN}.parquet"
+FILE = f"{MAIN}/{PARTITIONS[0]}={P[5]}/{MAIN}.parquet"
 
 
 def test_files_are_copied_byte_for_byte_and_counted(project: Project) -> None:
-    run = project.plan("2013-06")
-    manifest = ingest(run, "2013-05")
-    assert manifest == read_json(RunDir(run).manifest("2013-05"), Manifest)
+    run = project.plan(P[6])
+    manifest = ingest(run, P[5])
+    assert manifest == read_json(RunDir(run).manifest(P[5]), Manifest)
     assert {name.partition("/")[0] for name in manifest.files} == set(room.tables().TABLES)
     for name, file in manifest.files.items():
         copy = RunDir(run).raw / name
-        assert sha256(copy.read_bytes()) == file.sha256 == read_plan(run).checksums["2013-05"][name]
+        assert sha256(copy.read_bytes()) == file.sha256 == read_plan(run).checksums[P[5]][name]
         assert read_parquet(copy).height == file.rows
-    assert manifest.files[FILE].sha256 == sha256(project.delivered(MAIN, "2013-05").read_bytes())
+    assert manifest.files[FILE].sha256 == sha256(project.delivered(MAIN, P[5]).read_bytes())
 
 
 def test_a_file_that_changed_after_planning_is_refused(project: Project) -> None:
-    run = project.plan("2013-06")
-    project.deliver(MAIN, "2013-05", lambda rows: rows.head(100))
-    with pytest.raises(RuntimeError, match=f"{FILE} of 2013-05 changed at the source"):
-        ingest(run, "2013-05")
-    assert not RunDir(run).manifest("2013-05").exists()
-    project.delivered(MAIN, "2013-05").unlink()
+    run = project.plan(P[6])
+    project.deliver(MAIN, P[5], lambda rows: rows.head(100))
+    with pytest.raises(RuntimeError, match=f"{FILE} of {P[5]} changed at the source"):
+        ingest(run, P[5])
+    assert not RunDir(run).manifest(P[5]).exists()
+    project.delivered(MAIN, P[5]).unlink()
     with pytest.raises(RuntimeError, match="start the run again once the delivery is complete"):
-        ingest(run, "2013-05")
+        ingest(run, P[5])
 
 
 def test_a_file_that_is_not_parquet_has_no_rows(project: Project) -> None:
-    project.delivered(MAIN, "2013-05").write_bytes(b"PAR1 truncated")
-    run = project.plan("2013-06")
-    assert ingest(run, "2013-05").files[FILE].rows is None
+    project.delivered(MAIN, P[5]).write_bytes(b"PAR1 truncated")
+    run = project.plan(P[6])
+    assert ingest(run, P[5]).files[FILE].rows is None
 
 
 def test_several_files_of_a_table_are_one_table(project: Project) -> None:
     """Their columns may be in any order."""
-    file = project.delivered(MAIN, "2013-05")
+    file = project.delivered(MAIN, P[5])
     whole = pl.read_parquet(file)
     whole.head(1000).write_parquet(file)
     rest = whole.tail(-1000).select(reversed(whole.columns))
     rest.write_parquet(file.with_name("more.parquet"))
-    run = project.work("2013-06", last="validate")
-    read = Source(str(RunDir(run).raw)).tables("2013-05", [MAIN])[MAIN]
+    run = project.work(P[6], last="validate")
+    read = Source(str(RunDir(run).raw)).tables(P[5], [MAIN])[MAIN]
     assert_frame_equal(read, whole, check_row_order=False, check_column_order=False)
     assert read_json(RunDir(run).quality, Quality).reason == "no findings"
 
@@ -127,26 +127,26 @@ def left(project: Project) -> list[str]:
 
 
 def test_each_file_is_downloaded_once_per_run(project: Project, bucket: Bucket) -> None:
-    names = ingest_all(project.plan("2013-06"))
+    names = ingest_all(project.plan(P[6]))
     assert bucket.downloads == dict.fromkeys(names, 1)
     assert left(project) == ["checksums.json"]
     # Resumed, it reads nothing.
-    ingest_all(project.plan("2013-06"))
+    ingest_all(project.plan(P[6]))
     assert bucket.downloads == dict.fromkeys(names, 1)
     # Another run on the same files downloads each once: their checksums are known.
     project.tune(seed=project.params.seed + 1)
-    ingest_all(project.plan("2013-06"))
+    ingest_all(project.plan(P[6]))
     assert bucket.downloads == dict.fromkeys(names, 2)
     assert left(project) == ["checksums.json"]
 
 
 def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucket) -> None:
-    before = project.plan("2013-06")
+    before = project.plan(P[6])
     ingest_all(before)
     bucket.downloads.clear()
-    project.deliver(MAIN, "2013-05", pl.DataFrame.reverse)
-    bucket.put(FILE, project.delivered(MAIN, "2013-05").read_bytes())
-    after = project.plan("2013-06")
+    project.deliver(MAIN, P[5], pl.DataFrame.reverse)
+    bucket.put(FILE, project.delivered(MAIN, P[5]).read_bytes())
+    after = project.plan(P[6])
     assert after.run_id != before.run_id
     assert bucket.downloads[FILE] == 1
     names = ingest_all(after)
@@ -156,9 +156,9 @@ def test_a_file_that_changed_is_downloaded_again(project: Project, bucket: Bucke
 def test_a_file_that_is_replaced_while_it_is_read_is_not_remembered(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = project.delivered(MAIN, "2013-05").read_bytes()
-    project.deliver(MAIN, "2013-05", pl.DataFrame.reverse)
-    new = project.delivered(MAIN, "2013-05").read_bytes()
+    old = project.delivered(MAIN, P[5]).read_bytes()
+    project.deliver(MAIN, P[5], pl.DataFrame.reverse)
+    new = project.delivered(MAIN, P[5]).read_bytes()
     read = Source.read
 
     def replaced(source: Source, file: UPath) -> bytes:
@@ -167,7 +167,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_remembered(
         return read(source, file)
 
     def planned() -> str:
-        return read_plan(project.plan("2013-06")).checksums["2013-05"][FILE]
+        return read_plan(project.plan(P[6])).checksums[P[5]][FILE]
 
     with monkeypatch.context() as patch:
         patch.setattr(Source, "read", replaced)
@@ -177,14 +177,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_remembered(
 
 
 def test_downloads_of_plans_that_were_killed_are_removed(project: Project, bucket: Bucket) -> None:
-    project.plan("2013-06")
+    project.plan(P[6])
     folder = project.folder / "runs/.incoming"
     for name, age in (("checksums.json", 2), ("killed", 2), ("downloading", 0)):
         (folder / name).touch()
         moment = time.time() - age * incoming.ABANDONED
         os.utime(folder / name, (moment, moment))
     bucket.downloads.clear()
-    project.plan("2013-06")
+    project.plan(P[6])
     assert set(left(project)) == {"checksums.json", "downloading"}
     assert bucket.downloads == {}
 
@@ -193,23 +193,23 @@ def test_remembered_checksums_are_bounded_and_may_be_damaged(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = project.folder / "runs/.incoming/checksums.json"
-    run = project.plan("2013-06")
+    run = project.plan(P[6])
     assert len(json.loads(memory.read_bytes())["sha256"]) > 2
     memory.write_bytes(b'{"sha256": {"an address')
     bucket.downloads.clear()
     monkeypatch.setattr(incoming, "REMEMBERED", 2)
-    assert project.plan("2013-06") == run
+    assert project.plan(P[6]) == run
     assert sum(bucket.downloads.values()) > 2  # nothing was remembered
     assert len(json.loads(memory.read_bytes())["sha256"]) == 2
 
 
 def test_a_checksum_that_is_used_again_is_the_newest(project: Project, bucket: Bucket) -> None:
     memory = project.folder / "runs/.incoming/checksums.json"
-    project.plan("2013-06")
+    project.plan(P[6])
     remembered = json.loads(memory.read_bytes())["sha256"]
     memory.write_text(json.dumps({"sha256": remembered | {"another file": "0"}}), encoding="utf-8")
     bucket.downloads.clear()
-    project.plan("2013-06")
+    project.plan(P[6])
     after = list(json.loads(memory.read_bytes())["sha256"])
     assert after[0] == "another file"
     assert set(after[1:]) == set(remembered)
@@ -219,8 +219,8 @@ def test_a_checksum_that_is_used_again_is_the_newest(project: Project, bucket: B
 def test_a_plan_that_is_refused_leaves_no_file(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadInput, match="The source has no 2099-06"):
-        project.plan("2099-06")
+    with pytest.raises(BadInput, match=f"The source has no {NEVER}"):
+        project.plan(NEVER)
     assert not (project.folder / "runs").exists()
     opened: Callable[..., Any] = MemoryFileSystem.open
 
@@ -231,6 +231,6 @@ def test_a_plan_that_is_refused_leaves_no_file(
 
     monkeypatch.setattr(MemoryFileSystem, "open", closed)
     with pytest.raises(BadInput, match="cannot be read: access denied"):
-        project.plan("2013-06")
+        project.plan(P[6])
     assert sum(bucket.downloads.values()) > 0
     assert [file for file in Path("runs").rglob("*") if file.is_file()] == []

@@ -17,10 +17,10 @@ from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_mod
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-from .conftest import KEY, MAIN, OUTCOME, REQUIRED, Project, copy_of, enter
+from .conftest import KEY, MAIN, OUTCOME, REQUIRED, P, Project, copy_of, enter
 
-PERIOD = "2013-05"
-WINDOW = ("2013-02", "2013-03", "2013-04")
+PERIOD = P[5]
+WINDOW = (P[2], P[3], P[4])
 LABEL = room.features().LABEL
 
 
@@ -100,7 +100,7 @@ def test_the_rows_of_a_period_do_not_depend_on_other_periods(trained: Project) -
 
 
 def test_the_champion_is_never_compared_on_what_it_was_trained_on(project: Project) -> None:
-    project.work("2013-06")  # trained on 2013-03 to 2013-05
+    project.work(P[6])  # trained on P[3] to P[5]
     run = project.work(PERIOD, last="evaluate")
     evaluation = read_json(RunDir(run).evaluation, Evaluation)
     assert evaluation.champion is not None

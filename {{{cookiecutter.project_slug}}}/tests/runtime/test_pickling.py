@@ -19,7 +19,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import pickling, registr
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import evaluate
 
-from .conftest import Project
+from .conftest import P, Project
 
 SCORE = """
 import sys
@@ -42,7 +42,7 @@ def test_a_champion_outlives_the_code_that_built_it(released: Project, tmp_path:
     copy = shutil.copytree(folder, tmp_path / package.__name__)
     (copy / "model.py").write_text("")
     rows, scores = tmp_path / "rows.parquet", tmp_path / "scores.npy"
-    table = read_parquet(RunDir(released.plan("2013-04")).features("2013-04")).head(200)
+    table = read_parquet(RunDir(released.plan(P[4])).features(P[4])).head(200)
     inputs = table.drop(room.features().LABEL)
     inputs.write_parquet(rows)
     name, method = released.params.model_name, room.model().PREDICT_METHOD
@@ -71,7 +71,7 @@ def test_a_champion_made_by_another_python(
 
 def test_a_challenger_made_by_another_python(evaluated: Project) -> None:
     """As of a run that began in an image and is resumed outside of it."""
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     file = RunDir(run).training
     training: dict[str, Any] = json.loads(file.read_bytes())
     file.write_text(json.dumps(training | {"python": "3.99.1"}))

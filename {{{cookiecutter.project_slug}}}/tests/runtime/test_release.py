@@ -24,7 +24,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import release as release_s
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import decide, evaluate
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import Project
+from .conftest import P, Project
 
 HEADLINE = room.evaluation().HEADLINE
 PREDICTION = room.model().PREDICTION
@@ -61,7 +61,7 @@ def check_second_release(project: Project) -> None:
 
 
 def test_the_decision(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, metrics = project.plan("2013-05"), {HEADLINE: 0.5}
+    run, metrics = project.plan(P[5]), {HEADLINE: 0.5}
 
     def decided(period: str | None, *, better: bool) -> tuple[bool, str]:
         """Decide beside a champion of a period; one of a later period is not compared."""
@@ -73,17 +73,17 @@ def test_the_decision(project: Project, monkeypatch: pytest.MonkeyPatch) -> None
         return decide(run, read_plan(run), metrics, champion, compared)
 
     said = "the rule decided"
-    later = "the champion, version 7, is of a later period, 2013-06, and 2013-05 never replaces it"
+    later = f"the champion, version 7, is of a later period, {P[6]}, and {P[5]} never replaces it"
     assert decided(None, better=True) == (True, f"{said}, and there is no champion yet")
     assert decided(None, better=False) == (False, said)
-    assert decided("2013-04", better=True) == (True, f"{said} of version 7")
-    assert decided("2013-04", better=False) == (False, f"{said} of version 7")
-    assert decided("2013-06", better=True) == (False, later)
-    assert decided("2013-06", better=False) == (False, said)
+    assert decided(P[4], better=True) == (True, f"{said} of version 7")
+    assert decided(P[4], better=False) == (False, f"{said} of version 7")
+    assert decided(P[6], better=True) == (False, later)
+    assert decided(P[6], better=False) == (False, said)
 
 
 def test_the_champion_is_evaluated_on_the_same_period(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     found = evaluation_of(run)
     assert found.champion == registry.champion(evaluated.params.model_name)
     assert found.champion is not None
@@ -92,13 +92,13 @@ def test_the_champion_is_evaluated_on_the_same_period(evaluated: Project) -> Non
     # Not as it was evaluated on the period before.
     assert found.champion_metrics[HEADLINE] != found.champion.metrics[HEADLINE]
     scores = read_parquet(RunDir(run).scores)
-    assert found.rows == scores.height == read_parquet(RunDir(run).features("2013-05")).height
+    assert found.rows == scores.height == read_parquet(RunDir(run).features(P[5])).height
 
 
 def test_a_headline_that_measure_does_not_return_is_refused(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, ours = evaluated.plan("2013-05"), room.evaluation()
+    run, ours = evaluated.plan(P[5]), room.evaluation()
     monkeypatch.setattr(ours, "measure", lambda *_: {"rmse": 2.0, "mae": 1.0})
     monkeypatch.setattr(ours, "HEADLINE", "mea")
     with pytest.raises(BadInput, match=r"returned mae, rmse, and no `mea`, which `HEADLINE` names"):
@@ -109,15 +109,15 @@ def test_a_headline_that_measure_does_not_return_is_refused(
 def test_without_a_defined_headline_nothing_is_released(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch, undefined: dict[str, float]
 ) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     monkeypatch.setattr(room.evaluation(), "measure", lambda *_: undefined)
     found = evaluate(run)
-    assert (found.release, found.reason.endswith("is not defined on 2013-05")) == (False, True)
+    assert (found.release, found.reason.endswith(f"is not defined on {P[5]}")) == (False, True)
 
 
 def test_slices_are_the_larger_values_of_each_column(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
-    found, rows = evaluation_of(run).slices, read_parquet(RunDir(run).features("2013-05"))
+    run = evaluated.plan(P[5])
+    found, rows = evaluation_of(run).slices, read_parquet(RunDir(run).features(P[5]))
     for by in room.evaluation().SLICES:
         counts = {str(value): count for value, count in rows[by].value_counts().rows()}
         parts = [part for part in found if part.by == by]
@@ -134,7 +134,7 @@ def test_a_champion_that_cannot_score_is_named(
     def predict(_model: Any, rows: pl.DataFrame) -> Any:
         return rows["a former column"]
 
-    run = released.work("2013-05", last="train")
+    run = released.work(P[5], last="train")
     ours = room.model().predict
     champion = object()
     monkeypatch.setattr(registry, "load_model", lambda *_: champion)
@@ -152,7 +152,7 @@ def test_what_is_not_good_enough_is_not_released(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule(monkeypatch, release=False)
-    run = project.work("2013-04", last="release")
+    run = project.work(P[4], last="release")
     done = read_json(RunDir(run).release, Release)
     assert done == Release(released=False, reason="the rule decided", champion=None)
     assert registry.champion(project.params.model_name) is None
@@ -160,15 +160,15 @@ def test_what_is_not_good_enough_is_not_released(
 
 def test_the_first_release(released: Project) -> None:
     now = registry.champion(released.params.model_name)
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     assert now is not None
-    assert (now.version, now.run_id, now.period) == ("1", run.run_id, "2013-04")
+    assert (now.version, now.run_id, now.period) == ("1", run.run_id, P[4])
     assert now.metrics == evaluation_of(run).metrics
     assert version_of(released, "previous") is None
 
 
 def test_releasing_twice_changes_nothing(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     assert evaluation_of(run).release
     first = release(run)
     assert first.released
@@ -186,7 +186,7 @@ def test_the_champion_stays_where_the_challenger_is_not_better(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule(monkeypatch, release=False)
-    run = released.work("2013-05", last="release")
+    run = released.work(P[5], last="release")
     done = read_json(RunDir(run).release, Release)
     assert not done.released
     assert done.champion == registry.champion(released.params.model_name)
@@ -197,7 +197,7 @@ def test_the_champion_stays_where_the_challenger_is_not_better(
 def test_a_release_that_was_killed_is_resumed(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch, fatal: str
 ) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
 
     def killed(*args: Any) -> None:
         raise KeyboardInterrupt
@@ -215,7 +215,7 @@ def test_a_release_that_was_killed_is_resumed(
 def test_a_release_that_was_killed_between_the_two_aliases(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     set_alias = mlflow.MlflowClient.set_registered_model_alias
 
     def killed(client: Any, name: str, alias: str, version: str) -> None:
@@ -233,10 +233,10 @@ def test_a_release_that_was_killed_between_the_two_aliases(
 
 
 def test_after_another_release_the_challenger_is_evaluated_again(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     before = evaluation_of(run)
     evaluated.tune(seed=evaluated.params.seed + 1)
-    other = evaluated.work("2013-05", last="release")  # another run for the same period
+    other = evaluated.work(P[5], last="release")  # another run for the same period
     assert version_of(evaluated) == "2"
     done = release(run)
     after = evaluation_of(run)
@@ -248,9 +248,9 @@ def test_after_another_release_the_challenger_is_evaluated_again(evaluated: Proj
 
 
 def test_a_champion_of_a_later_period_stays(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     assert evaluation_of(run).release
-    later = evaluated.work("2013-06", last="release")
+    later = evaluated.work(P[6], last="release")
     done = release(run)
     assert not done.released
     assert done.champion is not None
@@ -261,7 +261,7 @@ def test_a_champion_of_a_later_period_stays(evaluated: Project) -> None:
 
 def test_a_model_that_scores_differently_when_loaded_is_not_released(evaluated: Project) -> None:
     """Let the scores of the evaluation be those of another model."""
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     scores = RunDir(run).scores
     table = read_parquet(scores)
     table.with_columns(pl.col(PREDICTION) + 1e-6).write_parquet(str(scores))
@@ -274,16 +274,16 @@ def test_a_model_that_scores_differently_when_loaded_is_not_released(evaluated: 
 
 def test_one_release_at_a_time(evaluated: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release_step, "LOCK_SECONDS", 0.1)
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     with FileLock(evaluated.folder / "runs/.release.lock"), pytest.raises(Timeout):
         release(run)
     assert version_of(evaluated) == "1"
 
 
 def test_a_run_without_its_directory_finds_its_version(project: Project) -> None:
-    run = project.work("2013-04")
+    run = project.work(P[4])
     shutil.rmtree(run.folder)
-    result = project.result(project.work("2013-04"))
+    result = project.result(project.work(P[4]))
     assert result.status == "released"
     assert result.reason == "the champion is of this very run"
     assert versions(project) == 1
@@ -294,7 +294,7 @@ def test_a_run_without_its_directory_finds_its_version(project: Project) -> None
 
 def test_rolling_back_and_forth(evaluated: Project) -> None:
     name = evaluated.params.model_name
-    release(evaluated.plan("2013-05"))
+    release(evaluated.plan(P[5]))
     before, after = registry.rollback(name)
     assert (before.version, after.version) == ("2", "1")
     assert (version_of(evaluated), version_of(evaluated, "previous")) == ("1", "2")
@@ -313,7 +313,7 @@ def test_nothing_to_roll_back_to(released: Project) -> None:
 
 
 def test_a_resumed_run_does_not_undo_a_rollback(evaluated: Project) -> None:
-    run = evaluated.plan("2013-05")
+    run = evaluated.plan(P[5])
     release(run)
     RunDir(run).release.unlink()  # as if it was killed before it wrote this
     registry.rollback(evaluated.params.model_name)
@@ -342,7 +342,7 @@ def test_the_page_of_a_run(
     for_people: str | None,
     page: str | None,
 ) -> None:
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     tracker_id = read_json(RunDir(run).training, Training).tracker_id
     tracked = mlflow.get_run(tracker_id)
     monkeypatch.setattr("mlflow.get_run", lambda _: tracked)

@@ -26,7 +26,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import CHAIN, MAIN, REQUIRED, Project
+from .conftest import CHAIN, MAIN, REQUIRED, P, Project
 
 HEADLINE = room.evaluation().HEADLINE
 KEYS = {
@@ -72,8 +72,8 @@ def page_of(run: Run) -> Page:
 
 def quarantined(project: Project) -> Run:
     """Run the other branch, on data that lack a column."""
-    project.deliver(MAIN, "2013-05", lambda rows: rows.drop(REQUIRED))
-    run = project.work("2013-05", last="validate")
+    project.deliver(MAIN, P[5], lambda rows: rows.drop(REQUIRED))
+    run = project.work(P[5], last="validate")
     checkpoint(quarantine, run)
     checkpoint(report, run, "none")
     return run
@@ -83,11 +83,11 @@ def quarantined(project: Project) -> Run:
 
 
 def test_the_result_of_a_release(released: Project) -> None:
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     content = json.loads(RunDir(run).result.read_bytes())
     assert set(content) == KEYS
     result = Result.model_validate(content)
-    assert (result.run_id, result.period, result.status) == (run.run_id, "2013-04", "released")
+    assert (result.run_id, result.period, result.status) == (run.run_id, P[4], "released")
     assert result.champion_before is None
     assert result.champion_after == registry.champion(released.params.model_name)
     assert set(result.rows) == {"ingested", "unlabelled", "trained", "scored"}
@@ -106,7 +106,7 @@ def test_the_result_of_a_run_that_kept_the_champion(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room.evaluation(), "decide", lambda *_: (False, "it is not better"))
-    result = released.result(released.work("2013-05"))
+    result = released.result(released.work(P[5]))
     assert result.status == "kept_champion"
     assert result.champion_after == result.champion_before is not None
     assert result.reason.startswith("it is not better")
@@ -127,7 +127,7 @@ def test_the_result_of_a_quarantine(released: Project) -> None:
 
 
 def test_the_result_of_a_failure(project: Project) -> None:
-    run = project.work("2013-04", last="ingest")
+    run = project.work(P[4], last="ingest")
     assert completed_result(run) is None
     failed = write_failed(run, "none", OSError("\nno space left\nsee there\n"))
     assert (failed.status, failed.reason) == ("failed", "OSError: no space left")
@@ -138,18 +138,18 @@ def test_the_result_of_a_failure(project: Project) -> None:
 
 
 def test_what_fails_after_the_end_does_not_change_the_result(released: Project) -> None:
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     done = completed_result(run)
     assert done is not None
     assert write_failed(run, "none", OSError("afterwards")) == done == completed_result(run)
 
 
 def test_nothing_new(released: Project) -> None:
-    done = completed_result(released.plan("2013-04"))
+    done = completed_result(released.plan(P[4]))
     assert done is not None
     result = nothing_new(done)
     assert result.status == "nothing_new"
-    assert result.reason == f"2013-04 is done: run {done.run_id} ended as released"
+    assert result.reason == f"{P[4]} is done: run {done.run_id} ended as released"
     assert result.champion_after == done.champion_after
 
 
@@ -157,7 +157,7 @@ def test_nothing_new(released: Project) -> None:
 
 
 def test_the_page_of_a_release(released: Project) -> None:
-    run = released.work("2013-05")
+    run = released.work(P[5])
     page, result = page_of(run), released.result(run)
     assert page.tags.count("svg") == page.tags.count("h3") > 0
     assert "script" not in page.tags
@@ -165,7 +165,7 @@ def test_the_page_of_a_release(released: Project) -> None:
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     assert f"{ours.HEADLINE_LABEL} decides about a release: {better} is better." in page.text
     assert "used for" in page.text
-    shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", "2013-02", "champion, version 1"]
+    shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", P[2], "champion, version 1"]
     assert all(text in page.text for text in [*shown, result.data_version or ""])
 
 
@@ -180,17 +180,17 @@ def test_the_page_of_a_quarantine(released: Project) -> None:
 @pytest.mark.parametrize("good", [True, False])
 def test_names_from_the_source_are_text_on_the_page(released: Project, good: bool) -> None:
     """A file may have any name: this one would run in a browser."""
-    period = "2013-04" if good else "2013-05"
+    period = P[4] if good else P[5]
     evil = released.delivered(MAIN, period).with_name("<img src=x onerror=alert(1)>.parquet")
     evil.write_bytes(b"not Parquet")
-    run = released.work("2013-05") if good else quarantined(released)
+    run = released.work(P[5]) if good else quarantined(released)
     page = page_of(run)
     assert "img" not in page.tags
     assert "<img src=x onerror=alert(1)>.parquet is not readable as Parquet" in page.text
 
 
 def test_the_tracker_has_the_page(released: Project) -> None:
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     (found,) = mlflow.search_runs(
         search_all_experiments=True,
         filter_string=f"tags.run_id = '{run.run_id}'",
@@ -214,7 +214,7 @@ def figures(model, rows, predictions, slices, seed):
 
 def test_the_report_of_a_finished_run_is_redrawn(released: Project) -> None:
     """After a change of the figures, by a process of its own, as after a commit."""
-    run = released.plan("2013-04")
+    run = released.plan(P[4])
     before, result = page_of(run), RunDir(run).result.read_bytes()
     code = released.folder / "code"
     shutil.copytree(Path(str(package.__file__)).parent, code / package.__name__)
@@ -232,4 +232,4 @@ def test_the_report_of_a_finished_run_is_redrawn(released: Project) -> None:
     after = page_of(run)
     assert after.text.count("Redrawn") == after.tags.count("h3") == before.tags.count("h3") > 0
     assert RunDir(run).result.read_bytes() == result
-    assert released.plan("2013-04") == run
+    assert released.plan(P[4]) == run

@@ -13,7 +13,7 @@ import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
-from .conftest import Project
+from .conftest import P, Project
 
 HELP = ". docs/make-it-yours.md describes what is needed, runtime/room.py has the exact list."
 
@@ -123,7 +123,7 @@ def test_a_function_may_take_more_that_has_a_default(copy: Path, arguments: str)
     ("module", "name", "command"),
     [
         ("features", "check_labels", ("check-room",)),
-        ("tables", "MAIN", ("run", "--period", "2013-04")),
+        ("tables", "MAIN", ("run", "--period", P[4])),
         ("params", "EvaluateParams", ("status",)),
     ],
 )
@@ -151,5 +151,5 @@ def test_no_run_is_planned(project: Project, copy: Path, monkeypatch: pytest.Mon
     rename(copy / "model.py", "predict")
     monkeypatch.setattr(room, "check_room", lambda: check(copy))
     with pytest.raises(BadInput, match=r"^model\.py lacks `predict\(model, rows\)`"):
-        project.plan("2013-04")
+        project.plan(P[4])
     assert not list((project.folder / "runs").glob("*/plan.json"))

@@ -18,7 +18,7 @@ from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
 
-from .conftest import Project
+from .conftest import P, Project
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -42,7 +42,7 @@ def stored(project: Project) -> list[Path]:
 
 @pytest.mark.parametrize("by", ["run", "version", "part of it"])
 def test_the_data_of_a_run_are_restored(project: Project, by: str) -> None:
-    run = project.work("2013-06", last="snapshot")
+    run = project.work(P[6], last="snapshot")
     before = content(Path(run.folder) / "raw")
     shutil.rmtree(Path(run.folder) / "raw")
     version = version_of(run)
@@ -51,21 +51,21 @@ def test_the_data_of_a_run_are_restored(project: Project, by: str) -> None:
     assert content(folder) == before
     # The folder is a source: on it, the same work is the same run.
     project.tune(source=str(folder))
-    assert project.plan("2013-06") == run
+    assert project.plan(P[6]) == run
 
 
 def test_the_same_data_are_stored_once(project: Project) -> None:
-    first = project.work("2013-06", last="snapshot")
+    first = project.work(P[6], last="snapshot")
     files = stored(project)
     project.tune(seed=project.params.seed + 1)
-    second = project.work("2013-06", last="snapshot")
+    second = project.work(P[6], last="snapshot")
     assert first.run_id != second.run_id
     assert version_of(first) == version_of(second)
     assert stored(project) == files
 
 
 def test_half_written_files_of_a_killed_process_are_not_stored(project: Project) -> None:
-    run = project.work("2013-06", last="snapshot")
+    run = project.work(P[6], last="snapshot")
     before = version_of(run)
     (Path(run.folder) / "raw/.0.parquet.01234567.part").write_bytes(b"PAR1")
     snapshot(run)
@@ -73,16 +73,16 @@ def test_half_written_files_of_a_killed_process_are_not_stored(project: Project)
 
 
 @pytest.mark.parametrize("table", room.tables().DATED)
-@pytest.mark.parametrize("period", ["2013-03", "2013-06"])
+@pytest.mark.parametrize("period", [P[3], P[6]])
 def test_other_data_are_another_version(project: Project, table: str, period: str) -> None:
-    first = project.work("2013-06", last="snapshot")
+    first = project.work(P[6], last="snapshot")
     project.deliver(table, period, lambda rows: rows.reverse())
-    assert version_of(project.work("2013-06", last="snapshot")) != version_of(first)
+    assert version_of(project.work(P[6], last="snapshot")) != version_of(first)
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_damage_in_the_storage_is_noticed(project: Project, verify: bool) -> None:
-    run = project.work("2013-06", last="snapshot")
+    run = project.work(P[6], last="snapshot")
     config = project.folder / ".dvc/config"
     if not verify:  # as `dvc remote add --force` leaves it
         config.write_text(config.read_text().replace("verify = true\n", ""))
@@ -95,9 +95,9 @@ def test_damage_in_the_storage_is_noticed(project: Project, verify: bool) -> Non
 
 
 def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -> None:
-    april = next((released.folder / "runs").glob("2013-04-*"))
-    may = released.work("2013-05", last="snapshot")
-    june = released.work("2013-06", last="snapshot")
+    april = next((released.folder / "runs").glob(f"{P[4]}-*"))
+    may = released.work(P[5], last="snapshot")
+    june = released.work(P[6], last="snapshot")
     shutil.rmtree(april)  # its version is registered, and the champion
     shutil.rmtree(june.folder)
     params = released.params
@@ -136,7 +136,7 @@ def shared_storage(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (another_storage, "lacks the data of 2013-06-"),
+        (another_storage, f"lacks the data of {P[6]}-"),
         (no_run, "neither runs nor the registry at sqlite:///.*mlflow.db has a run"),
         (damaged_list, "or they are damaged"),
         (shared_storage, "other projects may store data there"),
@@ -145,7 +145,7 @@ def shared_storage(project: Project) -> None:
 def test_prune_removes_nothing_where_it_may_be_needed(
     project: Project, change: Callable[[Project], None], why: str
 ) -> None:
-    project.work("2013-06", last="snapshot")
+    project.work(P[6], last="snapshot")
     change(project)
     other = project.folder / "data/remote/snapshots/files/md5/00/other"
     other.parent.mkdir(parents=True)
@@ -159,11 +159,11 @@ def test_prune_removes_nothing_where_it_may_be_needed(
 def test_files_of_a_killed_process_are_removed(project: Project) -> None:
     left = project.folder / ".dvc/tmp/snapshots/tmp01234567"
     (left / "data").mkdir(parents=True)
-    project.work("2013-06", last="snapshot")
+    project.work(P[6], last="snapshot")
     assert [file.name for file in left.parent.iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("asked", ["", "2013-06", "2013-06-01234567", "0" * 31, "../" + "0" * 29])
+@pytest.mark.parametrize("asked", ["", P[6], f"{P[6]}-01234567", "0" * 31, "../" + "0" * 29])
 def test_what_names_no_version_is_refused(project: Project, asked: str) -> None:
     with pytest.raises(BadInput, match="is neither a run that is kept nor a data version"):
         restore(project.params, asked)
@@ -175,7 +175,7 @@ def test_an_unknown_version_is_refused(project: Project) -> None:
 
 
 def test_a_missing_storage_is_reported(project: Project) -> None:
-    run = project.work("2013-06", last="validate")
+    run = project.work(P[6], last="validate")
     (project.folder / ".dvc/config").write_text("[core]\nanalytics = false\n")
     with pytest.raises(BadInput, match=r"\.dvc/config has no remote `snapshots`: add it"):
         snapshots.save(RunDir(run).folder, ["plan.json"])
@@ -185,7 +185,7 @@ def test_the_version_is_dvc_s_own_hash(project: Project) -> None:
     """So `dvc.lock` of an experiment and the tags of a run agree on the name of the same data."""
     from dvc.repo import Repo
 
-    run = project.work("2013-06", last="snapshot")
+    run = project.work(P[6], last="snapshot")
     folder = project.folder / "elsewhere"
     folder.mkdir()
     with Repo.init(str(folder), no_scm=True) as repo:

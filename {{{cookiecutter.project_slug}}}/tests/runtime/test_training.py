@@ -25,7 +25,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
-from .conftest import MAIN, OUTCOME, Project, advance, drop_a_third
+from .conftest import MAIN, OTHER_TRAIN, OUTCOME, P, Project, advance, drop_a_third
 
 LABEL = room.features().LABEL
 TIME = room.tables().DATED[MAIN]
@@ -34,25 +34,23 @@ TIME = room.tables().DATED[MAIN]
 
 
 def test_a_labelled_row_for_each_row_with_an_outcome(project: Project) -> None:
-    run = project.work("2013-06", last="features")
-    rows = read_parquet(RunDir(run).features("2013-05"))
-    known = pl.read_parquet(project.delivered(MAIN, "2013-05")).filter(
-        pl.col(OUTCOME).is_not_null()
-    )
+    run = project.work(P[6], last="features")
+    rows = read_parquet(RunDir(run).features(P[5]))
+    known = pl.read_parquet(project.delivered(MAIN, P[5])).filter(pl.col(OUTCOME).is_not_null())
     assert rows.height == known.height
     same = [name for name in rows.drop(LABEL).columns if name in known.columns]
     assert_frame_equal(rows.select(same), known.select(same))
     label = room.features().label(project.params.features).alias(LABEL)
     assert_series_equal(rows[LABEL], known.select(label).to_series())
     assert not set(rows.drop(LABEL).columns) & set(room.tables().KNOWN_AFTERWARDS)
-    table = read_json(RunDir(run).step_result("features", "2013-05"), FeatureTable)
+    table = read_json(RunDir(run).step_result("features", P[5]), FeatureTable)
     assert table == FeatureTable(rows=rows.height, columns=rows.columns)
 
 
 def test_a_join_that_loses_rows_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = project.work("2013-06", last="snapshot")
+    run = project.work(P[6], last="snapshot")
     join = room.features().join
     monkeypatch.setattr(room.features(), "join", lambda tables: join(tables).head(-1))
     with pytest.raises(BadInput, match=r"`join` in features\.py returned .*: let it return"):
@@ -65,7 +63,7 @@ def test_a_slice_by_a_column_that_rows_lack_is_refused_before_training(
     monkeypatch.setattr(room.evaluation(), "SLICES", ("holliday",))
     sentence = r"`SLICES` in evaluation\.py names `holliday`, which `join` does not return: it"
     with pytest.raises(BadInput, match=sentence):
-        project.work("2013-04", last="features")
+        project.work(P[4], last="features")
 
 
 # train
@@ -79,19 +77,19 @@ def predictions(run: Run) -> Any:
 
 
 def test_training_twice_gives_the_same_model(project: Project) -> None:
-    run = project.work("2013-04", last="train")
+    run = project.work(P[4], last="train")
     first = predictions(run)
     train(run)
     np.testing.assert_array_equal(predictions(run), first)
     project.tune(runs="others")
-    np.testing.assert_array_equal(predictions(project.work("2013-04", last="train")), first)
+    np.testing.assert_array_equal(predictions(project.work(P[4], last="train")), first)
     assert len(np.unique(first)) > 1
 
 
-def test_parameters_reach_the_model(project: Project, other_train: dict[str, Any]) -> None:
-    first = predictions(project.work("2013-04", last="train"))
-    project.tune(train=other_train)
-    second = predictions(project.work("2013-04", last="train"))
+def test_parameters_reach_the_model(project: Project) -> None:
+    first = predictions(project.work(P[4], last="train"))
+    project.tune(train=OTHER_TRAIN)
+    second = predictions(project.work(P[4], last="train"))
     assert np.abs(second - first).max() > 0
 
 
@@ -106,7 +104,7 @@ def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None
 
 def test_a_model_may_read_times(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     use_derived(monkeypatch, lambda rows: pl.DataFrame(rows).select(pl.col(TIME).dt.hour()))
-    run = project.work("2013-04", last="train")
+    run = project.work(P[4], last="train")
     model = mlflow.models.get_model_info(read_json(RunDir(run).training, Training).model_uri)
     assert model.signature is not None
     assert [str(column.type) for column in model.signature.inputs.inputs] == ["DataType.datetime"]
@@ -123,7 +121,7 @@ def test_a_model_that_no_server_can_call_is_refused(
         BadInput,
         match=r"`predict` cannot score rows as a model server passes them \(AttributeError",
     ):
-        project.work("2013-04", last="train")
+        project.work(P[4], last="train")
 
 
 def test_a_lack_of_memory_is_no_bad_input(
@@ -136,21 +134,21 @@ def test_a_lack_of_memory_is_no_bad_input(
 
     use_derived(monkeypatch, derive)
     with pytest.raises(MemoryError):
-        project.work("2013-04", last="train")
+        project.work(P[4], last="train")
 
 
 def test_only_good_periods_are_trained_on(project: Project) -> None:
-    project.deliver(MAIN, "2013-04", drop_a_third)
-    run = project.work("2013-06", last="train")
+    project.deliver(MAIN, P[4], drop_a_third)
+    run = project.work(P[6], last="train")
     training = read_json(RunDir(run).training, Training)
-    assert training.periods == ["2013-03", "2013-05"]
+    assert training.periods == [P[3], P[5]]
     heights = [read_parquet(RunDir(run).features(period)).height for period in training.periods]
     assert training.rows == sum(heights)
-    assert not RunDir(run).features("2013-04").exists()
+    assert not RunDir(run).features(P[4]).exists()
 
 
-def test_training_is_tracked_once(project: Project, quick: dict[str, Any]) -> None:
-    run = project.work("2013-04", last="train")
+def test_training_is_tracked_once(project: Project) -> None:
+    run = project.work(P[4], last="train")
     first = read_json(RunDir(run).training, Training)
     again = train(run)
     assert again.tracker_id == first.tracker_id
@@ -159,10 +157,10 @@ def test_training_is_tracked_once(project: Project, quick: dict[str, Any]) -> No
     assert tracked.tags["code_version"] == read_plan(run).code_version
     snapshot = read_json(RunDir(run).snapshot, Snapshot)
     assert tracked.tags["data_version"] == snapshot.data_version
-    assert {name: str(value) for name, value in quick.items()}.items() <= tracked.params.items()
+    assert tracked.params["alpha"] == str(project.params.train.model_dump()["alpha"])
     model = mlflow.models.get_model_info(again.model_uri)
     assert model.signature is not None
-    rows = read_parquet(RunDir(run).features("2013-04"))
+    rows = read_parquet(RunDir(run).features(P[4]))
     assert set(model.signature.inputs.input_names()) <= set(rows.columns) - {LABEL}
     types = {str(column.type) for column in model.signature.inputs.inputs}
     assert not types & {"DataType.integer", "DataType.long"}  # pandas has floats where one is null

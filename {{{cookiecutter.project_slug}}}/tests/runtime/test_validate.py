@@ -7,21 +7,13 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITION
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Quarantine
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 
-from .conftest import (
-    MAIN,
-    OUTCOME,
-    REQUIRED,
-    SCHEMA,
-    Project,
-    allowed_missing,
-    drop_a_third,
-)
+from .conftest import MAIN, OUTCOME, REQUIRED, SCHEMA, P, Project, allowed_missing, drop_a_third
 
 
 def finding(project: Project, period: str) -> str:
@@ -33,7 +25,7 @@ def finding(project: Project, period: str) -> str:
 
 
 def quality_of(project: Project) -> Quality:
-    run = project.work("2013-06", last="validate")
+    run = project.work(P[6], last="validate")
     return read_json(RunDir(run).quality, Quality)
 
 
@@ -41,7 +33,7 @@ def test_good_data(project: Project) -> None:
     quality = quality_of(project)
     assert quality.good
     assert quality.reason == "no findings"
-    assert quality.window == ["2013-03", "2013-04", "2013-05"]
+    assert quality.window == [P[3], P[4], P[5]]
     for period, found in quality.periods.items():
         rows = pl.read_parquet(project.delivered(MAIN, period))
         assert found.rows == rows.height
@@ -49,48 +41,48 @@ def test_good_data(project: Project) -> None:
 
 
 def test_a_bad_period_stops_the_run(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    project.deliver(MAIN, "2013-06", drop_a_third)
+    project.deliver(MAIN, P[6], drop_a_third)
     with caplog.at_level(logging.INFO):
         quality = quality_of(project)
     assert not quality.good
-    found = finding(project, "2013-06")
-    assert quality.reason == f"2013-06 breaks the data contract: {found}"
+    found = finding(project, P[6])
+    assert quality.reason == f"{P[6]} breaks the data contract: {found}"
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warned == [f"validate 2013-06: {found}"]
+    assert warned == [f"validate {P[6]}: {found}"]
 
 
 def test_a_reason_names_three_findings_and_counts_the_rest(project: Project) -> None:
-    project.deliver(MAIN, "2013-06", lambda rows: rows.drop(list(SCHEMA.columns)[:4]))
+    project.deliver(MAIN, P[6], lambda rows: rows.drop(list(SCHEMA.columns)[:4]))
     assert quality_of(project).reason.endswith("; and 1 more")
 
 
 def test_a_bad_period_of_the_window_is_left_out(project: Project) -> None:
-    project.deliver(MAIN, "2013-04", drop_a_third)
+    project.deliver(MAIN, P[4], drop_a_third)
     quality = quality_of(project)
     assert quality.good
-    assert quality.window == ["2013-03", "2013-05"]
-    found = finding(project, "2013-04")
-    assert quality.reason == f"left out of training: 2013-04 ({found})"
-    assert [str(one) for one in quality.periods["2013-04"].findings] == [found]
+    assert quality.window == [P[3], P[5]]
+    found = finding(project, P[4])
+    assert quality.reason == f"left out of training: {P[4]} ({found})"
+    assert [str(one) for one in quality.periods[P[4]].findings] == [found]
 
 
 def test_too_few_good_periods_stop_the_run(project: Project) -> None:
-    for period in ("2013-04", "2013-05"):
+    for period in (P[4], P[5]):
         project.deliver(MAIN, period, drop_a_third)
     quality = quality_of(project)
     assert not quality.good
     assert quality.reason == (
         "too few good periods are left to train on: 1, and 2 are needed; "
-        f"left out: 2013-04, 2013-05 ({finding(project, '2013-04')})"
+        f"left out: {P[4]}, {P[5]} ({finding(project, P[4])})"
     )
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "a hole", "missing"])
 @pytest.mark.parametrize("table", room.tables().DATED)
 def test_files_that_cannot_be_read(project: Project, table: str, damage: str) -> None:
-    file = project.delivered(table, "2013-06")
+    file = project.delivered(table, P[6])
     content, message = file.read_bytes(), f"{file.name} is not readable as Parquet"
-    message = f"{table}/{PARTITION}=2013-06/{message}"
+    message = f"{table}/{PARTITIONS[0]}={P[6]}/{message}"
     if damage == "missing":
         file.rename(file.with_suffix(".csv"))
         message = "no file was delivered"
@@ -99,11 +91,11 @@ def test_files_that_cannot_be_read(project: Project, table: str, damage: str) ->
         hole = content[: half // 2] + content[half:]
         damaged = {"empty": b"", "truncated": content[:half], "a hole": hole}
         file.write_bytes(damaged[damage])
-    assert quality_of(project).reason == f"2013-06 breaks the data contract: {table}: {message}"
+    assert quality_of(project).reason == f"{P[6]} breaks the data contract: {table}: {message}"
 
 
 def test_files_of_a_table_that_differ(project: Project) -> None:
-    file = project.delivered(MAIN, "2013-06")
+    file = project.delivered(MAIN, P[6])
     other = pl.read_parquet(file).head(10).drop(REQUIRED)
     other.write_parquet(file.with_name("more.parquet"))
     assert quality_of(project).reason.endswith(f"files: those of {MAIN} differ in {REQUIRED}")
@@ -111,18 +103,18 @@ def test_files_of_a_table_that_differ(project: Project) -> None:
 
 def test_labels_that_the_team_refuses(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room.features(), "check_labels", lambda labels, _: f"all {labels.dtype}")
-    (found,) = quality_of(project).periods["2013-06"].findings
+    (found,) = quality_of(project).periods[P[6]].findings
     assert str(found).startswith(f"{MAIN}.{OUTCOME}: all ")
 
 
 def test_the_quarantine_lists_what_was_delivered(project: Project) -> None:
-    project.deliver(MAIN, "2013-04", drop_a_third)
-    project.deliver(MAIN, "2013-06", drop_a_third)
-    run = project.work("2013-06", last="validate")
+    project.deliver(MAIN, P[4], drop_a_third)
+    project.deliver(MAIN, P[6], drop_a_third)
+    run = project.work(P[6], last="validate")
     kept = quarantine(run)
     assert kept == read_json(RunDir(run).quarantine, Quarantine)
-    assert list(kept.periods) == ["2013-04", "2013-06"]
+    assert list(kept.periods) == [P[4], P[6]]
     for period, bad in kept.periods.items():
         assert bad.findings == [finding(project, period)]
         delivered = project.delivered(MAIN, period).read_bytes()
-        assert bad.sha256[f"{MAIN}/{PARTITION}={period}/{MAIN}.parquet"] == sha256(delivered)
+        assert bad.sha256[f"{MAIN}/{PARTITIONS[0]}={period}/{MAIN}.parquet"] == sha256(delivered)

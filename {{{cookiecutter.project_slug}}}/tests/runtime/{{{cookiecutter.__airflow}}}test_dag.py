@@ -1,7 +1,7 @@
 """Runs of the DAG by `dag.test()`: both branches, retries, resuming, and every way to end."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,9 @@ from dags.training import training_dag
 
 from .conftest import (
     MAIN,
+    NEXT,
+    P,
+    end_of,
     REQUIRED,
     TASKS,
     Project,
@@ -76,10 +79,10 @@ def april(
 ) -> tuple[Path, Result, States]:
     """Return a project whose first period went through the DAG, its result, and its tasks."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("dag") / "project")
-    remove_after(folder, "2013-04")
+    remove_after(folder, P[4])
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        result = local.training("2013-04")
+        result = local.training(P[4])
         return folder, result, states(last_run())
 
 
@@ -94,10 +97,10 @@ def test_a_finished_run_asked_for_again_returns_its_result(
 ) -> None:
     enter(april[0], monkeypatch)
     before = last_run().id
-    assert local.training("2013-04") == april[1]
+    assert local.training(P[4]) == april[1]
     result = local.training()
     assert result.status == "nothing_new"
-    assert result.reason == f"2013-04 is done: run {result.run_id} ended as released"
+    assert result.reason == f"{P[4]} is done: run {result.run_id} ended as released"
     assert last_run().id == before
     assert [past.result for past in history("runs")] == [april[1]]
 
@@ -114,10 +117,10 @@ def test_airflow_skips_a_run_with_nothing_to_do(
 def test_bad_data_are_quarantined_and_the_champion_stays(
     local: Any, released: Project, inbox: Inbox
 ) -> None:
-    released.deliver(MAIN, "2013-05", drop_a_third)
-    result = local.training("2013-05")
+    released.deliver(MAIN, P[5], drop_a_third)
+    result = local.training(P[5])
     assert result.status == "quarantined"
-    finding = f"2013-05 breaks the data contract: {MAIN}.{REQUIRED}: "
+    finding = f"{P[5]} breaks the data contract: {MAIN}.{REQUIRED}: "
     assert result.reason.startswith(finding)
     assert "% are missing" in result.reason
     assert result.champion_after == result.champion_before
@@ -125,14 +128,14 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     good = ("snapshot", "features", "train", "evaluate", "release")
     assert states(last_run()).items() >= (DONE | {task: ["skipped"] for task in good}).items()
     assert inbox.kinds == ["quarantined"]
-    assert any(f"2013-05: {MAIN}.{REQUIRED}: " in fact for fact in inbox.alerts[0]["facts"])
+    assert any(f"{P[5]}: {MAIN}.{REQUIRED}: " in fact for fact in inbox.alerts[0]["facts"])
 
 
 def test_what_fails_once_is_retried(
     local: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
-    assert local.training("2013-04").status == "released"
+    assert local.training(P[4]).status == "released"
     assert len(calls) == tries(last_run(), "train") == 2
     assert inbox.kinds == ["champion_changed"]
 
@@ -140,11 +143,11 @@ def test_what_fails_once_is_retried(
 def test_a_run_that_failed_resumes_where_it_stopped(
     local: Any, project: Project, inbox: Inbox
 ) -> None:
-    run = project.plan("2013-04")
+    run = project.plan(P[4])
     in_the_way = RunDir(run).training
     in_the_way.mkdir(parents=True)  # where the file should be: it cannot be written
     with pytest.raises(RuntimeError, match=r"training\.json"):
-        local.training("2013-04")
+        local.training(P[4])
     (failed,) = [past.result for past in history("runs")]
     assert failed is not None
     assert (failed.status, failed.run_id, failed.step) == ("failed", run.run_id, "train")
@@ -157,12 +160,12 @@ def test_a_run_that_failed_resumes_where_it_stopped(
     checkpoints = RunDir(run).checkpoints
     before = {file.name: file.read_bytes() for file in checkpoints.iterdir()}
     assert len(before) >= 10  # four periods twice, validate, snapshot
-    second = local.training("2013-04")
+    second = local.training(P[4])
     assert (second.status, second.run_id) == ("released", run.run_id)
     assert {name: (checkpoints / name).read_bytes() for name in before} == before
     assert inbox.kinds == ["run_failed", "champion_changed"]
-    assert inbox.alerts[0]["title"].endswith(": 2013-04 failed at train")
-    assert inbox.alerts[0]["rerun"] == "make run PERIOD=2013-04"
+    assert inbox.alerts[0]["title"].endswith(f": {P[4]} failed at train")
+    assert inbox.alerts[0]["rerun"] == f"make run PERIOD={P[4]}"
 
 
 def test_bad_input_is_not_retried(
@@ -170,7 +173,7 @@ def test_bad_input_is_not_retried(
 ) -> None:
     calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
     with pytest.raises(RuntimeError, match=r"It is wrong\."):
-        local.training("2013-04")
+        local.training(P[4])
     assert len(calls) == 1
     (result,) = [past.result for past in history("runs")]
     assert result is not None
@@ -178,22 +181,22 @@ def test_bad_input_is_not_retried(
 
 
 def test_a_period_that_is_refused_leaves_nothing(local: Any, project: Project) -> None:
-    with pytest.raises(BadInput, match="The source has no 2014-01"):
-        local.training("2014-01")
-    state, ended = trigger("2014-01")
+    with pytest.raises(BadInput, match=f"The source has no {NEXT}"):
+        local.training(NEXT)
+    state, ended = trigger(NEXT)
     assert state == "failed"
     assert ended["plan"] == ["failed"]
     assert tries(last_run(), "plan") == 1
     (file,) = project.folder.glob("runs/*/result.json")
     assert file.parent.name.startswith("refused-")
     result = read_json(UPath(file), Result)
-    assert (result.status, result.period, result.step) == ("failed", "2014-01", "plan")
-    assert result.reason.startswith("The source has no 2014-01: ")
+    assert (result.status, result.period, result.step) == ("failed", NEXT, "plan")
+    assert result.reason.startswith(f"The source has no {NEXT}: ")
 
 
 def test_a_run_with_broken_parameters_has_a_result(project: Project) -> None:
     (project.folder / "params.yaml").write_text("windo: 3\n")
-    state, ended = trigger("2013-04")
+    state, ended = trigger(P[4])
     assert (state, ended["plan"]) == ("failed", ["failed"])
     (file,) = project.folder.glob("runs/refused-*/result.json")
     assert "windo: no such parameter exists" in read_json(UPath(file), Result).reason
@@ -202,7 +205,7 @@ def test_a_run_with_broken_parameters_has_a_result(project: Project) -> None:
 def test_code_that_changed_meanwhile_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = project.plan("2013-04")
+    run = project.plan(P[4])
     monkeypatch.setattr(identity, "code_version", lambda: "another")
     train: Any = training_dag.get_task("evaluate")
     with pytest.raises(BadInput, match="The code changed since the run was planned"):
@@ -212,16 +215,16 @@ def test_code_that_changed_meanwhile_is_refused(
 def test_a_backfill_compares_each_period_with_the_champion_before_it(
     local: Any, project: Project
 ) -> None:
-    first, second = local.backfill("2013-04", "2013-05")
-    assert [first.period, second.period] == ["2013-04", "2013-05"]
+    first, second = local.backfill(P[4], P[5])
+    assert [first.period, second.period] == [P[4], P[5]]
     assert first.champion_before is None
     assert second.champion_before == first.champion_after is not None
     assert "of version 1" in second.reason
 
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-MAY_ENDED = datetime(2013, 6, 2, 10, tzinfo=UTC)
-DELIVERED = {"source": [SimpleNamespace(extra={"period": f"2013-0{n}"}) for n in (5, 4)]}
+ENDED = end_of(P[5]) + timedelta(hours=10)
+DELIVERED = {"source": [SimpleNamespace(extra={"period": P[n]}) for n in (5, 4)]}
 NEWEST = "newest"
 
 
@@ -248,12 +251,12 @@ def planned(
 @pytest.mark.parametrize(
     ("context", "period"),
     [
-        ({"asked": "2013-06", "kind": "asset_triggered", "events": DELIVERED}, "2013-06"),
-        ({"asked": "2013-06", "kind": "backfill", "ended": MAY_ENDED}, "2013-06"),
-        ({"kind": "asset_triggered", "events": DELIVERED}, "2013-05"),
-        ({"kind": "backfill", "ended": MAY_ENDED}, "2013-05"),
-        ({"kind": "scheduled", "ended": MAY_ENDED}, NEWEST),
-        ({"kind": "manual", "ended": MAY_ENDED}, NEWEST),
+        ({"asked": P[6], "kind": "asset_triggered", "events": DELIVERED}, P[6]),
+        ({"asked": P[6], "kind": "backfill", "ended": ENDED}, P[6]),
+        ({"kind": "asset_triggered", "events": DELIVERED}, P[5]),
+        ({"kind": "backfill", "ended": ENDED}, P[5]),
+        ({"kind": "scheduled", "ended": ENDED}, NEWEST),
+        ({"kind": "manual", "ended": ENDED}, NEWEST),
     ],
 )
 def test_the_period_that_a_run_is_for(
@@ -266,15 +269,15 @@ def test_the_period_that_a_run_is_for(
 
 def test_an_unknown_parameter_is_refused(project: Project) -> None:
     with pytest.raises(BadInput, match="No such parameter: perod; use period and window"):
-        planned(perod="2013-06")
+        planned(perod=P[6])
 
 
-@pytest.mark.parametrize("extra", [{}, {"perod": "2013-06"}, {"period": 6}])
+@pytest.mark.parametrize("extra", [{}, {"perod": P[6]}, {"period": 6}])
 def test_a_delivery_without_a_period_is_refused(project: Project, extra: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="The delivery names no period"):
         planned(events={"source": [SimpleNamespace(extra=extra)]})
 
 
 def test_the_window_may_be_asked_for(project: Project) -> None:
-    _, periods = planned(asked="2013-06", window=2)
-    assert periods == ["2013-04", "2013-05", "2013-06"]
+    _, periods = planned(asked=P[6], window=2)
+    assert periods == [P[4], P[5], P[6]]

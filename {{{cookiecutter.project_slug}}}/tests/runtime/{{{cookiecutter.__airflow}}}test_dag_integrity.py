@@ -10,7 +10,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 
-from .conftest import DESIGN, ROOT, TASKS, waits
+from .conftest import DESIGN, P, ROOT, TASKS, waits
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_schedule_does_not_catch_up(dag: Any) -> None:
     assert not dag.catchup
 
 
-@pytest.mark.parametrize("good", [{}, {"period": "2013-06"}, {"window": 2}])
+@pytest.mark.parametrize("good", [{}, {"period": P[6]}, {"window": 2}])
 def test_good_parameters(dag: Any, good: dict[str, Any]) -> None:
     assert dict(dag.params).items() >= {"period": None, "window": None}.items()
     for name, value in good.items():

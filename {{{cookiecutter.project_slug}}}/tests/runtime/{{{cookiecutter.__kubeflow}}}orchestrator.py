@@ -1,5 +1,6 @@
 """The orchestrator as the tests have it: KFP's local runner, without delays between retries."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,6 @@ def adapter(server: None) -> Iterator[Any]:
     from ops import local
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
         patch.setattr(task_executor.time, "sleep", lambda _seconds: None)
         yield local

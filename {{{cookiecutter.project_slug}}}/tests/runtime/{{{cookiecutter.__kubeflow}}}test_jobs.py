@@ -8,7 +8,7 @@ from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job, check_jobs, job_file
 from {{{ cookiecutter.package_name }}}.runtime.run import Run
 
-from .conftest import Project
+from .conftest import P, Project
 from .inbox import Inbox
 
 
@@ -18,7 +18,7 @@ def test_a_job_that_cannot_be_read_does_not_hide_the_others(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    run = Run(run_id="2013-06-0123abcd", period="2013-06", folder=str(project.folder))
+    run = Run(run_id=f"{P[6]}-0123abcd", period=P[6], folder=str(project.folder))
     for name in ("damaged", "hanging", "ended"):
         job = Job(run=run, outcome="planned", ended=name == "ended")
         write_json(job_file(project.params, name), job)

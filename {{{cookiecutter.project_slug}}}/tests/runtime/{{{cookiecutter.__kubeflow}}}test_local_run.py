@@ -13,7 +13,7 @@ from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 
-from .conftest import check_first_release, enter, remove_after
+from .conftest import P, check_first_release, enter, remove_after
 from .inbox import Inbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")  # a laptop has no limits, no images
@@ -26,11 +26,11 @@ def april(adapter: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A project whose first period has gone through the pipeline."""
     folder, inbox = tmp_path_factory.mktemp("pipeline") / "project", Inbox()
     shutil.copytree(fresh, folder)
-    remove_after(folder, "2013-04")
+    remove_after(folder, P[4])
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         patch.setenv("ALERT_URLS", inbox.url)
-        return folder, adapter.training("2013-04"), inbox
+        return folder, adapter.training(P[4]), inbox
 
 
 def outputs(folder: Path, task: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_the_first_period_is_released(april: April) -> None:
 def test_one_alert_is_sent(april: April) -> None:
     _, result, inbox = april
     (alert,) = inbox.alerts
-    assert (alert["kind"], alert["period"]) == ("champion_changed", "2013-04")
+    assert (alert["kind"], alert["period"]) == ("champion_changed", P[4])
     headline = room.evaluation().HEADLINE
     assert f"{headline} {result.metrics[headline]:.4f}" in alert["message"]
     assert alert["run_url"] is None
@@ -77,6 +77,6 @@ def test_a_finished_run_returns_its_result_without_tasks(
     folder, result, _ = april
     enter(folder, monkeypatch)
     before = set(folder.glob(".kubeflow/*"))
-    assert adapter.training("2013-04") == result
+    assert adapter.training(P[4]) == result
     assert adapter.training().status == "nothing_new"
     assert set(folder.glob(".kubeflow/*")) == before

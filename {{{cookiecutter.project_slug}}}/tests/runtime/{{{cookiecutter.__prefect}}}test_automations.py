@@ -15,7 +15,7 @@ from prefect.server.utilities.user_templates import render_user_template_sync
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
-from .conftest import ROOT
+from .conftest import ROOT, P
 
 URLS = ("warning=json://localhost/hush", "critical=mailtos://ada:hush@localhost?to=a@b.org")
 
@@ -83,13 +83,13 @@ def test_a_malformed_target_is_refused(automations: Any, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("labels", "parameters", "which", "words"),
     [
-        ({}, {"period": "2013-05"}, "2013-05", " --param period=2013-05"),
-        ({"period": "2013-05"}, {"period": None}, "2013-05", ""),
+        ({}, {"period": P[5]}, P[5], f" --param period={P[5]}"),
+        ({"period": P[5]}, {"period": None}, P[5], ""),
         ({}, {"period": None}, "flow", ""),
         (
             {},
-            {"first": "2013-04", "last": "2013-05"},
-            *("flow", " --param first=2013-04 --param last=2013-05"),
+            {"first": P[4], "last": P[5]},
+            *("flow", f" --param first={P[4]} --param last={P[5]}"),
         ),
     ],
 )

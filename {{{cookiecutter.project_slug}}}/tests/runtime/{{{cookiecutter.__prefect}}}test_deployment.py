@@ -14,7 +14,7 @@ from prefect.tasks import Task
 
 import {{{ cookiecutter.package_name }}} as package
 
-from .conftest import ROOT, TASKS
+from .conftest import ROOT, TASKS, Project
 
 MAPPED = ("ingest", "features")
 
@@ -33,11 +33,10 @@ def test_every_task_is_retried_and_those_in_the_main_thread_have_a_timeout() -> 
             assert task.timeout_seconds > 0, name
 
 
-def test_a_missed_deadline_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_deadline_is_no_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flow's function, without a server: its state says what it found."""
     import flows.deadline
 
-    monkeypatch.chdir(ROOT)
     for found, name in (("No champion was released.", "Missed"), (None, "Kept")):
         monkeypatch.setattr(flows.deadline, "check", lambda *_, found=found: found)
         state = flows.deadline.deadline.fn()

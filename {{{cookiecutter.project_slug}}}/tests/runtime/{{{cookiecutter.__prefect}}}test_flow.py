@@ -32,7 +32,9 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import validate as validate
 from .conftest import (
     CHAIN,
     MAIN,
+    NEXT,
     REQUIRED,
+    P,
     Project,
     check_first_release,
     drop_a_third,
@@ -125,9 +127,9 @@ def april(
 ) -> tuple[Path, State[Any]]:
     """A project whose first period has gone through the flow."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("flow") / "project")
-    remove_after(folder, "2013-04")
+    remove_after(folder, P[4])
     with pytest.MonkeyPatch.context() as patch:
-        return folder, run_flow(flows, enter(folder, patch), "2013-04")
+        return folder, run_flow(flows, enter(folder, patch), P[4])
 
 
 def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
@@ -136,10 +138,10 @@ def test_the_first_period_is_released(april: tuple[Path, State[Any]]) -> None:
     check_first_release(folder, result, "prefect")
     assert state.name == "Released"
     assert flow_run(state).name == result.run_id
-    assert "2013-04" in flow_run(state).tags
-    assert flow_run(state).labels["period"] == "2013-04"
+    assert P[4] in flow_run(state).tags
+    assert flow_run(state).labels["period"] == P[4]
     names = {run.name for run in task_runs(state)}
-    assert {"ingest 2013-01", "ingest 2013-04", "features 2013-04"} <= names
+    assert {f"ingest {P[1]}", f"ingest {P[4]}", f"features {P[4]}"} <= names
 
 
 def test_the_graph_holds_the_steps_in_their_order(april: tuple[Path, State[Any]]) -> None:
@@ -161,7 +163,7 @@ def test_the_steps_log_to_the_run_s_page(april: tuple[Path, State[Any]]) -> None
 def test_a_finished_run_asked_for_again_returns_its_result(
     flows: Any, april: tuple[Path, State[Any]], monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> None:
-    again = run_flow(flows, enter(april[0], monkeypatch), "2013-04")
+    again = run_flow(flows, enter(april[0], monkeypatch), P[4])
     assert result_of(again) == result_of(april[1])
     assert again.name == "Nothing new"
     assert ended(again) == {"plan": ["Completed"]}
@@ -174,7 +176,7 @@ def test_a_scheduled_run_with_nothing_to_do_says_so(
     before = result_of(april[1])
     result = result_of(run_flow(flows, enter(april[0], monkeypatch)))
     assert result.status == "nothing_new"
-    assert result.reason == f"2013-04 is done: run {before.run_id} ended as released"
+    assert result.reason == f"{P[4]} is done: run {before.run_id} ended as released"
     assert results() == [before]
     assert inbox.kinds == []
 
@@ -182,10 +184,10 @@ def test_a_scheduled_run_with_nothing_to_do_says_so(
 def test_bad_data_are_quarantined_and_the_champion_stays(
     flows: Any, released: Project, inbox: Inbox
 ) -> None:
-    released.deliver(MAIN, "2013-05", drop_a_third)
-    state = run_flow(flows, released, "2013-05")
+    released.deliver(MAIN, P[5], drop_a_third)
+    state = run_flow(flows, released, P[5])
     result = result_of(state)
-    finding = f"2013-05 breaks the data contract: {MAIN}.{REQUIRED}: "
+    finding = f"{P[5]} breaks the data contract: {MAIN}.{REQUIRED}: "
     assert result.status == "quarantined"
     assert result.reason.startswith(finding)
     assert "% are missing" in result.reason
@@ -197,8 +199,8 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     assert not {"snapshot", "train", "release"} & set(ended(state))
     assert state.name == "Quarantined"
     (alert,) = inbox.alerts
-    assert (alert["kind"], alert["rerun"]) == ("quarantined", "make run PERIOD=2013-05")
-    assert any(fact.startswith(f"2013-05: {MAIN}.{REQUIRED}: ") for fact in alert["facts"])
+    assert (alert["kind"], alert["rerun"]) == ("quarantined", f"make run PERIOD={P[5]}")
+    assert any(fact.startswith(f"{P[5]}: {MAIN}.{REQUIRED}: ") for fact in alert["facts"])
 
 
 def test_a_rejected_challenger_is_alerted(
@@ -206,10 +208,10 @@ def test_a_rejected_challenger_is_alerted(
 ) -> None:
     ours = room.evaluation()
     monkeypatch.setattr(ours, "decide", lambda *_: (False, "It is no better."))
-    state = run_flow(flows, released, "2013-05")
+    state = run_flow(flows, released, P[5])
     assert (result_of(state).status, state.name) == ("kept_champion", "Kept champion")
     (alert,) = inbox.alerts
-    assert (alert["kind"], alert["period"]) == ("challenger_rejected", "2013-05")
+    assert (alert["kind"], alert["period"]) == ("challenger_rejected", P[5])
     headline = ours.HEADLINE.replace("_", " ")
     assert any(fact.startswith(f"{headline} ") for fact in alert["facts"])
 
@@ -218,7 +220,7 @@ def test_a_task_that_fails_once_is_retried(
     flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> None:
     tries = failing(monkeypatch, train_step, "train", ConnectionError("no answer"), times=1)
-    state = run_flow(flows, project, "2013-04")
+    state = run_flow(flows, project, P[4])
     assert result_of(state).status == "released"
     assert len(tries) == 2
     (train,) = [run for run in task_runs(state) if task_of(run) == "train"]
@@ -229,18 +231,18 @@ def test_a_task_that_fails_once_is_retried(
 def test_a_failed_run_is_resumed_where_it_stopped(
     flows: Any, project: Project, inbox: Inbox
 ) -> None:
-    run = project.plan("2013-04")
+    run = project.plan(P[4])
     in_the_way = RunDir(run).training
     in_the_way.mkdir(parents=True)  # the step cannot write its file
-    first = run_flow(flows, project, "2013-04")
+    first = run_flow(flows, project, P[4])
     assert first.is_failed()
     (failed,) = results()
     assert (failed.status, failed.step) == ("failed", "train")
     assert "training.json" in failed.reason
     (alert,) = inbox.alerts
-    assert alert["title"].endswith(": 2013-04 failed at train")
+    assert alert["title"].endswith(f": {P[4]} failed at train")
     assert (alert["run_id"], alert["reason"]) == (run.run_id, shorten(failed.reason))
-    assert alert["rerun"] == "make run PERIOD=2013-04"
+    assert alert["rerun"] == f"make run PERIOD={P[4]}"
     done = {task: ["Completed"] * count for task, count in DONE_ONCE.items()}
     assert ended(first).items() >= (done | {"plan": ["Completed"], "train": ["Failed"]}).items()
     assert not {"evaluate", "release", "report"} & set(ended(first))
@@ -250,7 +252,7 @@ def test_a_failed_run_is_resumed_where_it_stopped(
     in_the_way.rmdir()
     checkpoints = RunDir(run).checkpoints
     before = {file.name: file.read_bytes() for file in checkpoints.iterdir()}
-    second = run_flow(flows, project, "2013-04")
+    second = run_flow(flows, project, P[4])
     assert result_of(second).status == "released"
     assert result_of(second).run_id == run.run_id == failed.run_id
     assert flow_run_id(second) != flow_run_id(first)
@@ -272,8 +274,8 @@ def test_a_run_that_is_resumed_has_not_failed(
 
     failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=1)
     monkeypatch.setattr(train_step, "train", looking)
-    assert run_flow(flows, project, "2013-04").is_failed()
-    assert result_of(run_flow(flows, project, "2013-04")).status == "released"
+    assert run_flow(flows, project, P[4]).is_failed()
+    assert result_of(run_flow(flows, project, P[4])).status == "released"
     assert before == [None]
 
 
@@ -281,7 +283,7 @@ def test_bad_input_is_not_retried(
     flows: Any, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
-    state = run_flow(flows, project, "2013-04")
+    state = run_flow(flows, project, P[4])
     assert state.is_failed()
     assert len(calls) == 1
     (result,) = results()
@@ -289,14 +291,14 @@ def test_bad_input_is_not_retried(
 
 
 def test_a_refused_period_is_alerted(flows: Any, project: Project, inbox: Inbox) -> None:
-    state = run_flow(flows, project, "2014-01")
+    state = run_flow(flows, project, NEXT)
     assert state.is_failed()
-    with pytest.raises(BadInput, match="The source has no 2014-01"):
+    with pytest.raises(BadInput, match=f"The source has no {NEXT}"):
         state.result()
     assert results() == []
     (alert,) = inbox.alerts
-    assert alert["title"].endswith(": 2014-01 failed at plan")
-    assert alert["reason"].startswith("The source has no 2014-01")
+    assert alert["title"].endswith(f": {NEXT} failed at plan")
+    assert alert["reason"].startswith(f"The source has no {NEXT}")
 
 
 def test_refused_parameters_are_alerted(flows: Any, project: Project, inbox: Inbox) -> None:
@@ -309,21 +311,21 @@ def test_refused_parameters_are_alerted(flows: Any, project: Project, inbox: Inb
 
 def test_a_dead_target_changes_nothing(flows: Any, released: Project, inbox: Inbox) -> None:
     inbox.status = 500
-    assert result_of(run_flow(flows, released, "2013-04")).status == "released"
-    assert run_flow(flows, released, "2014-01").is_failed()
+    assert result_of(run_flow(flows, released, P[4])).status == "released"
+    assert run_flow(flows, released, NEXT).is_failed()
     assert inbox.alerts == []
 
 
 def test_a_backfill_compares_each_period_with_the_champion_before_it(
     flows: Any, project: Project, inbox: Inbox
 ) -> None:
-    state = run_flow(flows, project, "2013-04", "2013-05", flow="backfill")
+    state = run_flow(flows, project, P[4], P[5], flow="backfill")
     assert state.is_completed()
     first, second = state.result()
-    assert [first.period, second.period] == ["2013-04", "2013-05"]
+    assert [first.period, second.period] == [P[4], P[5]]
     assert first.champion_before is None
     assert second.champion_before == first.champion_after is not None
-    assert flow_run(state).name == "backfill 2013-04 to 2013-05"
+    assert flow_run(state).name == f"backfill {P[4]} to {P[5]}"
     parent = FlowRunFilterParentFlowRunId(any_=[flow_run_id(state)])
     with get_client(sync_client=True) as client:
         children = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
@@ -341,26 +343,26 @@ def test_a_backfill_alerts_of_the_period_that_failed(
     flows: Any, project: Project, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, validate_step, "validate", BadInput("It is wrong."), times=9)
-    assert run_flow(flows, project, "2013-04", "2013-05", flow="backfill").is_failed()
+    assert run_flow(flows, project, P[4], P[5], flow="backfill").is_failed()
     (alert,) = inbox.alerts
-    assert alert["title"].endswith(": 2013-04 failed at validate")
-    assert alert["rerun"] == "make backfill FROM=2013-04 TO=2013-05"
+    assert alert["title"].endswith(f": {P[4]} failed at validate")
+    assert alert["rerun"] == f"make backfill FROM={P[4]} TO={P[5]}"
 
 
 def test_a_backfill_that_fails_by_itself_is_alerted(
     flows: Any, project: Project, inbox: Inbox
 ) -> None:
-    assert run_flow(flows, project, "2013-05", "2013-04", flow="backfill").is_failed()
+    assert run_flow(flows, project, P[5], P[4], flow="backfill").is_failed()
     (alert,) = inbox.alerts
-    assert alert["title"].endswith(": backfill 2013-05 to 2013-04 failed")
+    assert alert["title"].endswith(f": backfill {P[5]} to {P[4]} failed")
     assert "swap them" in alert["reason"]
 
 
 def test_a_backfill_that_is_killed_between_two_periods_names_no_step(
     flows: Any, project: Project, inbox: Inbox
 ) -> None:
-    state = run_flow(flows, project, "2013-05", "2013-04", flow="backfill")  # starts no period
+    state = run_flow(flows, project, P[5], P[4], flow="backfill")  # starts no period
     flows.hooks.alert_crash(flows.backfill, flow_run(state), Crashed(message="Killed."))
     alert = inbox.alerts[-1]
-    assert alert["title"].endswith(": backfill 2013-05 to 2013-04 crashed")
+    assert alert["title"].endswith(f": backfill {P[5]} to {P[4]} crashed")
     assert (alert["kind"], alert["step"], alert["reason"]) == ("run_crashed", None, "Killed.")

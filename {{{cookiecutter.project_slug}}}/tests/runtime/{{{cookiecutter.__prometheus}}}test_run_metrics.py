@@ -32,18 +32,18 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import ingest
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import MAIN, SCHEMA, Project, failing
+from .conftest import MAIN, SCHEMA, P, Project, failing
 from .inbox import Inbox
 
 HEADLINE = room.evaluation().HEADLINE
-LABELS = {"alertname": "RunFailed", "severity": "critical", "period": "2013-05", "run_id": "r"}
+LABELS = {"alertname": "RunFailed", "severity": "critical", "period": P[5], "run_id": "r"}
 
 # As Alertmanager 0.28 posts it.
 ALERT: dict[str, Any] = {
     "status": "firing",
     "labels": LABELS | {"step": "train", "job": "pipeline"},
     "annotations": {
-        "summary": "The run for 2013-05 failed",
+        "summary": f"The run for {P[5]} failed",
         "description": "It failed at train.",
         "runbook_url": "docs/operate.md#runfailed",
     },
@@ -97,7 +97,7 @@ def monitor(released: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runn
 
 
 def test_the_metrics_of_runs(monitor: Running, released: Project) -> None:
-    first, second = released.plan("2013-04"), released.work("2013-05")
+    first, second = released.plan(P[4]), released.work(P[5])
     files = {file: file.stat().st_mtime for file in Path("runs").rglob("*")}
     seen = monitor.scrape()
     assert {file: file.stat().st_mtime for file in Path("runs").rglob("*")} == files  # only read
@@ -119,42 +119,42 @@ def test_the_metrics_of_runs(monitor: Running, released: Project) -> None:
             assert seen[f"pipeline_model_score {about}"] == pytest.approx(value)
         assert seen[f"pipeline_data_findings {period} table={MAIN}"] == 0
     last = results[1]
-    about = f"period=2013-05 run_id={last.run_id} status={last.status}"
+    about = f"period={P[5]} run_id={last.run_id} status={last.status}"
     assert f"pipeline_last_run_info {about}" in seen
     ended = RunDir(second).result.stat().st_mtime
     assert seen["pipeline_last_success_timestamp_seconds"] == pytest.approx(ended, abs=1e-3)
-    start = bounds("2013-05", "UTC")[0].timestamp()
-    assert seen["pipeline_period_start_timestamp_seconds period=2013-05"] == start
+    start = bounds(P[5], "UTC")[0].timestamp()
+    assert seen[f"pipeline_period_start_timestamp_seconds period={P[5]}"] == start
 
 
 def test_the_headline_metric(
     monitor: Running, released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released.work("2013-05")
+    released.work(P[5])
     seen, params = monitor.scrape(), released.params
     ours = room.evaluation()
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     labels = f"better={better} label={ours.HEADLINE_LABEL} metric={HEADLINE}"
     assert seen[f"pipeline_headline_info {labels}"] == 1
     assert seen["pipeline_headline_floor"] == params.evaluate.floor
-    for model in ("model=challenger period=2013-04", "model=champion period=2013-05"):
+    for model in (f"model=challenger period={P[4]}", f"model=champion period={P[5]}"):
         score = seen[f"pipeline_headline_score {model}"]
         assert seen[f"pipeline_model_score metric={HEADLINE} {model}"] == score
         distance = abs(score - params.evaluate.floor)
         assert abs(seen[f"pipeline_headline_margin {model}"]) == pytest.approx(distance)
-    assert "pipeline_headline_score model=champion period=2013-04" not in seen
-    margin = seen["pipeline_headline_margin model=challenger period=2013-04"]
+    assert f"pipeline_headline_score model=champion period={P[4]}" not in seen
+    margin = seen[f"pipeline_headline_margin model=challenger period={P[4]}"]
     assert margin > 0  # it was released
     monkeypatch.setattr(ours, "HIGHER_IS_BETTER", not ours.HIGHER_IS_BETTER)
     turned = monitor.scrape()
-    assert turned["pipeline_headline_margin model=challenger period=2013-04"] == -margin
+    assert turned[f"pipeline_headline_margin model=challenger period={P[4]}"] == -margin
 
 
 def test_the_champion(monitor: Running, released: Project) -> None:
-    run_id = released.plan("2013-04").run_id
+    run_id = released.plan(P[4]).run_id
     seen = monitor.scrape()
-    assert seen[f"pipeline_champion_info period=2013-04 run_id={run_id} version=1"] == 1
-    score = seen["pipeline_headline_score model=challenger period=2013-04"]
+    assert seen[f"pipeline_champion_info period={P[4]} run_id={run_id} version=1"] == 1
+    score = seen[f"pipeline_headline_score model=challenger period={P[4]}"]
     assert seen["pipeline_champion_headline"] == pytest.approx(score)
     assert seen[f"pipeline_champion_score metric={HEADLINE}"] == pytest.approx(score)
     assert 0 < time.time() - seen["pipeline_champion_registered_timestamp_seconds"] < 3600
@@ -163,13 +163,13 @@ def test_the_champion(monitor: Running, released: Project) -> None:
 def test_an_unfinished_run_and_its_failure(
     monitor: Running, released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = released.plan("2013-05")
-    about = f"period=2013-05 run_id={run.run_id}"
+    run = released.plan(P[5])
+    about = f"period={P[5]} run_id={run.run_id}"
     assert f"pipeline_unfinished_run_begin_timestamp_seconds {about}" in monitor.scrape()
     failing(monkeypatch, ingest, "ingest", OSError("no answer"), times=2)
     for _ in range(2):
         with pytest.raises(OSError, match="no answer"):
-            checkpoint(ingest.ingest, run, "2013-05")
+            checkpoint(ingest.ingest, run, P[5])
     seen = monitor.scrape()
     begun = seen[f"pipeline_unfinished_run_begin_timestamp_seconds {about}"]
     assert seen[f"pipeline_unfinished_run_active_timestamp_seconds {about}"] > begun
@@ -179,21 +179,21 @@ def test_an_unfinished_run_and_its_failure(
     assert seen["pipeline_runs status=unfinished"] == 0
     assert seen["pipeline_runs status=failed"] == seen["pipeline_runs status=released"] == 1
     assert seen[f"pipeline_run_info {about} status=failed step=ingest"] == 1
-    assert seen["pipeline_step_retries period=2013-05 step=ingest"] == 1
+    assert seen[f"pipeline_step_retries period={P[5]} step=ingest"] == 1
     failed = seen[f"pipeline_last_failure_timestamp_seconds {about} step=ingest"]
     assert failed > seen["pipeline_last_success_timestamp_seconds"]
-    released.work("2013-05")
+    released.work(P[5])
     assert monitor.scrape()["pipeline_runs status=failed"] == 0
 
 
 def test_findings_are_counted_by_table(monitor: Running, released: Project) -> None:
-    released.deliver(MAIN, "2013-05", lambda rows: rows.drop(list(SCHEMA.columns)[:2]))
-    run = released.work("2013-05", last="validate")
+    released.deliver(MAIN, P[5], lambda rows: rows.drop(list(SCHEMA.columns)[:2]))
+    run = released.work(P[5], last="validate")
     checkpoint(quarantine, run)
     checkpoint(report, run, "none")
     seen = monitor.scrape()
     findings = {
-        table: seen[f"pipeline_data_findings period=2013-05 table={table}"]
+        table: seen[f"pipeline_data_findings period={P[5]} table={table}"]
         for table in room.tables().TABLES
     }
     assert findings == dict.fromkeys(findings, 0) | {MAIN: 2}
@@ -202,7 +202,7 @@ def test_findings_are_counted_by_table(monitor: Running, released: Project) -> N
 
 def test_a_broken_run_does_not_hide_the_others(monitor: Running) -> None:
     whole = monitor.scrape()
-    broken = Path("runs/2013-09-0123abcd")
+    broken = Path(f"runs/{P[9]}-0123abcd")
     broken.mkdir()
     (broken / "result.json").write_text('{"run_id": ', encoding="utf-8")
     seen = monitor.scrape()
@@ -279,14 +279,14 @@ def test_the_components_of_the_orchestrator(
 def test_an_alert_is_sent_as_an_event(monitor: Running, inbox: Inbox) -> None:
     assert monitor.post(notification(ALERT)) == 200
     (arrived,) = inbox.alerts
-    assert arrived["title"].endswith(": The run for 2013-05 failed")
+    assert arrived["title"].endswith(f": The run for {P[5]} failed")
     assert (arrived["kind"], arrived["severity"], arrived["type"]) == (
         "monitoring",
         "critical",
         "failure",
     )
     assert arrived["reason"] == "It failed at train."
-    assert (arrived["period"], arrived["run_id"], arrived["step"]) == ("2013-05", "r", "train")
+    assert (arrived["period"], arrived["run_id"], arrived["step"]) == (P[5], "r", "train")
     assert arrived["facts"] == [
         "job: pipeline",
         "what to do: docs/operate.md#runfailed",
@@ -294,7 +294,7 @@ def test_an_alert_is_sent_as_an_event(monitor: Running, inbox: Inbox) -> None:
     ]
     assert monitor.post(notification(ALERT | {"status": "resolved"})) == 200
     over = inbox.alerts[1]
-    assert over["title"].endswith(": over: The run for 2013-05 failed")
+    assert over["title"].endswith(f": over: The run for {P[5]} failed")
     assert over["severity"] == "info"
 
 

@@ -1,0 +1,125 @@
+"""Months, ISO weeks and days: what a project of each cadence has, and the arithmetic of periods."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import ModuleType
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.render.conftest import FrontEnd
+from tests.render.test_orchestrators import contents
+
+CADENCES = {"monthly": "0 6 2 * *", "weekly": "0 6 * * 2", "daily": "0 6 * * *"}
+
+# Ahead of UTC and behind; a day that Samoa skipped; midnights that do not exist, or come twice.
+ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Apia", "America/Sao_Paulo")
+ZONES += ("America/Havana", "Australia/Lord_Howe", "Pacific/Kiritimati")
+
+# What differs between a project of months and one of days, under Prefect.
+DIFFERENT = {
+    ".copier-answers.yml",
+    ".github/CONTRIBUTING.md",
+    ".github/workflows/retrain.yml",
+    "Makefile",
+    "README.md",
+    "docs/make-it-yours.md",
+    "docs/onboarding.md",
+    "docs/operate.md",
+    "params.yaml",
+    "prefect.yaml",
+    "src/my_pipeline/runtime/periods.py",
+}
+
+
+@pytest.fixture(scope="module")
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd
+) -> dict[str, Path]:
+    """Return a project of each cadence."""
+    out = tmp_path_factory.mktemp("cadences")
+    return {name: render_cookiecutter(out / name, cadence=name) for name in CADENCES}
+
+
+@pytest.fixture(scope="module")
+def periods(folders: dict[str, Path]) -> Iterator[ModuleType]:
+    """Import the module of a rendered project; it needs no library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folders["daily"] / "src"))
+        yield importlib.import_module("my_pipeline.runtime.periods")
+        for name in [name for name in sys.modules if name.startswith("my_pipeline")]:
+            del sys.modules[name]
+
+
+def test_few_files_depend_on_the_cadence(folders: dict[str, Path]) -> None:
+    months, days = contents(folders["monthly"]), contents(folders["daily"])
+    assert months.keys() == days.keys()
+    assert {name for name in months if months[name] != days[name]} == DIFFERENT
+
+
+@pytest.mark.parametrize("cadence", CADENCES)
+def test_the_schedule_follows_the_cadence(folders: dict[str, Path], cadence: str) -> None:
+    deployments = yaml.safe_load((folders[cadence] / "prefect.yaml").read_text())["deployments"]
+    (scheduled,) = (each for each in deployments if each["name"] == "scheduled")
+    assert [schedule["cron"] for schedule in scheduled["schedules"]] == [CADENCES[cadence]]
+
+
+days = st.dates(date(1990, 1, 1), date(2040, 12, 31))
+moments = st.integers(631_300_000, 2_240_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
+units = st.sampled_from(["MONTHLY", "WEEKLY", "DAILY"])
+zones = st.sampled_from(ZONES)
+
+
+@given(day=days, unit=units)
+def test_a_day_lies_in_its_period(periods: ModuleType, day: date, unit: str) -> None:
+    cadence = getattr(periods, unit)
+    period = periods.period_of(day, cadence)
+    assert periods.cadence_of(period) is cadence
+    start, end = (moment.date() for moment in periods.bounds(period, "UTC"))
+    assert start <= day < end
+    assert 1 <= (end - start).days <= cadence.longest_days
+
+
+@given(day=days, unit=units, by=st.integers(-600, 600))
+def test_periods_follow_each_other(periods: ModuleType, day: date, unit: str, by: int) -> None:
+    period = periods.period_of(day, getattr(periods, unit))
+    other = periods.shift(period, by)
+    assert periods.shift(other, -by) == period
+    # As text they are in the order of time, and of as many steps.
+    assert (other > period) - (other < period) == (by > 0) - (by < 0)
+    assert periods.ends_later(other, period) == (by > 0)
+
+
+@given(day=days, unit=units, zone=zones)
+def test_periods_leave_no_gap(periods: ModuleType, day: date, unit: str, zone: str) -> None:
+    period = periods.period_of(day, getattr(periods, unit))
+    start, end = periods.bounds(period, zone)
+    assert start <= end  # a day may have been skipped
+    assert end == periods.bounds(periods.shift(period, 1), zone)[0]
+
+
+@given(moment=moments, zone=zones)
+def test_the_period_before_a_moment_is_the_last_that_ended(
+    periods: ModuleType, moment: datetime, zone: str
+) -> None:
+    before = periods.period_before(moment, zone)
+    now = periods.shift(before, 1)
+    assert periods.has_ended(before, moment, zone)
+    assert not periods.has_ended(now, moment, zone)
+    start, end = periods.bounds(now, zone)
+    assert start <= moment < end
+    assert now == periods.period_of(moment.astimezone(ZoneInfo(zone)).date())
+
+
+@given(text=st.text(max_size=12))
+def test_no_other_text_is_a_period(periods: ModuleType, text: str) -> None:
+    cadence = periods.cadence_of(text)
+    if cadence is not None:
+        start = periods.bounds(text, "UTC")[0]
+        assert periods.period_of(start.date(), cadence) == text

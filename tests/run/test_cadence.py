@@ -1,0 +1,61 @@
+"""Weeks and days under every orchestrator: a release, then a comparison, with the same results."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.projects import ORCHESTRATORS, Project
+from tests.shell import Shell
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run cadence")]
+
+PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
+QUICK = [("airflow", "weekly"), ("kubeflow", "daily")]
+OTHERS = [pair for o in ORCHESTRATORS for c in PERIODS if (pair := (o, c)) not in QUICK]
+
+
+def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: str) -> Project:
+    """Render a project with the environment of an installed one, and a window of three periods."""
+    shell = Shell(installed.shell.home)
+    done = shell.cookiecutter(folder, orchestrator=orchestrator, cadence=cadence)
+    assert done.returncode == 0, done.stderr
+    project = Project(folder / "my-pipeline", shell)
+    for made in (".venv", ".uv"):
+        if (installed.folder / made).exists():
+            (project.folder / made).symlink_to(installed.folder / made)
+    shutil.copy(installed.folder / "uv.lock", project.folder)
+    for file in ("pyproject.toml", "uv.lock"):
+        os.utime(project.folder / file, (0, 0))  # the environment is not out of date
+    params = project.folder / "params.yaml"
+    window = {"weekly": "window: 12", "daily": "window: 90"}[cadence]
+    assert window in params.read_text()
+    params.write_text(params.read_text().replace(window, "window: 3"))
+    return project
+
+
+def make(project: Project, *words: str) -> str:
+    """Run `make` on the project's own package, not the one that the environment was made for."""
+    own = f"PYTHONPATH={project.folder / 'src'}"
+    return project.shell("env", own, "make", *words, cwd=project.folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("orchestrator", "cadence"),
+    [*QUICK, *(pytest.param(*pair, marks=pytest.mark.matrix) for pair in OTHERS)],
+)
+def test_a_release_and_a_comparison(
+    orchestrator: str, cadence: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
+    project = with_cadence(installed, tmp_path, orchestrator, cadence)
+    first, second = PERIODS[cadence]
+    for period in (first, second):
+        make(project, "run", f"PERIOD={period}")
+    results = project.results()
+    assert results[first]["status"] == "released"
+    assert results[second]["status"] in ("released", "kept_champion")
+    assert results[second]["champion_before"]["period"] == first
+    assert f"champion: AUC {results[second]['metrics']['auc']:.4f}" in results[second]["reason"]
+    assert second in make(project, "status")

@@ -1,0 +1,34 @@
+"""The package under test: this project's runtime, with the modules of `domain/` for the team's.
+
+So the tests of the runtime pass whatever the team writes. A process cannot have both packages:
+these tests run on their own, and `pytest.ini` makes this module a plugin of theirs.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+NAME = "{{{ cookiecutter.package_name }}}"
+PROJECT = Path(__file__).parents[2]
+DOMAIN = Path(__file__).with_name("domain")
+OWN = PROJECT / "src" / NAME
+
+
+def pytest_load_initial_conftests() -> None:
+    """Let this process and those it starts import the package under test, unless they do."""
+    spec = find_spec(NAME)
+    if spec is not None and Path(str(spec.origin)).parent != OWN:
+        return  # a process that started this one has put it first, or another one
+    folder = tempfile.mkdtemp(prefix="runtime-tests-")
+    atexit.register(shutil.rmtree, folder)
+    package = Path(folder) / NAME
+    package.mkdir()
+    for module in (OWN / "__init__.py", OWN / "__main__.py", OWN / "runtime", *DOMAIN.glob("*.py")):
+        (package / module.name).symlink_to(module)
+    sys.path.insert(0, folder)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, *([before] if before else [])])
