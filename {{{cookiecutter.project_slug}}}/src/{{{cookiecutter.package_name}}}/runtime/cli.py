@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from .errors import BadInput, exit_if_refused
+from .periods import EXAMPLE
 from .wording import counted, listed, status_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ RESUME = (
     "starts a new run."
 )
 
-Period = Annotated[str | None, typer.Option(help="Such as 2013-06; by default the newest.")]
+Period = Annotated[str | None, typer.Option(help=f"Such as {EXAMPLE}; by default the newest.")]
 
 
 @app.command()

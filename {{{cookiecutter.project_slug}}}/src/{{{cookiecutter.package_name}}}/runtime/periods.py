@@ -1,44 +1,96 @@
-"""Periods: the unit in which data arrive and models are trained. Here they are months, `2013-06`.
+"""Periods: the unit in which data arrive and models are trained.
 
-No other module of the runtime knows how long a period is.
+A period is a month (`2013-06`), an ISO week (`2013-W23`) or a day (`2013-06-17`); `CADENCE` is what
+this project uses. No other module of the runtime knows how long a period is.
 """
 
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from .errors import BadInput
 
-PATTERN = r"^\d{4}-(0[1-9]|1[0-2])$"
-"""What a period looks like, as a regular expression."""
 
-EXAMPLE = "2013-06"
+@dataclass(frozen=True)
+class Cadence:
+    """How long periods are, and how they are written."""
 
-PARTITION = "month"
-"""Folders of a period at the source are called `<PARTITION>=<period>`."""
+    unit: Literal["month", "week", "day"]
+    form: str
+    example: str
+    pattern: str
+    """What a period looks like, as a regular expression."""
+    longest_days: int
+    window: int
+    """How many periods to train on, where `params.yaml` does not say."""
 
-LONGEST_DAYS = 31
+
+MONTHLY = Cadence("month", "YYYY-MM", "2013-06", r"^\d{4}-(0[1-9]|1[0-2])$", 31, 3)
+WEEKLY = Cadence("week", "YYYY-Www", "2013-W23", r"^\d{4}-W(0[1-9]|[1-4]\d|5[0-3])$", 7, 12)
+DAILY = Cadence(
+    "day", "YYYY-MM-DD", "2013-06-17", r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", 1, 90
+)
+
+CADENCE = {{{ cookiecutter.cadence | upper }}}
+"""The cadence of this project."""
+
+EXAMPLE = CADENCE.example
+
+PARTITIONS = ("month", "period") if CADENCE is MONTHLY else ("period",)
+"""Folders of a period at the source are called `<one of these>=<period>`."""
 
 FEWEST_PERIODS = 2
 """Periods that a model is trained on, at least."""
 
 
+def cadence_of(period: str) -> Cadence | None:
+    """Return the cadence that a text is a period of, None where it is none."""
+    found = (c for c in (MONTHLY, WEEKLY, DAILY) if re.fullmatch(c.pattern, period, re.ASCII))
+    cadence = next(found, None)
+    try:
+        return cadence if cadence and period_of(_first_day(period), cadence) == period else None
+    except ValueError:  # February 30th, or the 53rd week of a year that has 52
+        return None
+
+
 def is_period(text: str) -> bool:
-    """Return whether `text` is a period, such as `2013-06`."""
-    return re.fullmatch(PATTERN, text, re.ASCII) is not None and text.isascii()
+    """Return whether `text` is a period of this project, such as `2013-06`."""
+    return cadence_of(text) is CADENCE
 
 
 def parse_period(text: str) -> str:
-    """Return `text` if it is a period, else raise `BadInput`."""
-    if not is_period(text):
-        raise BadInput(f"{text!r} is not a month: write it as YYYY-MM, for example {EXAMPLE}.")
-    return text
+    """Return `text` if it is a period of this project, else raise `BadInput`."""
+    if is_period(text):
+        return text
+    other = cadence_of(text)
+    what = f"is a {other.unit}, and periods are {CADENCE.unit}s here" if other else "is no period"
+    raise BadInput(f"{text!r} {what}: write a {CADENCE.unit} as {CADENCE.form}, such as {EXAMPLE}.")
+
+
+def period_of(day: date, cadence: Cadence = CADENCE) -> str:
+    """Return the period that a day lies in."""
+    match cadence.unit:
+        case "month":
+            return day.isoformat()[:7]
+        case "week":
+            year, week, _ = day.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        case "day":
+            return day.isoformat()
 
 
 def shift(period: str, by: int) -> str:
     """Return the period `by` periods after `period`, or before it where `by` is negative."""
-    year, number = divmod(int(period[:4]) * 12 + int(period[5:]) - 1 + by, 12)
-    return f"{year:04d}-{number + 1:02d}"
+    match len(period):
+        case 7:  # a month
+            year, number = divmod(int(period[:4]) * 12 + int(period[5:]) - 1 + by, 12)
+            return f"{year:04d}-{number + 1:02d}"
+        case 8:  # a week
+            return period_of(_first_day(period) + timedelta(weeks=by), WEEKLY)
+        case _:
+            return period_of(_first_day(period) + timedelta(days=by), DAILY)
 
 
 def periods_between(first: str, last: str) -> list[str]:
@@ -49,7 +101,8 @@ def periods_between(first: str, last: str) -> list[str]:
     """
     period, periods = parse_period(first), []
     if parse_period(last) < first:
-        raise BadInput(f"The last month {last} comes before the first, {first}: swap them.")
+        unit = CADENCE.unit
+        raise BadInput(f"The last {unit}, {last}, comes before the first, {first}: swap them.")
     while period <= last:
         periods.append(period)
         period = shift(period, 1)
@@ -59,17 +112,27 @@ def periods_between(first: str, last: str) -> list[str]:
 def bounds(period: str, zone: str) -> tuple[datetime, datetime]:
     """Return when a period begins, and when the next one does, by the clocks of a time zone."""
     start, end = (
-        datetime(int(first[:4]), int(first[5:]), 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
-        for first in (period, shift(period, 1))
+        datetime.combine(_first_day(each), time(), ZoneInfo(zone)).astimezone(UTC)
+        for each in (period, shift(period, 1))
     )
     return start, end
 
 
-def has_ended(period: str, moment: datetime) -> bool:
-    """Return whether `period`, in UTC, was over at `moment`, which has a time zone."""
-    return bounds(period, "UTC")[1] <= moment
+def has_ended(period: str, moment: datetime, zone: str) -> bool:
+    """Return whether a period was over at `moment`, by the clocks of a time zone."""
+    return bounds(period, zone)[1] <= moment
 
 
-def period_before(moment: datetime) -> str:
-    """Return the last period, in UTC, that was over at `moment`, which has a time zone."""
-    return shift(f"{moment.astimezone(UTC):%Y-%m}", -1)
+def ends_later(one: str, other: str) -> bool:
+    """Return whether a period ends later than another, which may be of another cadence."""
+    return bounds(one, "UTC")[1] > bounds(other, "UTC")[1]
+
+
+def period_before(moment: datetime, zone: str) -> str:
+    """Return the last period that was over at `moment`, by the clocks of a time zone."""
+    return shift(period_of(moment.astimezone(ZoneInfo(zone)).date()), -1)
+
+
+def _first_day(period: str) -> date:
+    """Return the day on which a period begins; raise `ValueError` where there is no such day."""
+    return date.fromisoformat({7: f"{period}-01", 8: f"{period}-1"}.get(len(period), period))

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from .config import Params
+from .periods import ends_later
 
 Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
 
@@ -148,6 +149,10 @@ class Champion(BaseModel):
     """The period that it was evaluated on."""
     metrics: dict[str, float]
     """Its metrics on that period, before its release."""
+
+    def is_later_than(self, period: str) -> bool:
+        """Return whether it was evaluated on a later period, and so trained on this one."""
+        return ends_later(self.period, period)
 
 
 class Slice(BaseModel):

@@ -28,7 +28,7 @@ from upath import UPath
 from .. import room
 from ..config import Params
 from ..errors import one_line, redact
-from ..periods import LONGEST_DAYS, bounds, is_period
+from ..periods import CADENCE, bounds, is_period
 from ..results import Champion, Status
 from .run_folders import RunFolders, Runs
 
@@ -189,7 +189,7 @@ def add_settings(add: Add, params: Params) -> None:
     add("pipeline_headline_info", 1, **labels)
     add("pipeline_headline_floor", getattr(params.evaluate, "floor", None))
     add("pipeline_headline_quality_drop", params.alerts.quality_drop)
-    add("pipeline_period_days", LONGEST_DAYS)
+    add("pipeline_period_days", CADENCE.longest_days)
     add("pipeline_deadline_days", params.deadlines.champion_days)
 
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from upath import UPath
 
+from .. import room
 from ..config import Params
-from ..periods import period_before
+from ..periods import ends_later, period_before
 from ..run.outcome import history
 from .alerts import notify
 from .events import Event
@@ -35,7 +36,7 @@ def check(params: Params, at: datetime, rerun: str) -> str | None:
     if days is None:
         log.info("deadlines: none is set, see `deadlines` in params.yaml")
         return None
-    period = period_before(at - timedelta(days=days))
+    period = period_before(at - timedelta(days=days), room.tables().TIME_ZONE)
 
     def alert(title: str, reason: str, attempt: str = "") -> None:
         event = Event(
@@ -86,7 +87,7 @@ def _missing(params: Params, period: str) -> str | None:
         from ..registry import registry
 
         champion = registry.champion(params.model_name)
-        if champion is not None and champion.period >= period:
+        if champion is not None and not ends_later(period, champion.period):
             return None
         return "no run started"
     last = runs[-1]

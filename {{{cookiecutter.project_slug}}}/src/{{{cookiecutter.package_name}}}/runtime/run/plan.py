@@ -65,7 +65,8 @@ def choose_periods(
         OSError: the source does not answer.
     """
     periods = Source(params.source, params.source_timeout).periods()
-    ended = [period for period in periods if has_ended(period, at)]
+    zone = room.tables().TIME_ZONE
+    ended = [period for period in periods if has_ended(period, at, zone)]
     if asked is None and not ended:
         raise BadInput(
             f"No period of the source had ended at {at:%Y-%m-%d}: the first is {periods[0]}."

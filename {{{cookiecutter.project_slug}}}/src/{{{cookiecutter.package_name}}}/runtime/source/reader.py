@@ -1,7 +1,9 @@
 """Where data arrive: partitions of periods, as an upstream system delivers them.
 
-<source>/<table>/<partition>=<period>/*.parquet     tables with a date, as `DATED` in `tables.py`
-<source>/<table>/*.parquet                          the others, whole
+<source>/<table>/period=<period>/*.parquet     tables with a date, as `DATED` in `tables.py`
+<source>/<table>/*.parquet                     the others, whole
+
+The folder of a month may also be called `month=2013-06`.
 """
 
 import hashlib
@@ -14,7 +16,7 @@ from upath import UPath
 
 from .. import room
 from ..errors import BadInput, redact
-from ..periods import EXAMPLE, PARTITION, is_period
+from ..periods import CADENCE, EXAMPLE, PARTITIONS, is_period
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,32 +56,47 @@ class Source:
             OSError: it does not answer; a retry may help.
         """
         main = room.tables().MAIN
-        names = [name.removeprefix(f"{PARTITION}=") for name in self._inside(main)]
-        periods = sorted(name for name in names if is_period(name))
-        if not periods:
+        folders: dict[str, list[str]] = {}
+        for folder in self._inside(main):
+            key, _, period = folder.partition("=")
+            if key in PARTITIONS and is_period(period):
+                folders.setdefault(period, []).append(f"{main}/{folder}")
+        if not folders:
             raise BadInput(
-                f"The source {self.address} has no {PARTITION} of {main}, such as "
-                f"{main}/{PARTITION}={EXAMPLE}: correct `source` in params.yaml, or deliver one "
-                "(`make data` writes the sample)."
+                f"The source {self.address} has no {CADENCE.unit} of {main}, such as "
+                f"{main}/{PARTITIONS[0]}={EXAMPLE}: correct `source` in params.yaml, or deliver "
+                "one (`make data` writes the sample)."
             )
-        return periods
+        for found in folders.values():
+            self._refuse_two(found)
+        return sorted(folders)
 
     def files(self, period: str) -> dict[str, UPath]:
         """Return the files of a period by name, such as `<table>/part-0.parquet`.
 
         It raises what `periods` does.
         """
-        room_tables = room.tables()
-        folders = [
-            f"{table}/{PARTITION}={period}" if table in room_tables.DATED else table
-            for table in room_tables.TABLES
-        ]
-        return {
-            f"{folder}/{name}": file
-            for folder in folders
-            for name, file in self._inside(folder).items()
-            if name.endswith(".parquet")
-        }
+        ours = room.tables()
+        files: dict[str, UPath] = {}
+        for table in ours.TABLES:
+            dated = [f"{table}/{key}={period}" for key in PARTITIONS]
+            folders = {f: self._inside(f) for f in (dated if table in ours.DATED else [table])}
+            self._refuse_two([folder for folder, inside in folders.items() if inside])
+            files |= {
+                f"{folder}/{name}": file
+                for folder, inside in folders.items()
+                for name, file in inside.items()
+                if name.endswith(".parquet")
+            }
+        return files
+
+    def _refuse_two(self, folders: list[str]) -> None:
+        """Raise `BadInput` where a period has two folders: `month=2013-06` and `period=2013-06`."""
+        if len(folders) > 1:
+            raise BadInput(
+                f"The source {self.address} has one period twice, as {' and as '.join(folders)}: "
+                "remove one of the folders."
+            )
 
     def version(self, file: UPath) -> str | None:
         """Return what names the content of one of its `files`, None where the source has no name.

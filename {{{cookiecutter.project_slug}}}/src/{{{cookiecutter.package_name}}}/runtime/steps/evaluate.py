@@ -80,7 +80,9 @@ def _champion(
     One of a later period has seen this one in training, and is not compared.
     """
     champion = registry.champion(plan.params.model_name)
-    if champion is None or champion.run_id == run.run_id or champion.period > plan.period:
+    if champion is None or champion.run_id == run.run_id:
+        return champion, None
+    if champion.is_later_than(plan.period):
         return champion, None
     return champion, _measure(_registered_scores(plan, champion.version, rows))
 
