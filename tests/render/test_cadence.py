@@ -1,6 +1,7 @@
 """Months, ISO weeks and days: what a project of each cadence has, and the arithmetic of periods."""
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -65,9 +66,23 @@ def test_few_files_depend_on_the_cadence(folders: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("cadence", CADENCES)
 def test_the_schedule_follows_the_cadence(folders: dict[str, Path], cadence: str) -> None:
-    deployments = yaml.safe_load((folders[cadence] / "prefect.yaml").read_text())["deployments"]
+    folder = folders[cadence]
+    deployments = yaml.safe_load((folder / "prefect.yaml").read_text())["deployments"]
     (scheduled,) = (each for each in deployments if each["name"] == "scheduled")
     assert [schedule["cron"] for schedule in scheduled["schedules"]] == [CADENCES[cadence]]
+
+
+def test_schedules_follow_the_clocks_of_the_team(
+    folders: dict[str, Path], tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
+    """Of each schedule, the zone is that in which a period begins and ends."""
+    airflow = render_cookiecutter(tmp_path, orchestrator="airflow")
+    tables = (airflow / "src/my_pipeline/tables.py").read_text()
+    (zone,) = re.findall(r'^TIME_ZONE = "(.+)"$', tables, re.MULTILINE)
+    dags = "".join(file.read_text() for file in airflow.glob("dags/*.py"))
+    prefect = (folders["monthly"] / "prefect.yaml").read_text()
+    for text, pattern in ((dags, r'timezone="(.+?)"'), (prefect, r"timezone: (\S+)")):
+        assert re.findall(pattern, text) == [zone, zone]
 
 
 days = st.dates(date(1990, 1, 1), date(2040, 12, 31))
