@@ -97,7 +97,7 @@ OTHER_TRAIN = {"alpha": 100.0}
 P = ["", *(shift(FIRST, number) for number in range(12))]
 """The periods of the source: `P[1]` is the first, `P[12]` the last."""
 
-NEXT, NEVER = shift(P[12], 1), shift(P[12], 5000)
+NEXT, NEVER = shift(P[12], 1), shift(P[12], 50_000)
 """Periods that the source lacks: the one after its last, and one that has not ended."""
 
 

@@ -1,14 +1,15 @@
 """What the source of the tests holds: deliveries of twelve periods."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from {{{ cookiecutter.package_name }}}.runtime import room
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, PARTITIONS, bounds, shift
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, period_of, shift
 
-FIRST = {"month": "2013-01", "week": "2013-W02", "day": "2013-01-01"}[CADENCE.unit]
+FIRST = period_of(date(2013, 1, 7))
 DEPOTS = {"north": 5.0, "south": 12.0}
 MOMENTS = 400
 """Parcels of a period and depot."""

@@ -134,7 +134,7 @@ def row(damage: Damage, sentence: str) -> str:
 
 
 def generic(sentence: str) -> str:
-    """Return a sentence as the document has it, whose periods are months."""
+    """Return a sentence as the document has it, whose periods are like 2013-05."""
     for number, period in enumerate(P[1:], 1):
         sentence = sentence.replace(period, f"2013-{number:02d}")
     for pattern, stand_in in (STANDS_FOR | NUMBERS).items():

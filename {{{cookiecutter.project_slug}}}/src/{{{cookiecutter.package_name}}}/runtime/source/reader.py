@@ -3,7 +3,7 @@
 <source>/<table>/period=<period>/*.parquet     tables with a date, as `DATED` in `tables.py`
 <source>/<table>/*.parquet                     the others, whole
 
-The folder of a month may also be called `month=2013-06`.
+`PARTITIONS` of `periods.py` has what the folder of a period may be called.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ class Source:
         return files
 
     def _refuse_two(self, folders: list[str]) -> None:
-        """Raise `BadInput` where a period has two folders: `month=2013-06` and `period=2013-06`."""
+        """Raise `BadInput` where a period has a folder by each of two names."""
         if len(folders) > 1:
             raise BadInput(
                 f"The source {self.address} has one period twice, as {' and as '.join(folders)}: "
