@@ -1,7 +1,7 @@
 """A run whose work is done, with and without Python's default for collecting garbage.
 
-What is left of it is starting, planning and ending. `runtime/cli.py` sets another threshold, and
-leaves out the last collection, because this shows a ratio of 1.1 to 1.2.
+Such a run only starts, plans and ends. `runtime/cli.py` collects less often, and not at the end,
+because this shows a ratio of 1.1 to 1.2.
 """
 
 from collections.abc import Callable

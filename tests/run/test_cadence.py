@@ -1,4 +1,4 @@
-"""Weeks and days under every orchestrator: a release, then a comparison, with the same results."""
+"""Weeks and days under every orchestrator: a release, then a comparison with it."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: s
     for file in ("pyproject.toml", "uv.lock"):
         os.utime(project.folder / file, (0, 0))  # the environment is not out of date
     params = project.folder / "params.yaml"
-    window = {"weekly": "window: 12", "daily": "window: 90"}[cadence]
+    window = {"weekly": "window: 12", "daily": "window: 28"}[cadence]
     assert window in params.read_text()
     params.write_text(params.read_text().replace(window, "window: 3"))
     return project

@@ -117,7 +117,7 @@ def test_an_experiment_needs_an_identity_in_git(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["PERIOD=2013-5"], "'2013-5' is not a month: write it as YYYY-MM"),
+        (["PERIOD=2013-5"], "'2013-5' is no period: write a month as YYYY-MM"),
         (["PERIOD=2014-05"], "The source has no 2014-05: it holds 2013-01 to 2013-12"),
         (["PERIOD=2013-02"], "Too few periods come before 2013-02"),
     ],

@@ -134,7 +134,7 @@ def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
     assert "champion_days: null" in text
     params.write_text(text.replace("champion_days: null", "champion_days: 3"))
     due = (datetime.now(UTC) - timedelta(days=3)).replace(day=1) - timedelta(days=1)
-    assert ui.ends("daily") == ui.ends("daily") == "Missed"
+    assert ui.ends("check") == ui.ends("check") == "Missed"
     title = f"{due:%Y-%m} has no champion in time"
     check_arrived(receiver, "Prefect", "deadline_missed", title, "no run started")
 

@@ -89,8 +89,7 @@ def test_values_that_break_a_rule(tables: Tables, table: str, column: str, rule:
 
 def test_a_few_exceptions_are_allowed(tables: Tables) -> None:
     rows = tables["flights"]
-    few = rows.height // 1000
-    assert found(tables, flights=replaced(rows, "distance", pl.lit(0), few)) == []
+    assert found(tables, flights=replaced(rows, "distance", pl.lit(0), 1)) == []
 
 
 def test_not_a_number_is_out_of_range(tables: Tables) -> None:

@@ -11,7 +11,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from .server import DeployError, Server
 
 # KFP's crons begin with seconds and follow the clock of the installation, UTC unless its
-# `cronScheduleTimezone` says otherwise. This is 11:00 on {{{ cookiecutter.__cron_words }}}.
+# `cronScheduleTimezone` says otherwise. This is 11:00 {{{ cookiecutter.__cron_words }}}.
 CRON = "0 0 11 {{{ cookiecutter.__cron_days }}}"
 
 

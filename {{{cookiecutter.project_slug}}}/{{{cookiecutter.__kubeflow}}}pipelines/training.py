@@ -199,7 +199,7 @@ def training(period: str = "", window: int = 0) -> None:
     """Train, evaluate on a period, and release the model if it is better than the champion.
 
     Args:
-        period: such as 2013-06; empty: the newest that has ended.
+        period: such as {{{ cookiecutter.__example }}}; empty: the newest that has ended.
         window: how many periods to train on; 0: as params.yaml says.
     """
     job = dsl.PIPELINE_JOB_ID_PLACEHOLDER

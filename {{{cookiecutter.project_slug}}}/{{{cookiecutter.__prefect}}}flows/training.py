@@ -130,7 +130,7 @@ def training(period: str | None = None) -> results.Result:
     """Train on the periods before one, evaluate on it, and release the model if it is better.
 
     Args:
-        period: such as 2013-06; by default the newest that had ended at the scheduled start.
+        period: such as {{{ cookiecutter.__example }}}; by default the newest that had ended at the scheduled start.
     """
     # No setting of Prefect's sets the level.
     logging.getLogger("{{{ cookiecutter.package_name }}}").setLevel(logging.INFO)
@@ -173,7 +173,7 @@ def backfill(first: str, last: str) -> list[results.Result]:
     """Retrain period by period, in order: each is compared with the champion of the one before.
 
     Args:
-        first: the first period, such as 2013-04.
+        first: the first period, such as {{{ cookiecutter.__example_first }}}.
         last: the last period.
     """
     return [training(period) for period in plan_backfill(load_params(), first, last)]

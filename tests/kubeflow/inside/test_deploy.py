@@ -516,7 +516,7 @@ def test_an_installation_with_many_users(cluster: Kfp, command: Command) -> None
         ({"IMAGE": f"{NAME}:0.1.0"}, f"The image '{NAME}:0.1.0' has no digest"),
         ({"IMAGE": FIRST[:-1]}, "The image "),
         ({"IMAGE": ""}, "The image '' has no digest"),
-        ({"PERIOD": "2013-6"}, "'2013-6' is not a "),
+        ({"PERIOD": "2013-6"}, "'2013-6' is no period"),
         ({"KFP_HOST": ""}, "KFP_HOST is ''"),
         ({"KFP_TOKEN": f"Bearer {TOKEN}"}, "KFP_TOKEN is not a token"),
         ({"KFP_CA": "nowhere.pem"}, "KFP_CA is 'nowhere.pem': there is no such file"),

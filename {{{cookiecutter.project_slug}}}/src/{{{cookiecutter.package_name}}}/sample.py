@@ -35,7 +35,7 @@ def read_csv(content: bytes) -> pl.DataFrame:
 
 
 def by_period(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows of each period of 2013, less the weeks that begin or end in another year."""
+    """Yield the rows of each period that begins and ends in 2013."""
     days = table.select(pl.date("year", "month", "day")).to_series()
     periods = days.replace_strict({day: period_of(day) for day in days.unique()})
     first, end = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The tables that the source delivers: columns, types, keys, and rules for their values.
 
-The allowed shares are those of the sample's worst days, less two of a blizzard.
+The allowed shares are those of the sample's worst days. Two days of a blizzard exceed them.
 """
 
 import pandera.polars as pa
@@ -54,13 +54,13 @@ FLIGHTS = pa.DataFrameSchema(
             pl.String, at_most(0.0, lambda code: ~code.is_in(AIRPORTS), "not EWR, JFK or LGA")
         ),
         "dest": column(pl.String),
-        "distance": column(pl.Int64, within(10, 6000)),
-        # About 3 % of flights are cancelled and have none of these.
-        "dep_time": column(pl.Int64, within(0, 2400), missing=0.4),
-        "dep_delay": column(pl.Int64, within(-120, 1440), missing=0.4),
-        "arr_time": column(pl.Int64, within(0, 2400), missing=0.4),
-        "arr_delay": column(pl.Int64, within(-180, 1440), missing=0.4),
-        "air_time": column(pl.Int64, within(5, 1440), missing=0.4),
+        "distance": column(pl.Int64, within(10, 6000, exceptions=0.002)),
+        # About 3 % of flights are cancelled and have none of these; on a bad day, 23 %.
+        "dep_time": column(pl.Int64, within(0, 2400), missing=0.25),
+        "dep_delay": column(pl.Int64, within(-120, 1440), missing=0.25),
+        "arr_time": column(pl.Int64, within(0, 2400), missing=0.25),
+        "arr_delay": column(pl.Int64, within(-180, 1440), missing=0.25),
+        "air_time": column(pl.Int64, within(5, 1440), missing=0.25),
     },
     unique=FLIGHT_KEY,
     checks=[at_least_rows(500)],

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import wraps
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +32,7 @@ import yaml
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, shift
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, period_of, shift
 from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
@@ -80,6 +80,11 @@ TASKS = (
 CHAIN = tuple(task for task in TASKS if task not in ("plan", "quarantine"))
 DESIGN = {*pairwise(CHAIN), ("validate", "quarantine"), ("quarantine", "report")}
 
+if not Path(str(vars(room.tables())["__file__"])).samefile(package.DOMAIN / "tables.py"):
+    pytest.exit(
+        "The tests of the runtime run on their own: `make test`, or `pytest tests/runtime`."
+    )
+
 MAIN = room.tables().MAIN
 OUTCOME = room.tables().OUTCOME
 SCHEMA = room.tables().TABLES[MAIN]
@@ -97,7 +102,7 @@ OTHER_TRAIN = {"alpha": 100.0}
 P = ["", *(shift(FIRST, number) for number in range(12))]
 """The periods of the source: `P[1]` is the first, `P[12]` the last."""
 
-NEXT, NEVER = shift(P[12], 1), shift(P[12], 50_000)
+NEXT, NEVER = shift(P[12], 1), period_of(date(2099, 1, 5))
 """Periods that the source lacks: the one after its last, and one that has not ended."""
 
 

@@ -22,7 +22,7 @@ def pytest_load_initial_conftests() -> None:
     """Let this process and those it starts import the package under test, unless they do."""
     spec = find_spec(NAME)
     if spec is not None and list(spec.submodule_search_locations or []) != [str(OWN)]:
-        return  # a process that started this one has put it first, or another one
+        return  # PYTHONPATH of the parent process has it, or another copy
     folder = tempfile.mkdtemp(prefix="runtime-tests-")
     atexit.register(shutil.rmtree, folder)
     package = Path(folder) / NAME

@@ -8,7 +8,6 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 
 from .conftest import PARAMS
 
@@ -40,7 +39,7 @@ def test_every_setting_of_the_runtime_has_a_default(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump({"model_name": "mine", **teams}), encoding="utf-8")
     params = load_params(file)
-    assert (params.source, params.runs, params.window) == ("data/source", "runs", CADENCE.window)
+    assert (params.source, params.runs, params.window) == ("data/source", "runs", 3)
     assert params.alerts.wanted
 
 

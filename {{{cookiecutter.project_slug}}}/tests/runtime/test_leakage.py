@@ -4,6 +4,7 @@ A model is evaluated on the rows of its period: what it learns may not depend on
 """
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from polars.testing import assert_frame_equal
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
+from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
+from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
 from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_model
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
@@ -97,6 +100,17 @@ def test_the_rows_of_a_period_do_not_depend_on_other_periods(trained: Project) -
     after = trained.work(PERIOD, last="features")
     assert not rows_of(before).equals(rows_of(after))
     assert_frame_equal(rows_of(before, WINDOW[-1]), rows_of(after, WINDOW[-1]))
+
+
+def test_a_champion_of_another_cadence_may_have_seen_the_period(released: Project) -> None:
+    """It is of a day within the period, as after a change of the cadence."""
+    day = bounds(PERIOD, "UTC")[0].date() + timedelta(days=1)
+    name = released.params.model_name
+    mlflow_client().set_model_version_tag(name, "1", "period", day.isoformat())
+    run = released.work(PERIOD, last="evaluate")
+    evaluation = read_json(RunDir(run).evaluation, Evaluation)
+    assert evaluation.champion_metrics is None
+    assert f"is of a later period, {day}, and {PERIOD} never replaces it" in evaluation.reason
 
 
 def test_the_champion_is_never_compared_on_what_it_was_trained_on(project: Project) -> None:

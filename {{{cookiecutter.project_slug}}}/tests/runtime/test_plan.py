@@ -11,7 +11,7 @@ import pytest
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
@@ -73,6 +73,16 @@ def test_a_period_that_is_refused(project: Project, period: str, sentence: str) 
     with pytest.raises(BadInput, match=sentence):
         project.plan(period, at=end_of(P[6]) - timedelta(minutes=1))
     assert not (project.folder / "runs").exists()
+
+
+@pytest.mark.parametrize("name", PARTITIONS[1:])
+def test_the_folder_of_a_period_has_one_of_two_names(project: Project, name: str) -> None:
+    folder = project.delivered(MAIN, P[5]).parent
+    other = folder.rename(folder.with_name(f"{name}={P[5]}"))
+    assert f"{MAIN}/{other.name}/{MAIN}.parquet" in read_plan(project.plan(P[6])).checksums[P[5]]
+    shutil.copytree(other, folder)
+    with pytest.raises(BadInput, match=f"has one period twice, as {MAIN}/{folder.name} and as "):
+        project.plan(P[6])
 
 
 @pytest.mark.parametrize("address", ["data/nowhere", "data"])

@@ -46,7 +46,7 @@ def test_a_missed_deadline_is_no_failure(project: Project, monkeypatch: pytest.M
 def test_deployments_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert {deployment["name"] for deployment in deployments} >= {"scheduled", "backfill", "daily"}
+    assert {deployment["name"] for deployment in deployments} >= {"scheduled", "backfill", "check"}
     for deployment in deployments:
         flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
         parameters = deployment.get("parameters", {})

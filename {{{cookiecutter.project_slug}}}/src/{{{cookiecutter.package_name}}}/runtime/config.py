@@ -8,7 +8,6 @@ from pydantic import Field, ValidationError
 
 from ..params import EvaluateParams, FeatureParams, TrainParams
 from .errors import BadInput
-from .periods import CADENCE
 from .settings import Settings
 
 PARAMS_FILE = Path("params.yaml")
@@ -44,7 +43,7 @@ class Params(Settings):
     predictions: str = Field(default="predictions", min_length=1)
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int = 0
-    window: int = Field(default=CADENCE.window, ge=2)
+    window: int = Field(default=3, ge=2)
     alerts: AlertParams = AlertParams()
     deadlines: DeadlineParams = DeadlineParams()
     experiment: ExperimentParams = ExperimentParams()

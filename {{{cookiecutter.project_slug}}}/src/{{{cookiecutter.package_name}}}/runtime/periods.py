@@ -23,14 +23,14 @@ class Cadence:
     pattern: str
     """What a period looks like, as a regular expression."""
     longest_days: int
-    window: int
-    """How many periods to train on, where `params.yaml` does not say."""
 
 
-MONTHLY = Cadence("month", "YYYY-MM", "2013-06", r"^\d{4}-(0[1-9]|1[0-2])$", 31, 3)
-WEEKLY = Cadence("week", "YYYY-Www", "2013-W23", r"^\d{4}-W(0[1-9]|[1-4]\d|5[0-3])$", 7, 12)
+YEAR = r"(19|2\d)\d\d"  # no dates can be calculated at the ends of the calendar
+
+MONTHLY = Cadence("month", "YYYY-MM", "2013-06", rf"^{YEAR}-(0[1-9]|1[0-2])$", 31)
+WEEKLY = Cadence("week", "YYYY-Www", "2013-W23", rf"^{YEAR}-W(0[1-9]|[1-4]\d|5[0-3])$", 7)
 DAILY = Cadence(
-    "day", "YYYY-MM-DD", "2013-06-17", r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", 1, 90
+    "day", "YYYY-MM-DD", "2013-06-17", rf"^{YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", 1
 )
 
 CADENCE = {{{ cookiecutter.cadence | upper }}}
@@ -123,9 +123,9 @@ def has_ended(period: str, moment: datetime, zone: str) -> bool:
     return bounds(period, zone)[1] <= moment
 
 
-def ends_later(one: str, other: str) -> bool:
-    """Return whether a period ends later than another, which may be of another cadence."""
-    return bounds(one, "UTC")[1] > bounds(other, "UTC")[1]
+def begins_later(one: str, other: str) -> bool:
+    """Return whether a period begins later than another, which may be of another cadence."""
+    return _first_day(one) > _first_day(other)
 
 
 def period_before(moment: datetime, zone: str) -> str:

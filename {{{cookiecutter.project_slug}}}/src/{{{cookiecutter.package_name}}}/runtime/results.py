@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from .config import Params
-from .periods import ends_later
+from .periods import begins_later
 
 Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
 
@@ -151,8 +151,8 @@ class Champion(BaseModel):
     """Its metrics on that period, before its release."""
 
     def is_later_than(self, period: str) -> bool:
-        """Return whether it was evaluated on a later period, and so trained on this one."""
-        return ends_later(self.period, period)
+        """Return whether it is of a later period, and so may have been trained on this one."""
+        return begins_later(self.period, period)
 
 
 class Slice(BaseModel):

@@ -9,6 +9,7 @@ from upath import UPath
 from .. import room
 from ..errors import one_line
 from ..files import read_json
+from ..periods import CADENCE, cadence_of
 from ..results import Evaluation, Planned, Quality, Result
 from ..run import Run, RunDir
 
@@ -55,6 +56,11 @@ class Runs:
     unreadable: int = 0
 
 
+def is_current(run_id: str) -> bool:
+    """Return whether a run is of the project's cadence: before a change of that, others were."""
+    return cadence_of(run_id.rpartition("-")[0]) in (CADENCE, None)
+
+
 class RunFolders:
     """The folder of all runs. A result is read once: it is only replaced whole."""
 
@@ -69,7 +75,8 @@ class RunFolders:
         ended, unfinished, unreadable = [], [], 0
         plans = {file.parent for file in self._root.glob("*/plan.json")}
         results = {file.parent for file in self._root.glob("*/result.json")}
-        for folder in sorted(plans | results, key=str):
+        folders = {folder for folder in plans | results if is_current(folder.name)}
+        for folder in sorted(folders, key=str):
             run_dir = RunDir(Run(run_id=folder.name, period="", folder=str(folder)))
             try:
                 if folder in results:

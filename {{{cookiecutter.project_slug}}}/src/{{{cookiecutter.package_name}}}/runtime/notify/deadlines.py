@@ -10,7 +10,7 @@ from upath import UPath
 
 from .. import room
 from ..config import Params
-from ..periods import ends_later, period_before
+from ..periods import begins_later, period_before
 from ..run.outcome import history
 from .alerts import notify
 from .events import Event
@@ -87,7 +87,7 @@ def _missing(params: Params, period: str) -> str | None:
         from ..registry import registry
 
         champion = registry.champion(params.model_name)
-        if champion is not None and not ends_later(period, champion.period):
+        if champion is not None and not begins_later(period, champion.period):
             return None
         return "no run started"
     last = runs[-1]
