@@ -87,9 +87,9 @@ def make_older(template: Path) -> None:
     """Undo monitoring and its question, a file's name, dates and defaults."""
     tree = template / TREE
     questions = template / "questions/questions.yml"
-    cut(questions, "  monitoring:", "  python_version:")
+    cut(questions, "  monitoring:", "  cadence:")
     change(questions, "prometheus: monitoring == 'prometheus'", "prometheus: false")
-    cut(tree / ".copier-answers.yml", "monitoring: ", "python_version: ")
+    cut(tree / ".copier-answers.yml", "monitoring: ", "cadence: ")
     for file in tree.rglob("*"):
         if file.is_file() and file.suffix != ".png":
             text = file.read_text(encoding="utf-8")

@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 NAME = "{{{ cookiecutter.package_name }}}"
@@ -19,10 +18,7 @@ OWN = PROJECT / "src" / NAME
 
 
 def pytest_load_initial_conftests() -> None:
-    """Let this process and those it starts import the package under test, unless they do."""
-    spec = find_spec(NAME)
-    if spec is not None and list(spec.submodule_search_locations or []) != [str(OWN)]:
-        return  # PYTHONPATH of the parent process has it, or another copy
+    """Let this process and those it starts, pytest's workers too, import the package under test."""
     folder = tempfile.mkdtemp(prefix="runtime-tests-")
     atexit.register(shutil.rmtree, folder)
     package = Path(folder) / NAME

@@ -10,7 +10,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 
-from .conftest import DESIGN, P, ROOT, TASKS, waits
+from .conftest import DESIGN, ROOT, TASKS, P, waits
 
 
 @pytest.fixture(scope="module")
