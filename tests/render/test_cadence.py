@@ -20,8 +20,10 @@ from tests.render.test_orchestrators import contents
 CADENCES = {"monthly": "0 6 2 * *", "weekly": "0 6 * * 2", "daily": "0 6 * * *"}
 
 # Ahead of UTC and behind; a day that Samoa skipped; midnights that do not exist, or come twice.
-ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Apia", "America/Sao_Paulo")
-ZONES += ("America/Havana", "Australia/Lord_Howe", "Pacific/Kiritimati")
+ZONES = (
+    *("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Apia", "America/Sao_Paulo"),
+    *("America/Havana", "Australia/Lord_Howe", "Pacific/Kiritimati"),
+)
 
 # What differs between a project of months and one of days, under Prefect.
 DIFFERENT = {

@@ -23,7 +23,7 @@ from pipelines.deploy import COMPILED, deploy, pin
 from pipelines.schedule import CRON, alike, schedule
 from pipelines.server import DeployError, Server
 
-from .conftest import ROOT
+from .conftest import PARAMS, ROOT
 from .kfp_server import Kfp, Refusal, Request, read_pipeline, serving
 
 IMAGE = f"registry.example.com/team/{NAME}"
@@ -73,7 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a compiled pipeline and the parameters."""
     (tmp_path / COMPILED).parent.mkdir()
     (tmp_path / COMPILED).write_text(SMALL, encoding="utf-8")
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "params.yaml").write_bytes(PARAMS.read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(deploying, "POLL", 0.01)
     monkeypatch.setattr(Server, "PAUSE", 0.01)

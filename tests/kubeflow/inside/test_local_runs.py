@@ -1,6 +1,7 @@
 """Runs by KFP's local runner: their outcomes, and faults that they meet."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +107,7 @@ def may(
     """A run for 2013-05 whose evaluation is done, for the tests below, which follow each other."""
     with pytest.MonkeyPatch.context() as patch:
         project = enter(copy_of(evaluated_folder, tmp_path_factory.mktemp("may")), patch)
-        patch.setenv("PYTHONPATH", f"{project.folder}:{ROOT}")
+        patch.setenv("PYTHONPATH", f"{project.folder}:{ROOT}", prepend=os.pathsep)
         yield project.plan("2013-05")
 
 

@@ -15,7 +15,7 @@ from my_pipeline.runtime.run.checkpoint import Checkpoint
 from my_pipeline.runtime.run.outcome import write_failed
 from pipelines.tasks import notice, plan_job
 
-from .conftest import ROOT, Project
+from .conftest import PARAMS, Project
 from .inbox import Inbox
 
 JOB = "4f2c"
@@ -25,7 +25,7 @@ JOB = "4f2c"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A folder with parameters, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(PARAMS, tmp_path)
     return Project(tmp_path)
 
 

@@ -32,7 +32,12 @@ import yaml
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, period_of, shift
+from {{{ cookiecutter.package_name }}}.runtime.periods import (
+    PARTITIONS,
+    bounds,
+    period_of,
+    shift,
+)
 from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint

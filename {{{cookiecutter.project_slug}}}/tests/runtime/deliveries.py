@@ -7,7 +7,12 @@ import numpy as np
 import polars as pl
 
 from {{{ cookiecutter.package_name }}}.runtime import room
-from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS, bounds, period_of, shift
+from {{{ cookiecutter.package_name }}}.runtime.periods import (
+    PARTITIONS,
+    bounds,
+    period_of,
+    shift,
+)
 
 FIRST = period_of(date(2013, 1, 7))
 DEPOTS = {"north": 5.0, "south": 12.0}
