@@ -12,7 +12,7 @@ from tests.shell import Shell
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run cadence")]
 
 PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
-QUICK = [("airflow", "weekly"), ("kubeflow", "daily")]
+QUICK = [("airflow", "weekly"), ("prefect", "daily")]
 OTHERS = [pair for o in ORCHESTRATORS for c in PERIODS if (pair := (o, c)) not in QUICK]
 
 

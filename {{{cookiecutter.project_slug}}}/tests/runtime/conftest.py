@@ -85,11 +85,6 @@ TASKS = (
 CHAIN = tuple(task for task in TASKS if task not in ("plan", "quarantine"))
 DESIGN = {*pairwise(CHAIN), ("validate", "quarantine"), ("quarantine", "report")}
 
-if not Path(str(vars(room.tables())["__file__"])).samefile(package.DOMAIN / "tables.py"):
-    pytest.exit(
-        "The tests of the runtime run on their own: `make test`, or `pytest tests/runtime`."
-    )
-
 MAIN = room.tables().MAIN
 OUTCOME = room.tables().OUTCOME
 SCHEMA = room.tables().TABLES[MAIN]
@@ -109,6 +104,12 @@ P = ["", *(shift(FIRST, number) for number in range(12))]
 
 NEXT, NEVER = shift(P[12], 1), period_of(date(2099, 1, 5))
 """Periods that the source lacks: the one after its last, and one that has not ended."""
+
+
+def pytest_configure() -> None:
+    """Refuse to test another package than `package.py` makes."""
+    if not Path(str(vars(room.tables())["__file__"])).samefile(package.DOMAIN / "tables.py"):
+        pytest.exit("The tests of the runtime run alone: `make test`, or `pytest tests/runtime`.")
 
 
 def end_of(period: str) -> datetime:
