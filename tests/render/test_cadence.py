@@ -10,7 +10,6 @@ from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,12 +66,20 @@ def test_few_files_depend_on_the_cadence(folders: dict[str, Path]) -> None:
     assert {name for name in months if months[name] != days[name]} == DIFFERENT
 
 
-@pytest.mark.parametrize("cadence", CADENCES)
-def test_the_schedule_follows_the_cadence(folders: dict[str, Path], cadence: str) -> None:
-    folder = folders[cadence]
-    deployments = yaml.safe_load((folder / "prefect.yaml").read_text())["deployments"]
-    (scheduled,) = (each for each in deployments if each["name"] == "scheduled")
-    assert [schedule["cron"] for schedule in scheduled["schedules"]] == [CADENCES[cadence]]
+@pytest.mark.parametrize(("cadence", "cron"), CADENCES.items())
+def test_the_schedule_follows_the_cadence(
+    cadence: str, cron: str, tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
+    crons = {
+        "prefect": ("prefect.yaml", f'- cron: "{cron}"'),
+        "airflow": ("dags/training.py", f'CronDataIntervalTimetable("{cron}", '),
+        "kubeflow": ("pipelines/schedule.py", f'CRON = "0 0 11 {cron.removeprefix("0 6 ")}"'),
+    }
+    for orchestrator, (file, line) in crons.items():
+        folder = render_cookiecutter(
+            tmp_path / orchestrator, orchestrator=orchestrator, cadence=cadence
+        )
+        assert (folder / file).read_text().count(line) == 1
 
 
 def test_schedules_follow_the_clocks_of_the_team(
