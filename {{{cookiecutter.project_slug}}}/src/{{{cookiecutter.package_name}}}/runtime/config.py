@@ -1,10 +1,11 @@
 """`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from ..params import EvaluateParams, FeatureParams, TrainParams
 from .errors import BadInput
@@ -32,6 +33,12 @@ class ExperimentParams(Settings):
     """`experiment`: what `dvc repro` and `dvc exp run` work on."""
 
     period: str = ""
+
+    @field_validator("period", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """Return a day as text: unquoted, YAML reads it as a date."""
+        return value.isoformat() if isinstance(value, date) else value
 
 
 class Params(Settings):
