@@ -50,6 +50,16 @@ def test_a_rewritten_room_stays(releases: Releases, tmp_path: Path, front_end: s
     assert [line[2:] for line in said.splitlines() if line.startswith("- ")] == team_patterns()
 
 
+def test_no_file_that_the_team_deleted_is_restored(releases: Releases, tmp_path: Path) -> None:
+    project = releases.project(tmp_path / "project", NOW)
+    for file in team_files(project):
+        (project / file).unlink()
+    releases.shell.commit(project, "Nothing of the sample")
+    releases.update(project)
+    assert not releases.conflicts(project)
+    assert team_files(project) == []
+
+
 @pytest.mark.parametrize(
     "orchestrator",
     [
