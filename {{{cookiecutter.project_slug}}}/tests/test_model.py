@@ -45,8 +45,10 @@ def scored(model: Any, inputs: pl.DataFrame) -> Scores:
     return scores
 
 
-def test_derived_features() -> None:
-    flight = {"year": 2013, "month": 6, "day": 3, "plane_year": 2001}
+@pytest.mark.parametrize("day", [3, 31])
+def test_derived_features(day: int) -> None:
+    """June 31st counts as July 1st: the report shuffles days and leaves months."""
+    flight = {"year": 2013, "month": 6, "day": day, "plane_year": 2001}
     times = {"sched_dep_time": 1745, "sched_arr_time": 5}
     rest = dict.fromkeys({*CATEGORICAL, *NUMERIC} - {"day"})
     row = derive(pl.DataFrame([rest | flight | times])).row(0, named=True)

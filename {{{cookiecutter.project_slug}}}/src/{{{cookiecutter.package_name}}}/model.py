@@ -44,7 +44,9 @@ NUMERIC = (
 
 def derive(rows: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
     """Return one column for each feature; none is fitted to data."""
-    day = pl.date(*(pl.col(part).cast(pl.Int32) for part in ("year", "month", "day")))
+    # Counted from the first of the month: the report shuffles one column, and makes a June 31st.
+    first = pl.date(pl.col("year").cast(pl.Int32), pl.col("month").cast(pl.Int32), 1)
+    day = first + pl.duration(days=pl.col("day").cast(pl.Int64) - 1)
     clock = {"departure_minute": "sched_dep_time", "arrival_minute": "sched_arr_time"}
     return (
         pl.DataFrame(rows)

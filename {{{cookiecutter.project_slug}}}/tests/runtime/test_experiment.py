@@ -1,6 +1,7 @@
 """dvc.yaml: the same graph, the same numbers, and stages that depend on the code they run."""
 
 import ast
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -87,6 +88,12 @@ def imported(file: str) -> set[str]:
     return {name for name in found if (TEAM / name).is_file() and "runtime/" not in name}
 
 
+def called(file: str) -> set[str]:
+    """Return the modules of the team that a module of the runtime takes from `room.py`."""
+    names = re.findall(r"\broom\.(\w+)\(\)", (PACKAGE / file).read_text(encoding="utf-8"))
+    return {f"{name}.py" for name in names if name in ROOM}
+
+
 def test_the_stages_depend_on_the_modules_of_the_team_that_they_use() -> None:
     """A module that no stage uses needs no stage."""
     code = code_of_stages()
@@ -94,6 +101,7 @@ def test_the_stages_depend_on_the_modules_of_the_team_that_they_use() -> None:
     assert set().union(*code.values()) >= six - NOT_COMPUTING
     for name, files in code.items():
         used = {more for file in files if "/" not in file for more in imported(file)}
+        used |= {more for file in files if "runtime/" in file for more in called(file)}
         missing = sorted(used - files)
         assert not missing, f"dvc.yaml: add {', '.join(missing)} to the deps of the stage {name}"
 

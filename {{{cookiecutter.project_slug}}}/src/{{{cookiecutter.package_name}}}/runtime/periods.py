@@ -56,7 +56,7 @@ def cadence_of(period: str) -> Cadence | None:
 
 
 def is_period(text: str) -> bool:
-    """Return whether `text` is a period of this project, such as `2013-06`."""
+    """Return whether `text` is a period of this project, as `EXAMPLE` is."""
     return cadence_of(text) is CADENCE
 
 
