@@ -180,6 +180,8 @@ def test_releasing_twice_changes_nothing(evaluated: Project) -> None:
     assert release(run) == first
     assert read_json(RunDir(run).release, Release) == first
     check_second_release(evaluated)
+    registry.promote(evaluated.params.model_name, first.champion.version)
+    check_second_release(evaluated)
 
 
 def test_the_champion_stays_where_the_challenger_is_not_better(
