@@ -84,7 +84,7 @@ def score(
 def promote(model_name: str, version: str) -> None:
     """Make `version` the champion, and the champion before it the previous one."""
     before = _aliased(model_name, "champion")
-    if before is not None and before.version != version:
+    if before is not None and str(before.version) != version:  # MLflow returns a number
         mlflow_client().set_registered_model_alias(model_name, "previous", before.version)
     mlflow_client().set_registered_model_alias(model_name, "champion", version)
 
