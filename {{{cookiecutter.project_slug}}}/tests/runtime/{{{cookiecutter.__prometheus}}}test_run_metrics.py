@@ -18,13 +18,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.monitor import run_metrics
 from {{{ cookiecutter.package_name }}}.runtime.monitor.exporter import (
     Handler,
     Monitor,
     Server,
 )
-from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, DAILY, WEEKLY, bounds
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
@@ -209,6 +210,17 @@ def test_a_broken_run_does_not_hide_the_others(monitor: Running) -> None:
     assert seen.pop("pipeline_unreadable_runs") == 1
     assert whole.pop("pipeline_unreadable_runs") == 0
     assert seen == whole
+
+
+def test_runs_of_a_former_cadence_are_not_counted(monitor: Running, released: Project) -> None:
+    assert monitor.scrape()["pipeline_runs status=released"] == 1
+    run = released.plan(P[4])
+    former = DAILY.example if CADENCE is not DAILY else WEEKLY.example
+    result = released.result(run).model_copy(update={"period": former})
+    RunDir(run).quality.unlink()  # it names the periods of now
+    write_json(RunDir(run).result, result)
+    seen = monitor.scrape()
+    assert seen["pipeline_runs status=released"] == seen["pipeline_unreadable_runs"] == 0
 
 
 def test_runs_are_served_while_the_tracker_is_down(

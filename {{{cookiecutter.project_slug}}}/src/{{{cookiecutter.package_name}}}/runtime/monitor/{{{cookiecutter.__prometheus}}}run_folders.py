@@ -56,9 +56,9 @@ class Runs:
     unreadable: int = 0
 
 
-def is_current(run_id: str) -> bool:
-    """Return whether a run is of the project's cadence: before a change of that, others were."""
-    return cadence_of(run_id.rpartition("-")[0]) in (CADENCE, None)
+def is_current(period: str) -> bool:
+    """Return whether a period is of the project's cadence: before a change of that, others were."""
+    return cadence_of(period) in (CADENCE, None)
 
 
 class RunFolders:
@@ -75,8 +75,7 @@ class RunFolders:
         ended, unfinished, unreadable = [], [], 0
         plans = {file.parent for file in self._root.glob("*/plan.json")}
         results = {file.parent for file in self._root.glob("*/result.json")}
-        folders = {folder for folder in plans | results if is_current(folder.name)}
-        for folder in sorted(folders, key=str):
+        for folder in sorted(plans | results, key=str):
             run_dir = RunDir(Run(run_id=folder.name, period="", folder=str(folder)))
             try:
                 if folder in results:
@@ -86,6 +85,8 @@ class RunFolders:
             except (OSError, ValueError, KeyError) as error:
                 log.warning("run %s cannot be read: %s", folder.name, one_line(error))
                 unreadable += 1
+        ended = [run for run in ended if is_current(run.result.period)]
+        unfinished = [run for run in unfinished if is_current(run.period)]
         ended.sort(key=lambda run: run.at)
         unfinished.sort(key=lambda run: run.begun)
         last = {run.result.period: run.at for run in ended}
