@@ -1,7 +1,9 @@
-"""A team replaces the sample by a regression of its own: its modules, and nothing else."""
+"""A team replaces the sample by a regression of its own: its modules, and nothing else.
+
+They are those of `tests/runtime/domain/` in the tree.
+"""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,10 @@ from tests.projects import Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
 
-ROOM = Path(__file__).with_name("own_room")
-MODULES = ("tables", "features", "model", "evaluation", "plots", "params", "sample")
+DELIVER = """
+from tests.runtime.deliveries import write_source
+write_source(Path("data/source"))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +22,11 @@ def team(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose team has replaced the sample, and deleted its tests."""
     ours = clone(project, tmp_path_factory.mktemp("team") / "my-pipeline")
     package, tests = ours.folder / "src/my_pipeline", ours.folder / "tests"
-    for name in MODULES:
-        shutil.copy(ROOM / f"{name}.py", package)
-    for test in [*tests.glob("test_*.py"), tests / "conftest.py"]:
-        test.unlink()
-    shutil.copy(ROOM / "params.yaml", ours.folder)
+    for module in tests.glob("runtime/domain/*.py"):
+        shutil.copy(module, package)
+    for file in [*tests.glob("test_*.py"), tests / "conftest.py", package / "sample.py"]:
+        file.unlink()
+    shutil.copy(tests / "runtime/domain/params.yaml", ours.folder)
     shutil.rmtree(ours.folder / "data/source")
     return ours
 
@@ -37,7 +41,7 @@ def python(team: Project, *words: str) -> tuple[int, str]:
 def test_runs_release_what_is_better_where_lower_is_better(team: Project) -> None:
     team.shell(
         *("env", "PYTHONPATH=src", team.folder / ".venv/bin/python"),
-        *("-m", "my_pipeline.sample", "data/source"),
+        *("-c", DELIVER),
         cwd=team.folder,
     )
     for period in ("2013-04", "2013-05", "2013-06"):
@@ -57,7 +61,7 @@ def test_what_people_read_names_the_team_s_metric(team: Project) -> None:
     assert "MAE" in said
     assert "AUC" not in said
     run = team.folder / "runs" / team.results()["2013-06"]["run_id"]
-    assert "Predicted against rented" in (run / "report.html").read_text()
+    assert "Predicted against actual" in (run / "report.html").read_text()
     code, said = python(team, "report", "--run", run.name)
     assert code == 0, said
 

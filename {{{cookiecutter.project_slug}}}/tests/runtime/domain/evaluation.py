@@ -8,7 +8,7 @@ from .params import EvaluateParams
 HEADLINE = "mae"
 HEADLINE_LABEL = "MAE"
 HIGHER_IS_BETTER = False
-SLICES: tuple[str, ...] = ("depot",)
+SLICES: tuple[str, ...] = ("depot", "distance")
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 
