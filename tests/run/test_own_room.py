@@ -12,6 +12,7 @@ from tests.projects import Project, clone
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
 
 DELIVER = """
+from pathlib import Path
 from tests.runtime.deliveries import write_source
 write_source(Path("data/source"))
 """
