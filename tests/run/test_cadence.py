@@ -2,11 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.projects import ORCHESTRATORS, Project
+from tests.run.test_parity import assert_same
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run cadence")]
@@ -41,21 +45,45 @@ def make(project: Project, *words: str) -> str:
     return project.shell("env", own, "make", *words, cwd=project.folder).stdout
 
 
+Results = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Results]:
+    """Give the results of two runs by their periods, the second for the period after the first."""
+
+    @cache
+    def run(orchestrator: str, cadence: str) -> Results:
+        installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
+        project = with_cadence(installed, tmp_path_factory.mktemp("own"), orchestrator, cadence)
+        for period in PERIODS[cadence]:
+            make(project, "run", f"PERIOD={period}")
+        return project.results()
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("orchestrator", "cadence"),
     [*QUICK, *(pytest.param(*pair, marks=pytest.mark.matrix) for pair in OTHERS)],
 )
 def test_a_release_and_a_comparison(
-    orchestrator: str, cadence: str, request: pytest.FixtureRequest, tmp_path: Path
+    orchestrator: str, cadence: str, results: Callable[[str, str], Results]
 ) -> None:
-    installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
-    project = with_cadence(installed, tmp_path, orchestrator, cadence)
+    found = results(orchestrator, cadence)
     first, second = PERIODS[cadence]
-    for period in (first, second):
-        make(project, "run", f"PERIOD={period}")
-    results = project.results()
-    assert results[first]["status"] == "released"
-    assert results[second]["status"] in ("released", "kept_champion")
-    assert results[second]["champion_before"]["period"] == first
-    assert f"champion: AUC {results[second]['metrics']['auc']:.4f}" in results[second]["reason"]
-    assert second in make(project, "status")
+    assert found[first]["status"] == "released"
+    assert found[second]["status"] in ("released", "kept_champion")
+    assert found[second]["champion_before"]["period"] == first
+    assert f"champion: AUC {found[second]['metrics']['auc']:.4f}" in found[second]["reason"]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("cadence", PERIODS)
+def test_the_result_is_the_same(cadence: str, results: Callable[[str, str], Results]) -> None:
+    expected, *others = (results(orchestrator, cadence) for orchestrator in ORCHESTRATORS)
+    for other in others:
+        for period in PERIODS[cadence]:
+            assert_same(expected[period], other[period])

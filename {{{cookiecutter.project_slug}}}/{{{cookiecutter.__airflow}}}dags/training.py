@@ -78,11 +78,13 @@ def delivered_period(events: Mapping[Any, Sequence[Any]]) -> str | None:
 
 @task
 def plan(**context: Any) -> list[dict[str, Any]]:
-    """Plan the run; return the arguments of `ingest`, one set per period."""
+    """Plan the run; return the arguments of `ingest`, one set per period that is new."""
     from {{{ cookiecutter.package_name }}}.runtime.config import load_params
     from {{{ cookiecutter.package_name }}}.runtime.room import tables
     from {{{ cookiecutter.package_name }}}.runtime.run import outcome, read_plan
+    from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import undone
     from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_run
+    from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
 
     asked, dag_run, params = context["params"], context["dag_run"], load_params()
     if unknown := ", ".join(sorted(set(asked) - {"period", "window"})):
@@ -96,7 +98,8 @@ def plan(**context: Any) -> list[dict[str, Any]]:
     if done := outcome.completed_result(run):
         raise AirflowSkipException(outcome.nothing_new(done).reason)
     outcome.clear_failure(run)
-    return [{"run": run.model_dump(), "period": period} for period in read_plan(run).periods]
+    new = undone(ingest, run, read_plan(run).periods)
+    return [{"run": run.model_dump(), "period": period} for period in new]
 
 
 @task(map_index_template="{{ period }}", max_active_tis_per_dagrun=4)
@@ -129,13 +132,17 @@ def quarantine(run: XCom) -> XCom:
 
 @task
 def snapshot(run: XCom) -> list[dict[str, Any]]:
-    """Store the exact data; return the arguments of `features`, one set per good period."""
+    """Store the exact data; return the arguments of `features`, one set per period that is new."""
     from {{{ cookiecutter.package_name }}}.runtime.run import Run
+    from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import undone
+    from {{{ cookiecutter.package_name }}}.runtime.steps.features import features
     from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
     from {{{ cookiecutter.package_name }}}.runtime.steps.validate import good_periods
 
     run_step(snapshot, run)
-    return [{"run": run, "period": period} for period in good_periods(Run(**run))]
+    this = Run(**run)
+    new = undone(features, this, good_periods(this))
+    return [{"run": run, "period": period} for period in new]
 
 
 @task(map_index_template="{{ period }}", max_active_tis_per_dagrun=4)

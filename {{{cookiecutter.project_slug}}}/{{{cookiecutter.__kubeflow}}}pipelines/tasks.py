@@ -25,7 +25,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run import (
     plan,
     read_plan,
 )
-from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint, unfinished
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint, undone, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ def plan_job(period: str, window: int, job: str) -> Planned:
     Raises:
         Exception: the source cannot be read; a retry may help.
     """
+    from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
+
     params, now = load_params(), datetime.now(UTC)
     if window:
         params = params.model_copy(update={"window": window})
@@ -70,7 +72,8 @@ def plan_job(period: str, window: int, job: str) -> Planned:
     settled = read_plan(run)
     # KFP caches by input: a run whose folder was removed and planned again has another `begun`.
     inputs = run.model_dump() | {"begun": settled.begun.isoformat()}
-    return Planned(known.outcome, known.reason, inputs, settled.periods)
+    new = undone(ingest, run, settled.periods)
+    return Planned(known.outcome, known.reason, inputs, new)
 
 
 def run_step(

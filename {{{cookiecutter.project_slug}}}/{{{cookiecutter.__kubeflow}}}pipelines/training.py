@@ -73,8 +73,10 @@ def quarantine(run: dict[str, str], quality: Input[Artifact], findings: Output[A
 
 @component
 def snapshot(run: dict[str, str], quality: Input[Artifact], data: Output[Dataset]) -> list[str]:
-    """Store the exact data under a version; return the periods that are good."""
+    """Store the exact data under a version; return the good periods that are to be joined."""
     from {{{ cookiecutter.package_name }}}.runtime.run import Run
+    from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import undone
+    from {{{ cookiecutter.package_name }}}.runtime.steps.features import features
     from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
     from {{{ cookiecutter.package_name }}}.runtime.steps.validate import good_periods
 
@@ -82,7 +84,8 @@ def snapshot(run: dict[str, str], quality: Input[Artifact], data: Output[Dataset
 
     stored, _ = run_step(snapshot, run)
     fill(data, stored)
-    return good_periods(Run.model_validate(run))
+    this = Run.model_validate(run)
+    return undone(features, this, good_periods(this))
 
 
 @component

@@ -21,7 +21,7 @@ from {{{ cookiecutter.package_name }}}.runtime import PROJECT, results
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, read_plan
-from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint, undone
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import (
     clear_failure,
     completed_result,
@@ -151,15 +151,17 @@ def training(period: str | None = None) -> results.Result:
 
 
 def run_steps(run: Run, periods: list[str]) -> results.Result:
-    """Run the graph."""
-    manifests = ingest.map(unmapped(run), periods).result()
+    """Run the graph: of periods that earlier runs prepared, nothing is done again."""
+    new = undone(ingest_step.ingest, run, periods)
+    manifests = ingest.map(unmapped(run), new).result()
     # Without `quote` all tasks would depend on `plan`, which returned the run.
     this: Run = quote(run)  # type: ignore[assignment]
     quality = validate(this, manifests)
     if not quality.good:
         return report(this, quarantine(this, quality))
     data = snapshot(this, quality)
-    tables = features.map(unmapped(this), [*quality.window, run.period], unmapped(data)).result()
+    new = undone(features_step.features, run, [*quality.window, run.period])
+    tables = features.map(unmapped(this), new, unmapped(data)).result()
     trained = train(this, tables)
     return report(this, release(this, evaluate(this, trained)))
 

@@ -63,6 +63,20 @@ def test_an_alert_that_reached_nobody_is_sent_again(
     assert inbox.kinds == ["run_failed"]
 
 
+def test_an_alert_whose_library_fails_did_not_arrive(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> bool:
+        raise TypeError("unexpected answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apprise.plugins.custom_json.NotifyJSON.notify", fail)
+        notify(FAILED, UPath(tmp_path))
+    assert inbox.kinds == []
+    notify(FAILED, UPath(tmp_path))
+    assert inbox.kinds == ["run_failed"]
+
+
 def test_a_malformed_target_does_not_block_the_others(
     inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

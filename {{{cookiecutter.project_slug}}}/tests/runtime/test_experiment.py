@@ -23,6 +23,7 @@ from {{{ cookiecutter.package_name }}}.runtime.room import ROOM
 from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
     COMPUTING,
     NOT_COMPUTING,
+    NOT_PREPARING,
     PACKAGE,
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
@@ -77,6 +78,14 @@ def test_the_stages_depend_on_the_code_of_the_runtime_that_decides_a_result() ->
     assert named == {file for file in COMPUTING if Path(file).stem not in WITHOUT_STAGE}
 
 
+def test_a_period_is_prepared_again_where_the_code_of_a_stage_before_train_changes() -> None:
+    """Of the snapshot nothing is kept for later runs."""
+    code = code_of_stages()
+    prepares = {file for name in ("ingest", "validate", "features") for file in code[name]}
+    assert {file for file in prepares if "/" in file} == set(COMPUTING) - NOT_PREPARING
+    assert not prepares & NOT_PREPARING
+
+
 def imported(file: str) -> set[str]:
     """Return the modules of the team that one of them imports."""
     found = set()
@@ -112,7 +121,7 @@ def test_every_parameter_of_the_work_belongs_to_a_stage() -> None:
         for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
         for name in stage.get("params", [])
     }
-    places = {"runs", "predictions", "source_timeout", "alerts", "deadlines"}
+    places = {"runs", "keep_runs", "predictions", "source_timeout", "alerts", "deadlines"}
     assert {name.partition(".")[0] for name in declared} | places >= set(Params.model_fields)
 
 
@@ -132,7 +141,7 @@ def test_an_experiment_gives_the_numbers_of_a_run_and_registers_nothing(released
     assert yaml.safe_load((folder / "metrics.json").read_text()) == evaluation["metrics"]
     assert registry.champion(released.params.model_name) == champion
     assert list(registry.data_versions()) == [champion.run_id]
-    assert len(list((released.folder / "runs").glob("*/"))) == 2
+    assert len(list((released.folder / "runs").glob("[!.]*/"))) == 2
 
 
 def test_bad_data_end_an_experiment(project: Project) -> None:

@@ -47,6 +47,7 @@ class Params(Settings):
     source: str = Field(default="data/source", min_length=1)
     source_timeout: float = Field(default=120, gt=0)
     runs: str = Field(default="runs", min_length=1)
+    keep_runs: int | None = Field(default=None, ge=1)
     predictions: str = Field(default="predictions", min_length=1)
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int = 0

@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
@@ -63,6 +64,30 @@ def write(file: UPath, content: bytes) -> None:
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def share(file: UPath, other: UPath) -> None:
+    """Let `other` have the content of `file`, unless it is there: on a disk they are one file.
+
+    A file that is shared is read-only. An object store, and a disk without links, hold a copy.
+    """
+    if other.exists():
+        return
+    if is_local(file) and is_local(other):
+        other.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(file.path).chmod(0o444)
+            Path(other.path).hardlink_to(file.path)
+        except FileExistsError:
+            return  # another process was quicker
+        except FileNotFoundError:
+            raise
+        except OSError:
+            write(other, file.read_bytes())
+    elif file.protocol == other.protocol:
+        file.fs.cp_file(file.path, other.path)
+    else:
+        write(other, file.read_bytes())
 
 
 def write_json(file: UPath, content: BaseModel) -> None:

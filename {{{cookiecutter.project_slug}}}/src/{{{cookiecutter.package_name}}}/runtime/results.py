@@ -23,6 +23,8 @@ class Planned(BaseModel):
     """The period to evaluate on."""
     checksums: dict[str, dict[str, str]]
     """By period and file name, the SHA-256 of the file at the source."""
+    prepared: dict[str, str] = {}
+    """By period, what the cache calls that which is made of it."""
 
 
 class Plan(Planned):
@@ -53,6 +55,15 @@ class Plan(Planned):
         return absent + again
 
 
+class Checkpoint(BaseModel):
+    """A step that is done; its result lies in a file of its own: `steps/<step>.json`."""
+
+    step: str
+    started: float
+    """In seconds since 1970."""
+    seconds: float
+
+
 class IngestedFile(BaseModel):
     """One file as it was copied."""
 
@@ -80,7 +91,7 @@ class Finding(BaseModel):
 
 
 class PeriodQuality(BaseModel):
-    """What was found in a period."""
+    """What was found in a period: `checks/<period>.json`."""
 
     rows: int
     unlabelled: int

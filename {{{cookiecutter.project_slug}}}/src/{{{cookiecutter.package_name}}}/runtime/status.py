@@ -28,7 +28,7 @@ def show(params: Params) -> None:
             f"evaluated on {champion.period}, registered {age(registered)} ago"
         )
         typer.echo(f"  {listed(champion.metrics)}")
-    runs = history(params.runs)[-RUNS_SHOWN:]
+    runs = history(params.runs, newest=RUNS_SHOWN)
     Console().print(table(runs))
     for number, run in enumerate(runs):
         later = {other.period for other in runs[number + 1 :] if other.result is not None}

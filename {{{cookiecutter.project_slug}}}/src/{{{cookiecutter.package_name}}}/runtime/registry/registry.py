@@ -24,6 +24,12 @@ def champion(model_name: str) -> Champion | None:
     return None if version is None else _described(version)
 
 
+def runs_in_use(model_name: str) -> set[str]:
+    """Return the ids of the runs that made the champion, and the version that a rollback takes."""
+    versions = [_aliased(model_name, alias) for alias in ("champion", "previous")]
+    return {version.tags["run_id"] for version in versions if version is not None}
+
+
 def registered_at(model_name: str, version: str) -> datetime:
     """Return when a version was registered, in UTC."""
     milliseconds = mlflow_client().get_model_version(model_name, version).creation_timestamp
@@ -32,9 +38,9 @@ def registered_at(model_name: str, version: str) -> datetime:
 
 def register(model_uri: str, model_name: str, tags: dict[str, str]) -> Champion:
     """Return the version of a logged model, registered on first use with `tags`."""
-    for registered in mlflow_client().search_model_versions(f"name = '{model_name}'"):
-        if registered.tags.get("run_id") == tags["run_id"]:
-            return _described(registered)
+    of_run = f"name = '{model_name}' and tags.run_id = '{tags['run_id']}'"
+    for registered in mlflow_client().search_model_versions(of_run):
+        return _described(registered)
     return _described(load_mlflow().register_model(model_uri, model_name, tags=tags))
 
 

@@ -1,16 +1,20 @@
-"""Which snapshots are kept: those of a run can be restored, and removed once no run needs them."""
+"""What is kept of runs: their directories, and the snapshots of the data that they used."""
 
+import logging
 import re
 from pathlib import Path
 
 from upath import UPath
 
 from ..config import Params
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from ..files import read_json
 from ..results import Snapshot
+from ..run import cache
 from ..source import snapshots
 from . import client, registry
+
+log = logging.getLogger(__name__)
 
 RESTORED = Path("data/versions")
 DATA_VERSION = re.compile("[0-9a-f]{32}")
@@ -39,7 +43,7 @@ def restore(params: Params, asked: str) -> Path:
 
 
 def prune(params: Params, *, alone: bool = False) -> list[str]:
-    """Remove the snapshots that no kept run needs from DVC's storage; return the runs kept.
+    """Remove what no kept run needs from DVC's storage and from the cache; return the runs kept.
 
     Raises:
         BadInput: no run is kept here, the storage lacks the data of one, or others may store theirs
@@ -54,7 +58,30 @@ def prune(params: Params, *, alone: bool = False) -> list[str]:
                 "MLFLOW_TRACKING_URI."
             )
         snapshots.prune(needed, alone=alone)
+        cache.prune(UPath(params.runs))
     return sorted(needed)
+
+
+def prune_runs(params: Params) -> None:
+    """Remove the oldest run directories, so that `keep_runs` are left of those that ended.
+
+    The directories of the champion and of the version before it stay. What cannot be removed is
+    only logged: the next run tries again.
+    """
+    if params.keep_runs is None:
+        return
+    runs = UPath(params.runs)
+    ended = sorted(runs.glob("*/result.json"), key=lambda file: file.stat().st_mtime)
+    old = {file.parent.name: file.parent for file in ended[: -params.keep_runs]}
+    try:
+        for run_id in old.keys() - (registry.runs_in_use(params.model_name) if old else set()):
+            (old[run_id] / "plan.json").unlink(missing_ok=True)  # first: then it is no run
+            old[run_id].fs.rm(old[run_id].path, recursive=True)
+            log.info("removed run %s: `keep_runs` is %d", run_id, params.keep_runs)
+        if old:
+            cache.prune(runs)
+    except OSError as error:
+        log.warning("old runs cannot be removed: %s", one_line(error))
 
 
 def kept(params: Params) -> dict[str, str]:

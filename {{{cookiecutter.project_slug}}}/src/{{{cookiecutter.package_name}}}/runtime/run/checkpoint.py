@@ -2,27 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar, TypeVarTuple, get_type_hints
 
 from pydantic import BaseModel
 
 from ..files import locked, read_json, write, write_json
+from ..results import Checkpoint
+from . import cache
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
 
 Given = TypeVarTuple("Given")
 Returned = TypeVar("Returned", bound=BaseModel)
-
-
-class Checkpoint(BaseModel):
-    """A step that is done; its result lies in a file of its own."""
-
-    step: str
-    started: float
-    """In seconds since 1970."""
-    seconds: float
 
 
 def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given) -> Returned:
@@ -60,7 +53,23 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         returned = step(run, *given)
         took = round(time.perf_counter() - begun, 3)
         write_json(file, Checkpoint(step=step.__name__, started=started, seconds=took))
+        if step.__name__ == cache.STEPS[-1]:
+            cache.keep(run, *map(str, given))
         return returned
+
+
+def undone(step: Callable[..., object], run: Run, periods: Iterable[str]) -> list[str]:
+    """Return those of `periods` for which a step has to be called.
+
+    They are the run's own period, so that there is one, and those for which the step is not done:
+    an earlier run may have done it on the same files; see `cache.py`.
+    """
+    done = RunDir(run).checkpoint
+    return [
+        period
+        for period in periods
+        if period == run.period or not done(f"{step.__name__}-{period}").exists()
+    ]
 
 
 def unfinished(run: Run) -> list[str]:

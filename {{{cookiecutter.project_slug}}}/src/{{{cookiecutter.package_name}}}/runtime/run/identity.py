@@ -33,6 +33,16 @@ COMPUTING = (
 )
 """Modules of the runtime that decide a result. `dvc.yaml` names the same files."""
 
+NOT_PREPARING = {
+    "model.py",
+    "evaluation.py",
+    *(
+        f"runtime/steps/{step}.py"
+        for step in ("evaluate", "quarantine", "release", "snapshot", "train")
+    ),
+}
+"""Those of the modules that decide a result which come after the periods are prepared."""
+
 _BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
 _FORMATTED = re.compile(r"\w*[ft]", re.IGNORECASE)
@@ -51,8 +61,20 @@ def computing_files(package: Path = PACKAGE) -> list[Path]:
 @cache
 def code_version(package: Path = PACKAGE) -> str:
     """Return a hash of the code that decides a result, 12 hex."""
+    return _version(package, computing_files(package))
+
+
+@cache
+def preparing_version(package: Path = PACKAGE) -> str:
+    """Return a hash of the code that checks and joins the tables of a period, 12 hex."""
+    files = computing_files(package)
+    after = {package / name for name in NOT_PREPARING}
+    return _version(package, [file for file in files if file not in after])
+
+
+def _version(package: Path, files: list[Path]) -> str:
     digest = hashlib.sha256()
-    for file in computing_files(package):
+    for file in files:
         name = file.relative_to(package).as_posix()
         digest.update(f"{name}\0{code_of(file.read_text(encoding='utf-8'))}\0".encode())
     return digest.hexdigest()[:12]

@@ -89,10 +89,11 @@ class PastRun:
     """None where it has none (yet)."""
 
 
-def history(runs: str) -> list[PastRun]:
-    """Return all runs below the folder `runs`, in the order in which they were last planned."""
+def history(runs: str, newest: int | None = None) -> list[PastRun]:
+    """Return all runs below the folder `runs`, or the `newest`, as they were last planned."""
     found = []
-    for file in sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime):
+    plans = sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
+    for file in plans[-newest:] if newest else plans:
         plan, folder = read_json(file, Planned), file.parent
         run = Run(run_id=folder.name, period=plan.period, folder=str(folder))
         found.append(PastRun(run.run_id, run.period, load_result(run)))

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from upath import UPath
 
@@ -15,8 +16,9 @@ from ..files import locked, read_json, write_json
 from ..periods import FEWEST_PERIODS, has_ended, parse_period, periods_between, shift
 from ..results import Manifest, Plan, Planned
 from ..source.reader import Source, table_of
+from . import cache
+from .checksums import checksums
 from .identity import code_version
-from .incoming import Incoming
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
@@ -46,9 +48,9 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     Raises:
         BadInput: the range is malformed, or there can be no run for one of its periods.
     """
-    periods = periods_between(first, last)
+    periods, delivered = periods_between(first, last), _source(params).periods()
     for period in periods:
-        choose_periods(params, period, at=datetime.now(UTC))
+        _choose(params, delivered, period, at=datetime.now(UTC))
     return periods
 
 
@@ -64,7 +66,12 @@ def choose_periods(
             periods come before it.
         OSError: the source does not answer.
     """
-    periods = Source(params.source, params.source_timeout).periods()
+    return _choose(params, _source(params).periods(), asked, at)
+
+
+def _choose(
+    params: Params, periods: list[str], asked: str | None, at: datetime
+) -> tuple[str, list[str], list[str]]:
     zone = room.tables().TIME_ZONE
     ended = [period for period in periods if has_ended(period, at, zone)]
     if asked is None and not ended:
@@ -93,11 +100,12 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     The id is a hash of the source's checksums, the parameters and the code. So the same work finds
     its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
     """
-    with Incoming(Source(params.source, params.source_timeout), UPath(params.runs)) as incoming:
-        plan = draft(params, asked, at, incoming.checksums)
-        run = identify(plan, UPath(params.runs))
-        plan = _record(plan, RunDir(run))
-        incoming.move_to(RunDir(run).raw)
+    plan = draft(params, asked, at, partial(checksums, _source(params), UPath(params.runs)))
+    prepared = {period: cache.name_of(plan, period) for period in plan.periods}
+    plan = plan.model_copy(update={"prepared": prepared})
+    run = identify(plan, UPath(params.runs))
+    plan = _record(plan, RunDir(run))
+    cache.take(run, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, ", ".join(plan.window))
@@ -118,22 +126,25 @@ def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
             for period, manifest in found.items()
         }
 
-    with Incoming(Source(params.source, params.source_timeout), UPath(EXPERIMENT)) as incoming:
-        checksums = of_manifests if ingested else incoming.checksums
-        plan = draft(params, params.experiment.period or None, at, checksums)
-        run = identify(plan, None)
-        write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
-        incoming.move_to(RunDir(run).raw)
+    of_source = partial(checksums, _source(params), UPath(params.runs))
+    found = of_manifests if ingested else of_source
+    plan = draft(params, params.experiment.period or None, at, found)
+    run = identify(plan, None)
+    write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
     return run
+
+
+def _source(params: Params) -> Source:
+    return Source(params.source, params.source_timeout)
 
 
 def draft(
     params: Params,
     asked: str | None,
     at: datetime,
-    checksums: Callable[[list[str]], Checksums],
+    checksums_of: Callable[[list[str]], Checksums],
 ) -> Plan:
-    """Return the plan of a run that starts now; `checksums` returns those of periods."""
+    """Return the plan of a run that starts now; `checksums_of` returns those of periods."""
     room.check_room()
     period, window, absent = choose_periods(params, asked, at)
     return Plan(
@@ -141,7 +152,7 @@ def draft(
         period=period,
         window=window,
         absent=absent,
-        checksums=checksums([*window, period]),
+        checksums=checksums_of([*window, period]),
         params=params,
         code_version=code_version(),
     )
@@ -149,7 +160,7 @@ def draft(
 
 def identify(plan: Plan, runs: UPath | None) -> Run:
     """Return the run of a plan; without a folder of runs it is an experiment, with its own id."""
-    what = plan.model_dump(exclude={"begun", "redelivered", "params"})
+    what = plan.model_dump(exclude={"begun", "redelivered", "params", "prepared"})
     what["params"] = plan.params.model_dump(include=_DECIDING)
     if runs is None:
         what["folder"] = EXPERIMENT

@@ -59,6 +59,10 @@ class RunDir:
         """Return the file that lists what was ingested of a period."""
         return self.folder / "manifests" / f"{period}.json"
 
+    def check(self, period: str) -> UPath:
+        """Return the file that says what was found in a period."""
+        return self.folder / "checks" / f"{period}.json"
+
     def features(self, period: str) -> UPath:
         """Return the table of a period's rows."""
         return self.folder / "features" / f"{period}.parquet"

@@ -4,11 +4,12 @@ import io
 import logging
 
 import polars as pl
+from upath import UPath
 
 from .. import room
-from ..files import write, write_json
+from ..files import share, write, write_json
 from ..results import IngestedFile, Manifest
-from ..run import Run, RunDir, read_plan
+from ..run import Run, RunDir, cache, read_plan
 from ..source.reader import Source, sha256, table_of
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 def ingest(run: Run, period: str) -> Manifest:
     """Copy the files of `period` byte for byte, and note their checksums and row counts.
 
-    Files that were downloaded for the plan are in place already.
+    Files that were read for the plan, or by an earlier run, are in the cache already.
 
     Writes `raw/`, laid out like the source, and `manifests/<period>.json`.
 
@@ -32,8 +33,8 @@ def ingest(run: Run, period: str) -> Manifest:
     delivered = source.files(period)
     files: dict[str, IngestedFile] = {}
     for name, expected in plan.checksums[period].items():
-        copy = run_dir.raw / name
-        content = copy.read_bytes() if copy.exists() else None
+        cached = cache.file_of(UPath(plan.params.runs), expected)
+        content = cached.read_bytes() if cached.exists() else None
         if content is None or sha256(content) != expected:
             content = source.read(delivered[name]) if name in delivered else None
             if content is None or sha256(content) != expected:
@@ -42,7 +43,9 @@ def ingest(run: Run, period: str) -> Manifest:
                     f"source {plan.params.source} since run {run.run_id} was planned: start the "
                     "run again once the delivery is complete."
                 )
-            write(copy, content)
+            write(cached, content)
+        (run_dir.raw / name).unlink(missing_ok=True)  # it may be damaged
+        share(cached, run_dir.raw / name)
         files[name] = IngestedFile(sha256=expected, rows=_count_rows(content))
     manifest = Manifest(files=files)
     write_json(run_dir.manifest(period), manifest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import room
 from ..files import read_json, read_parquet, write, write_json
-from ..registry import pickling, registry, tracker
+from ..registry import pickling, registry, retention, tracker
 from ..results import Evaluation, Plan, Quality, Release, Result, Snapshot, Training
 from ..run import Run, RunDir, checkpoint, read_plan
 
@@ -42,6 +42,7 @@ def report(run: Run, orchestrator: str) -> Result:
     # Last: with this file, the run is complete.
     write_json(run_dir.result, result)
     log.info("report: %s %s: %s", result.period, result.status, result.reason)
+    retention.prune_runs(plan.params)
     return result
 
 

@@ -25,7 +25,7 @@ def validate(run: Run) -> Quality:
 
     The data are good where the run's period is, and enough good periods are left to train on.
 
-    Writes `quality.json`.
+    Writes `checks/<period>.json` and `quality.json`.
     """
     run_dir, plan = RunDir(run), read_plan(run)
     tables = room.tables()
@@ -33,14 +33,17 @@ def validate(run: Run) -> Quality:
     _, shared = _check(run_dir, plan.period, undated)  # the same files in all periods
 
     def check(period: str) -> PeriodQuality:
-        return _check_period(run_dir, plan, period, shared)
-
-    with ThreadPoolExecutor(PERIODS_AT_ONCE) as pool:
-        periods = dict(zip(plan.periods, pool.map(check, plan.periods), strict=True))
-    for period, found in periods.items():
+        if run_dir.checkpoint(f"features-{period}").exists():  # an earlier run prepared the period
+            return read_json(run_dir.check(period), PeriodQuality)
+        found = _check_period(run_dir, plan, period, shared)
+        write_json(run_dir.check(period), found)
         log.info("validate %s: %d rows, %d unlabelled", period, found.rows, found.unlabelled)
         for finding in found.findings:
             log.warning("validate %s: %s", period, finding)
+        return found
+
+    with ThreadPoolExecutor(PERIODS_AT_ONCE) as pool:
+        periods = dict(zip(plan.periods, pool.map(check, plan.periods), strict=True))
     quality = assess(plan, periods)
     write_json(run_dir.quality, quality)
     log.info("validate: %s, %s", "good" if quality.good else "bad", quality.reason)

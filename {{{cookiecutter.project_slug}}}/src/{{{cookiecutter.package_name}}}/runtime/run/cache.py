@@ -1,0 +1,111 @@
+"""The cache: the files of the source, and what was made of each period, for the runs that follow.
+
+<runs>/.cache/files/<sha256>            a file of the source
+<runs>/.cache/periods/<period>-<hash>   what the steps of a period made of it
+<runs>/.cache/checksums.json            see `checksums.py`
+
+A run directory shares its files with the cache, so either can be removed without the other.
+"""
+
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from upath import UPath
+
+from ..files import read_json, share, write_json
+from ..results import Checkpoint, Plan, Planned
+from .identity import preparing_version
+from .run_dir import Run, RunDir
+
+STEPS = ("ingest", "features")
+"""The steps of a period."""
+
+FILES_AT_ONCE = 16
+
+ABANDONED = 24 * 3600
+"""Seconds after which a half-written file belongs to a process that was killed."""
+
+
+def folder_of(runs: UPath) -> UPath:
+    """Return the folder of the cache."""
+    return runs / ".cache"
+
+
+def file_of(runs: UPath, sha256: str) -> UPath:
+    """Return where the file of the source with this checksum is, or would be."""
+    return folder_of(runs) / "files" / sha256
+
+
+def name_of(plan: Plan, period: str) -> str:
+    """Return the name of what the steps of a period make of it.
+
+    It depends on the period's files, and on the parameters and the code that prepare them.
+    """
+    what = {
+        "files": plan.checksums[period],
+        "params": plan.params.features.model_dump(),
+        "code": preparing_version(),
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return f"{period}-{digest[:16]}"
+
+
+def take(run: Run, plan: Plan) -> None:
+    """Let a run have what earlier runs made of its periods: the steps of these count as done."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        list(pool.map(lambda period: _take(run, plan, period), plan.periods))
+
+
+def keep(run: Run, period: str) -> None:
+    """Keep what a run made of a period, once all steps of the period are done."""
+    plan = read_json(RunDir(run).plan, Planned)
+    for cached, made in _made(run, plan, period).items():
+        share(made, cached)
+
+
+def prune(runs: UPath) -> None:
+    """Remove what no run directory has of the cache."""
+    plans = [read_json(file, Planned) for file in runs.glob("*/plan.json")]
+    needed = {name for plan in plans for name in plan.prepared.values()}
+    needed |= {sha for plan in plans for named in plan.checksums.values() for sha in named.values()}
+    for kind in ("files", "periods"):
+        for cached in (folder_of(runs) / kind).glob("*"):
+            if cached.name not in needed and not _is_being_written(cached):
+                cached.fs.rm(cached.path, recursive=True)
+
+
+def _is_being_written(file: UPath) -> bool:
+    return file.name.startswith(".") and time.time() - file.stat().st_mtime < ABANDONED
+
+
+def _take(run: Run, plan: Plan, period: str) -> None:
+    run_dir = RunDir(run)
+    steps = {step: run_dir.checkpoint(f"{step}-{period}") for step in STEPS}
+    if any(file.exists() for file in steps.values()):
+        return  # the run itself has begun it
+    try:
+        for cached, made in reversed(_made(run, plan, period).items()):
+            share(cached, made)
+        for name, sha256 in plan.checksums[period].items():
+            share(file_of(run_dir.folder.parent, sha256), run_dir.raw / name)
+    except FileNotFoundError:
+        return  # the cache has it not, or not all of it
+    for step, file in steps.items():
+        write_json(file, Checkpoint(step=step, started=time.time(), seconds=0))
+
+
+def _made(run: Run, plan: Planned, period: str) -> dict[UPath, UPath]:
+    """Return the files that the steps of a period make, by their place in the cache.
+
+    The last is made last: where the cache has it, it has all.
+    """
+    run_dir = RunDir(run)
+    entry = folder_of(run_dir.folder.parent) / "periods" / plan.prepared[period]
+    return {
+        entry / "manifest.json": run_dir.manifest(period),
+        entry / "check.json": run_dir.check(period),
+        entry / "features.parquet": run_dir.features(period),
+        entry / "features.json": run_dir.step_result("features", period),
+    }
