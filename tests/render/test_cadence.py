@@ -121,6 +121,21 @@ def test_periods_follow_each_other(periods: ModuleType, day: date, unit: str, by
     assert periods.begins_later(other, period) == (by > 0)
 
 
+@given(day=days, unit=units, backs=st.sets(st.integers(0, 40)))
+def test_periods_in_words_are_all_that_were_given(
+    periods: ModuleType, day: date, unit: str, backs: set[int]
+) -> None:
+    last = periods.period_of(day, getattr(periods, unit))
+    given = [periods.shift(last, -back) for back in sorted(backs, reverse=True)]
+    words = [part.split(" to ") for part in periods.in_words(given).split(", ") if part]
+    named = []
+    for first, *end in words:
+        named.append(first)
+        while end and named[-1] != end[0]:
+            named.append(periods.shift(named[-1], 1))
+    assert named == given
+
+
 @given(day=days, unit=units, zone=zones)
 def test_periods_leave_no_gap(periods: ModuleType, day: date, unit: str, zone: str) -> None:
     period = periods.period_of(day, getattr(periods, unit))

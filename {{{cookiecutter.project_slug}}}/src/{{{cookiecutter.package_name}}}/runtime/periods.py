@@ -5,6 +5,7 @@ this project uses. No other module of the runtime knows how long a period is.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -107,6 +108,18 @@ def periods_between(first: str, last: str) -> list[str]:
         periods.append(period)
         period = shift(period, 1)
     return periods
+
+
+def in_words(periods: Iterable[str]) -> str:
+    """Return periods for people: of more than two in a row, the first and the last."""
+    rows: list[list[str]] = []
+    for period in periods:
+        if rows and shift(rows[-1][-1], 1) == period:
+            rows[-1].append(period)
+        else:
+            rows.append([period])
+    texts = [f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(row) for row in rows]
+    return ", ".join(texts)
 
 
 def bounds(period: str, zone: str) -> tuple[datetime, datetime]:

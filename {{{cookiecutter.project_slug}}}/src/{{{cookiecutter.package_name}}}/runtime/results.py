@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from .config import Params
-from .periods import begins_later
+from .periods import begins_later, in_words
 
 Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
 
@@ -47,7 +47,7 @@ class Plan(Planned):
     @property
     def notes(self) -> list[str]:
         """Return notes for people on the deliveries."""
-        absent = [f"not delivered: {', '.join(self.absent)}"] if self.absent else []
+        absent = [f"not delivered: {in_words(self.absent)}"] if self.absent else []
         again = [
             f"{period} was delivered again since run {run_id} used it"
             for period, run_id in self.redelivered.items()
@@ -110,6 +110,11 @@ class Quality(BaseModel):
     window: list[str]
     """The periods that are fit to train on."""
     periods: dict[str, PeriodQuality]
+
+    @property
+    def window_in_words(self) -> str:
+        """Return the periods to train on, for people."""
+        return in_words(self.window)
 
 
 class QuarantinedPeriod(BaseModel):

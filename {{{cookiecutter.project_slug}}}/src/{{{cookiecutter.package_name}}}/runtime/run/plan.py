@@ -13,7 +13,14 @@ from .. import room
 from ..config import Params
 from ..errors import BadInput
 from ..files import locked, read_json, write_json
-from ..periods import FEWEST_PERIODS, has_ended, parse_period, periods_between, shift
+from ..periods import (
+    FEWEST_PERIODS,
+    has_ended,
+    in_words,
+    parse_period,
+    periods_between,
+    shift,
+)
 from ..results import Manifest, Plan, Planned
 from ..source.reader import Source, table_of
 from . import cache
@@ -108,7 +115,7 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     cache.take(run, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
-    log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, ", ".join(plan.window))
+    log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, in_words(plan.window))
     return run
 
 

@@ -33,15 +33,16 @@ def train(run: Run) -> Training:
     """
     run_dir, plan = RunDir(run), read_plan(run)
     params, label = plan.params, room.features().LABEL
-    periods = read_json(run_dir.quality, Quality).window
+    quality = read_json(run_dir.quality, Quality)
+    periods, window = quality.window, quality.window_in_words
     rows = pl.concat([read_parquet(run_dir.features(period)) for period in periods])
     model = room.model().build_model(params.train, params.seed)
     model.fit(rows.drop(label), rows[label].to_numpy())
-    log.info("train: fitted on %d rows of %s", rows.height, ", ".join(periods))
+    log.info("train: fitted on %d rows of %s", rows.height, window)
     with tracker.tracked(run, params.model_name) as tracker_id:
         data_version = read_json(run_dir.snapshot, Snapshot).data_version
         tracker.log_training(
-            params=params.train.model_dump() | {"seed": params.seed, "window": ", ".join(periods)},
+            params=params.train.model_dump() | {"seed": params.seed, "window": window},
             tags={"data_version": data_version, "code_version": plan.code_version},
         )
         sample = _as_served(rows.head(SIGNATURE_ROWS).drop(label))
