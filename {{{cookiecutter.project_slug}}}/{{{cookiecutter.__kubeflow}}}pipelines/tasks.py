@@ -25,7 +25,11 @@ from {{{ cookiecutter.package_name }}}.runtime.run import (
     plan,
     read_plan,
 )
-from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint, undone, unfinished
+from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import (
+    checkpoint,
+    undone,
+    unfinished,
+)
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,16 @@ from upath import UPath
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.cli import deploy_alert
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.notify import alerts
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import notify
 from {{{ cookiecutter.package_name }}}.runtime.notify.events import LONGEST, Event, run_event
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import TIMEOUT, targets
+from {{{ cookiecutter.package_name }}}.runtime.results import (
+    Quarantine,
+    QuarantinedPeriod,
+    Result,
+)
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
@@ -25,6 +31,7 @@ from .conftest import MAIN, SCHEMA, P, Project
 from .inbox import Inbox
 
 FAILED = Event(kind="run_failed", title=f"{P[5]} failed", reason="why", attempt="1")
+SHARES = [("a", 6.0), ("b", 90.0), ("c", 7.5), ("d", 33.3)]
 LINKS: dict[str, Any] = {"attempt": "1", "run_url": "http://page/1", "rerun": "make run"}
 
 
@@ -184,6 +191,22 @@ def test_a_quarantine_reports_the_three_worst_findings(released: Project) -> Non
     assert (event.kind, event.severity) == ("quarantined", "warning")
     assert all(fact.startswith(f"{P[5]}: {MAIN}.") for fact in event.facts[:3])
     assert event.facts[3:] == ["and 1 more", "the champion stays: version 1"]
+
+
+def test_of_the_findings_the_largest_share_comes_first(released: Project) -> None:
+    run = released.plan(P[5])
+    findings = [f"{MAIN}.{name}: {share}% are missing, 5.0% allowed" for name, share in SHARES]
+    bad = QuarantinedPeriod(findings=findings, sha256={})
+    write_json(RunDir(run).quarantine, Quarantine(periods={P[4]: bad, P[5]: bad}))
+    result = Result(
+        run_id=run.run_id, period=P[5], status="quarantined", reason="bad", orchestrator="none"
+    )
+    event = run_event(run, result, **LINKS)
+    assert event is not None
+    expected = [f"{P[5]}: {MAIN}.{name}: " for name in ("b", "d", "c")]
+    for fact, start in zip(event.facts, expected, strict=False):
+        assert fact.startswith(start)
+    assert event.facts[3] == "and 5 more"
 
 
 def test_a_failure_reports_step_reason_and_what_to_do(project: Project) -> None:

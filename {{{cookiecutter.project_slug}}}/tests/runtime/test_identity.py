@@ -11,9 +11,11 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.run import identity
 from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
+    NOT_PREPARING,
     PACKAGE,
     code_of,
     code_version,
+    preparing_version,
 )
 
 TEXT = '''"""A module."""  # of a test
@@ -138,6 +140,30 @@ def test_a_change_that_decides_a_result_makes_a_new_run(package: Path) -> None:
     versions = {version_with(package, {name: extended}) for name in names | new}
     assert len(versions) == len(names | new)
     assert code_version() not in versions
+
+
+def test_a_period_is_prepared_again_where_code_changes_that_prepares_it(package: Path) -> None:
+    names = {file.relative_to(PACKAGE).as_posix() for file in identity.computing_files()}
+    before = preparing_version(package)
+    for name in {*names, "plots.py", "runtime/cli.py", "encoders.py"}:
+        file = package / name
+        content = file.read_text(encoding="utf-8") if file.exists() else ""
+        file.write_text(extended(content), encoding="utf-8")
+        changed = preparing_version(package) != before
+        decides = name in names or name == "encoders.py"
+        assert changed == (decides and name not in NOT_PREPARING), name
+        file.write_text(content, encoding="utf-8")
+        before = preparing_version(package)
+
+
+def test_a_period_is_prepared_again_by_other_libraries(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = preparing_version(package)
+    (tmp_path / "polars-99.dist-info").mkdir()
+    monkeypatch.setattr(identity, "get_path", lambda _: str(tmp_path))
+    (package / "features.py").touch()
+    assert preparing_version(package) != before
 
 
 def test_every_python_reads_the_same_code(package: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_missing_storage_is_reported(project: Project) -> None:
     run = project.work(P[6], last="validate")
     (project.folder / ".dvc/config").write_text("[core]\nanalytics = false\n")
     with pytest.raises(BadInput, match=r"\.dvc/config has no remote `snapshots`: add it"):
-        snapshots.save(RunDir(run).folder, ["plan.json"])
+        snapshots.save(RunDir(run).folder, {})
 
 
 def test_the_version_is_dvc_s_own_hash(project: Project) -> None:

@@ -23,6 +23,7 @@ from {{{ cookiecutter.package_name }}}.runtime.results import (
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
+from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
 from .conftest import MAIN, OTHER_TRAIN, OUTCOME, P, Project, advance, drop_a_third
@@ -44,7 +45,8 @@ def test_a_labelled_row_for_each_row_with_an_outcome(project: Project) -> None:
     assert_series_equal(rows[LABEL], known.select(label).to_series())
     assert not set(rows.drop(LABEL).columns) & set(room.tables().KNOWN_AFTERWARDS)
     table = read_json(RunDir(run).step_result("features", P[5]), FeatureTable)
-    assert table == FeatureTable(rows=rows.height, columns=rows.columns)
+    checksum = sha256(RunDir(run).features(P[5]).read_bytes())
+    assert table == FeatureTable(rows=rows.height, columns=rows.columns, sha256=checksum)
 
 
 def test_a_join_that_loses_rows_is_refused(

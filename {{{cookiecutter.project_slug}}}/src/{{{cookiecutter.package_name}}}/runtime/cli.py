@@ -89,6 +89,11 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     result = completed_result(found) if run else None
     if result is None:
         raise BadInput(f"{run!r} is not a finished run: `make status` lists the runs.")
+    if not (folder / "steps").exists():
+        raise BadInput(
+            f"The files of {run} were removed, as `keep_runs` in params.yaml says: its last report "
+            f"is {folder}/report.html."
+        )
     draw(found, result)
     typer.echo(f"{folder}/report.html")
 

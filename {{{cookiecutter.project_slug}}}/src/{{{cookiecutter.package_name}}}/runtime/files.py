@@ -69,14 +69,14 @@ def write(file: UPath, content: bytes) -> None:
 def share(file: UPath, other: UPath) -> None:
     """Let `other` have the content of `file`, unless it is there: on a disk they are one file.
 
-    A file that is shared is read-only. An object store, and a disk without links, hold a copy.
+    That file is read-only. An object store, and a disk without links, hold a copy.
     """
     if other.exists():
         return
     if is_local(file) and is_local(other):
         other.parent.mkdir(parents=True, exist_ok=True)
         try:
-            Path(file.path).chmod(0o444)
+            Path(file.path).chmod(file.stat().st_mode & 0o555)
             Path(other.path).hardlink_to(file.path)
         except FileExistsError:
             return  # another process was quicker

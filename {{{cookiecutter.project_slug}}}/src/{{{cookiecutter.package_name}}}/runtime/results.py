@@ -62,6 +62,8 @@ class Checkpoint(BaseModel):
     started: float
     """In seconds since 1970."""
     seconds: float
+    taken: bool = False
+    """Whether an earlier run did it, and this one took what it made."""
 
 
 class IngestedFile(BaseModel):
@@ -142,6 +144,8 @@ class FeatureTable(BaseModel):
 
     rows: int
     columns: list[str]
+    sha256: str
+    """The checksum of the table's file."""
 
 
 class Training(BaseModel):

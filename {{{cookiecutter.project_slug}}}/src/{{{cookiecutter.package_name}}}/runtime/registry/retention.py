@@ -9,12 +9,15 @@ from upath import UPath
 from ..config import Params
 from ..errors import BadInput, one_line
 from ..files import read_json
-from ..results import Snapshot
+from ..results import Planned, Result, Snapshot
 from ..run import cache
 from ..source import snapshots
 from . import client, registry
 
 log = logging.getLogger(__name__)
+
+KEPT = {"plan.json", "result.json", "report.html", "alerts"}
+"""What stays of a run whose files are removed."""
 
 RESTORED = Path("data/versions")
 DATA_VERSION = re.compile("[0-9a-f]{32}")
@@ -58,36 +61,63 @@ def prune(params: Params, *, alone: bool = False) -> list[str]:
                 "MLFLOW_TRACKING_URI."
             )
         snapshots.prune(needed, alone=alone)
-        cache.prune(UPath(params.runs))
+        prune_cache(params)
     return sorted(needed)
 
 
 def prune_runs(params: Params) -> None:
-    """Remove the oldest run directories, so that `keep_runs` are left of those that ended.
+    """Remove the files of old runs, so that `keep_runs` of those that completed have theirs.
 
-    The directories of the champion and of the version before it stay. What cannot be removed is
-    only logged: the next run tries again.
+    Their plan, result, report and alerts stay: such a run is not repeated.
+    The files of the champion's run stay, and of the version before it. What cannot be removed is
+    only logged: the run that ends now is complete, and the next one tries again.
     """
     if params.keep_runs is None:
         return
-    runs = UPath(params.runs)
-    ended = sorted(runs.glob("*/result.json"), key=lambda file: file.stat().st_mtime)
-    old = {file.parent.name: file.parent for file in ended[: -params.keep_runs]}
     try:
-        for run_id in old.keys() - (registry.runs_in_use(params.model_name) if old else set()):
-            (old[run_id] / "plan.json").unlink(missing_ok=True)  # first: then it is no run
-            old[run_id].fs.rm(old[run_id].path, recursive=True)
-            log.info("removed run %s: `keep_runs` is %d", run_id, params.keep_runs)
+        old = _completed(UPath(params.runs))[: -params.keep_runs]
+        in_use = registry.runs_in_use(params.model_name) if old else set()
+        for folder in (folder for folder in old if folder.name not in in_use):
+            _remove_files(folder)
+            log.info(
+                "removed the files of run %s: `keep_runs` is %d", folder.name, params.keep_runs
+            )
         if old:
-            cache.prune(runs)
-    except OSError as error:
+            prune_cache(params)
+    except Exception as error:  # noqa: BLE001 - of the tracker, or of any storage
         log.warning("old runs cannot be removed: %s", one_line(error))
+
+
+def prune_cache(params: Params) -> None:
+    """Remove from the cache what only runs without files had."""
+    runs = UPath(params.runs)
+    plans = [file for file in runs.glob("*/plan.json") if not _is_pruned(file.parent)]
+    cache.prune(runs, [read_json(file, Planned) for file in plans])
+
+
+def _completed(runs: UPath) -> list[UPath]:
+    """Return the directories of the runs that completed and have their files, oldest first."""
+    found = [file for file in runs.glob("*/result.json") if not _is_pruned(file.parent)]
+    ended = sorted(found, key=lambda file: file.stat().st_mtime)
+    return [file.parent for file in ended if read_json(file, Result).status != "failed"]
+
+
+def _is_pruned(folder: UPath) -> bool:
+    """Return whether the files of a run that completed were removed."""
+    return (folder / "result.json").exists() and not (folder / "steps").exists()
+
+
+def _remove_files(folder: UPath) -> None:
+    """Remove the files of a run; `steps` last, so that what was interrupted goes on."""
+    inside = [path for path in folder.iterdir() if path.name not in KEPT]
+    for path in sorted(inside, key=lambda path: path.name == "steps"):
+        path.fs.rm(path.path, recursive=True)
 
 
 def kept(params: Params) -> dict[str, str]:
     """Return the data versions of kept runs by run id.
 
-    A run is kept while its directory exists, or a version of a model that it registered.
+    A run is kept while its directory has its files, or a version of a model that it registered.
     """
     files = UPath(params.runs).glob("*/snapshot.json")
     folders = {file.parent.name: read_json(file, Snapshot).data_version for file in files}

@@ -9,15 +9,21 @@ A run directory shares its files with the cache, so either can be removed withou
 
 import hashlib
 import json
+import logging
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from upath import UPath
 
+from ..errors import one_line
 from ..files import read_json, share, write_json
-from ..results import Checkpoint, Plan, Planned
+from ..results import Checkpoint, FeatureTable, Plan, Planned
+from ..source.reader import sha256
 from .identity import preparing_version
 from .run_dir import Run, RunDir
+
+log = logging.getLogger(__name__)
 
 STEPS = ("ingest", "features")
 """The steps of a period."""
@@ -33,15 +39,16 @@ def folder_of(runs: UPath) -> UPath:
     return runs / ".cache"
 
 
-def file_of(runs: UPath, sha256: str) -> UPath:
+def file_of(runs: UPath, sha: str) -> UPath:
     """Return where the file of the source with this checksum is, or would be."""
-    return folder_of(runs) / "files" / sha256
+    return folder_of(runs) / "files" / sha
 
 
 def name_of(plan: Plan, period: str) -> str:
     """Return the name of what the steps of a period make of it.
 
-    It depends on the period's files, and on the parameters and the code that prepare them.
+    It depends on the period's files, those of undated tables among them, and on the parameters, the
+    code and the libraries that prepare them.
     """
     what = {
         "files": plan.checksums[period],
@@ -59,25 +66,37 @@ def take(run: Run, plan: Plan) -> None:
 
 
 def keep(run: Run, period: str) -> None:
-    """Keep what a run made of a period, once all steps of the period are done."""
-    plan = read_json(RunDir(run).plan, Planned)
-    for cached, made in _made(run, plan, period).items():
-        share(made, cached)
+    """Keep what a run made of a period, once all steps of the period are done.
+
+    It is not kept where the code changed since the run was planned.
+    """
+    plan = read_json(RunDir(run).plan, Plan)
+    if name_of(plan, period) != plan.prepared[period]:
+        log.warning("%s is not kept for later runs: the code changed since the plan", period)
+        return
+    try:
+        for cached, made in _made(run, plan, period).items():
+            share(made, cached)
+    except OSError as error:
+        log.warning("%s cannot be kept for later runs: %s", period, one_line(error))
 
 
-def prune(runs: UPath) -> None:
-    """Remove what no run directory has of the cache."""
-    plans = [read_json(file, Planned) for file in runs.glob("*/plan.json")]
-    needed = {name for plan in plans for name in plan.prepared.values()}
-    needed |= {sha for plan in plans for named in plan.checksums.values() for sha in named.values()}
-    for kind in ("files", "periods"):
-        for cached in (folder_of(runs) / kind).glob("*"):
-            if cached.name not in needed and not _is_being_written(cached):
-                cached.fs.rm(cached.path, recursive=True)
+def is_prepared(run: Run, period: str) -> bool:
+    """Return whether all steps of a period are done."""
+    return RunDir(run).checkpoint(f"{STEPS[-1]}-{period}").exists()
 
 
-def _is_being_written(file: UPath) -> bool:
-    return file.name.startswith(".") and time.time() - file.stat().st_mtime < ABANDONED
+def prune(runs: UPath, needed: Iterable[Planned]) -> None:
+    """Remove all that runs with these plans do not have."""
+    plans = list(needed)
+    names = {name for plan in plans for name in plan.prepared.values()}
+    names |= {sha for plan in plans for named in plan.checksums.values() for sha in named.values()}
+    for cached in [*folder_of(runs).glob("files/*"), *folder_of(runs).glob("periods/*")]:
+        if cached.name not in names and not cached.name.startswith("."):
+            cached.fs.rm(cached.path, recursive=True)
+    for part in folder_of(runs).rglob(".*.part"):
+        if time.time() - part.stat().st_mtime > ABANDONED:
+            part.unlink(missing_ok=True)
 
 
 def _take(run: Run, plan: Plan, period: str) -> None:
@@ -88,12 +107,23 @@ def _take(run: Run, plan: Plan, period: str) -> None:
     try:
         for cached, made in reversed(_made(run, plan, period).items()):
             share(cached, made)
-        for name, sha256 in plan.checksums[period].items():
-            share(file_of(run_dir.folder.parent, sha256), run_dir.raw / name)
+        for name, sha in plan.checksums[period].items():
+            share(file_of(run_dir.folder.parent, sha), run_dir.raw / name)
+        table = read_json(run_dir.step_result("features", period), FeatureTable)
+        damaged = sha256(run_dir.features(period).read_bytes()) != table.sha256
     except FileNotFoundError:
         return  # the cache has it not, or not all of it
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be taken from an earlier run: %s", period, one_line(error))
+        return
+    if damaged:
+        log.warning("%s is prepared again: what an earlier run made of it is damaged", period)
+        for cached, made in _made(run, plan, period).items():
+            cached.unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
+        return
     for step, file in steps.items():
-        write_json(file, Checkpoint(step=step, started=time.time(), seconds=0))
+        write_json(file, Checkpoint(step=step, started=time.time(), seconds=0, taken=True))
 
 
 def _made(run: Run, plan: Planned, period: str) -> dict[UPath, UPath]:

@@ -88,7 +88,8 @@ def seconds(run: Run) -> dict[str, float]:
     """Return how long each step took, in their order; the periods of a step are added up."""
     total: dict[str, float] = {}
     done = [read_json(file, Checkpoint) for file in RunDir(run).checkpoints.glob("*.json")]
-    for step in sorted(done, key=lambda step: step.started):
+    ours = [step for step in done if not step.taken]
+    for step in sorted(ours, key=lambda step: step.started):
         total[step.step] = round(total.get(step.step, 0.0) + step.seconds, 3)
     return total
 

@@ -11,6 +11,8 @@ import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from sys import version_info
+from sysconfig import get_path
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -64,12 +66,22 @@ def code_version(package: Path = PACKAGE) -> str:
     return _version(package, computing_files(package))
 
 
-@cache
 def preparing_version(package: Path = PACKAGE) -> str:
-    """Return a hash of the code that checks and joins the tables of a period, 12 hex."""
-    files = computing_files(package)
+    """Return a hash of what prepares a period: the code that checks and joins, and the libraries.
+
+    The code is that of the files as they are now, which may have changed since they were imported.
+    """
     after = {package / name for name in NOT_PREPARING}
-    return _version(package, [file for file in files if file not in after])
+    files = [file for file in computing_files(package) if file not in after]
+    return _preparing_version(package, tuple((file, file.stat().st_mtime_ns) for file in files))
+
+
+@cache
+def _preparing_version(package: Path, files: tuple[tuple[Path, int], ...]) -> str:
+    libraries = sorted(found.name for found in Path(get_path("purelib")).glob("*.dist-info"))
+    digest = hashlib.sha256(f"{version_info[:2]} {libraries}".encode())
+    digest.update(_version(package, [file for file, _ in files]).encode())
+    return digest.hexdigest()[:12]
 
 
 def _version(package: Path, files: list[Path]) -> str:

@@ -26,6 +26,7 @@ from ..source.reader import Source, table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
+from .outcome import completed_result
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,8 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     plan = plan.model_copy(update={"prepared": prepared})
     run = identify(plan, UPath(params.runs))
     plan = _record(plan, RunDir(run))
-    cache.take(run, plan)
+    if completed_result(run) is None:
+        cache.take(run, plan)
     for note in plan.notes:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, in_words(plan.window))

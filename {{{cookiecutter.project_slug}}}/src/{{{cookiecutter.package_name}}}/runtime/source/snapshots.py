@@ -8,7 +8,7 @@ the run directory may lie anywhere, and git plays no part. Call them under `one_
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from upath import UPath
 
 from ..errors import BadInput
 from ..files import locked
+from .reader import sha256
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -26,20 +27,27 @@ REMOTE = "snapshots"
 WORKSHOP = Path(".dvc/tmp/snapshots")
 
 
-def save(folder: UPath, names: Iterable[str]) -> str:
-    """Store the files `names` of a folder, and return their version, 32 hex.
+def save(folder: UPath, files: Mapping[str, str]) -> str:
+    """Store files of a folder, and return their version, 32 hex.
 
-    The same names and contents have the same version.
+    The same names and contents have the same version. `files` has checksums by name.
 
     Raises:
         BadInput: no storage is configured.
+        RuntimeError: a file is not what its checksum says.
         dvc.exceptions.DvcException, OSError: the storage refuses it; a retry may help.
     """
     with _repository() as (repo, root):
-        for name in names:
+        for name, checksum in files.items():
+            content = (folder / name).read_bytes()
+            if sha256(content) != checksum:
+                raise RuntimeError(
+                    f"{folder / name} is damaged: remove it, {checksum} in `.cache/files` of the "
+                    "folder of runs, and this run's directory; then start the run again."
+                )
             copy = root / "data" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((folder / name).read_bytes())
+            copy.write_bytes(content)
         (stage,) = repo.add(str(root / "data"))
         repo.push(remote=REMOTE)
         return str(stage.outs[0].hash_info.value).removesuffix(".dir")

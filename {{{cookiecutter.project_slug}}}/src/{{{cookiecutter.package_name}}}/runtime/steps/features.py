@@ -7,7 +7,7 @@ from ..errors import BadInput
 from ..files import write_json, write_parquet
 from ..results import FeatureTable
 from ..run import Run, RunDir, read_plan
-from ..source.reader import Source
+from ..source.reader import Source, sha256
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,11 @@ def features(run: Run, period: str) -> FeatureTable:
     room.check_slices(rows.columns)  # before the model is trained
     labels = main.select(ours.label(plan.params.features).alias(ours.LABEL))
     labelled = rows.hstack(labels).drop_nulls(ours.LABEL)
-    write_parquet(run_dir.features(period), labelled)
-    table = FeatureTable(rows=labelled.height, columns=labelled.columns)
+    file = run_dir.features(period)
+    write_parquet(file, labelled)
+    table = FeatureTable(
+        rows=labelled.height, columns=labelled.columns, sha256=sha256(file.read_bytes())
+    )
     write_json(run_dir.step_result("features", period), table)
     log.info("features %s: wrote %d rows, %d columns", period, labelled.height, labelled.width)
     return table

@@ -36,6 +36,7 @@ def train(run: Run) -> Training:
     quality = read_json(run_dir.quality, Quality)
     periods, window = quality.window, quality.window_in_words
     rows = pl.concat([read_parquet(run_dir.features(period)) for period in periods])
+    room.check_slices(rows.columns)  # of periods that earlier runs prepared, nobody did
     model = room.model().build_model(params.train, params.seed)
     model.fit(rows.drop(label), rows[label].to_numpy())
     log.info("train: fitted on %d rows of %s", rows.height, window)

@@ -10,7 +10,7 @@ from .. import room
 from ..files import read_json, write_json
 from ..periods import FEWEST_PERIODS
 from ..results import Finding, Manifest, PeriodQuality, Plan, Quality
-from ..run import Run, RunDir, read_plan
+from ..run import Run, RunDir, cache, read_plan
 from ..source.contract import find_faults
 from ..source.reader import Source, table_of
 
@@ -33,7 +33,7 @@ def validate(run: Run) -> Quality:
     _, shared = _check(run_dir, plan.period, undated)  # the same files in all periods
 
     def check(period: str) -> PeriodQuality:
-        if run_dir.checkpoint(f"features-{period}").exists():  # an earlier run prepared the period
+        if cache.is_prepared(run, period):  # by an earlier run
             return read_json(run_dir.check(period), PeriodQuality)
         found = _check_period(run_dir, plan, period, shared)
         write_json(run_dir.check(period), found)
