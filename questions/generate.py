@@ -107,6 +107,7 @@ def for_copier(source: Values) -> Values:
         "_envops": {**source["delimiters"], "undefined": "jinja2.StrictUndefined"},
         "_exclude": [".drop-*", *(update.format(name) for name in team)],
         "_skip_if_exists": team,
+        "_external_data": {"before": ".copier-answers.yml"},
         "_message_after_update": source["message_after_update"].replace("TEAM_FILES", listed),
         **{name: hidden("str", words) for name, words in refused_names(source).items()},
         "invisible": hidden("str", source["invisible"]),
@@ -125,9 +126,11 @@ def copier_question(source: Values, asked: Values) -> Values:
     question: Values = {"type": "str", "help": asked["help"]}
     if "choices" in asked:
         answers = {label: answer for answer, label in asked["choices"].items()}
-        return question | {"choices": answers, "default": next(iter(asked["choices"]))}
-    rule = with_macros(source, asked["rule"])
-    return question | {"default": asked["default"], "validator": rule}
+        question |= {"choices": answers, "default": next(iter(asked["choices"]))}
+    else:
+        question |= {"default": asked["default"]}
+    rule = {"validator": with_macros(source, asked["rule"])} if "rule" in asked else {}
+    return question | rule
 
 
 def copier_namespace(source: Values) -> str:

@@ -15,9 +15,11 @@ def team_patterns() -> list[str]:
 
 
 def team_files(project: Path) -> list[str]:
-    """Return the team's files of a project, or of the tree."""
+    """Return the team's files of a project, or of the tree, where flags may stand before names."""
+    patterns = team_patterns()
+    patterns += ["/{{{cookiecutter.__*}}}".join(p.rsplit("/", 1)) for p in patterns]
     return sorted(
         file.relative_to(project).as_posix()
-        for pattern in team_patterns()
+        for pattern in patterns
         for file in project.glob(pattern)
     )

@@ -7,6 +7,7 @@ import pytest
 
 from tests.ownership import team_files, team_patterns
 from tests.render.conftest import FrontEnd
+from tests.render.test_orchestrators import contents
 
 ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 
@@ -18,13 +19,33 @@ def projects(tmp_path_factory: pytest.TempPathFactory, render_copier: FrontEnd) 
     return {name: render_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
 
 
-def test_no_answer_but_the_package_name_changes_a_file_of_the_team(template: Path) -> None:
-    """A file without conditions and other values is the same for every combination of answers."""
+def test_no_answer_but_name_and_problem_changes_a_file_of_the_team(template: Path) -> None:
+    """A file without other conditions and values is the same for all other answers."""
     tree = template / "{{{cookiecutter.project_slug}}}"
+    blocks = {'{% if cookiecutter.problem == "binary" %}', "{% else %}", "{% endif %}"}
     for file in team_files(tree):
         text = (tree / file).read_text(encoding="utf-8")
-        assert not re.findall(r"{%|{##", text), file
-        assert set(re.findall("{{{.*?}}}", text)) <= {"{{{ cookiecutter.package_name }}}"}, file
+        assert set(re.findall("{%.*?%}|{##", text)) <= blocks, file
+        values = set(re.findall("{{{.*?}}}", text)) - {"{{{ cookiecutter.package_name }}}"}
+        assert all(" if cookiecutter.problem == 'binary' else " in value for value in values), file
+        assert set(re.findall(r"cookiecutter\.(\w+)", file)) <= {
+            *("package_name", "__binary", "__regression"),
+        }
+
+
+def test_only_the_room_and_its_parameters_depend_on_the_problem(
+    projects: dict[str, Path], tmp_path: Path, render_copier: FrontEnd
+) -> None:
+    other = render_copier(tmp_path / "regression", problem="regression")
+    binary, regression = contents(projects["prefect"]), contents(other)
+    assert binary.keys() == regression.keys()
+    assert {name for name in binary if binary[name] != regression[name]} == {
+        *(".copier-answers.yml", "params.yaml"),
+        *(f"src/my_pipeline/{name}.py" for name in ("features", "model", "evaluation")),
+        *(f"src/my_pipeline/{name}.py" for name in ("plots", "params")),
+        *(f"tests/test_{name}.py" for name in ("features", "model", "evaluation")),
+        *(f"tests/test_{name}.py" for name in ("leakage", "plots")),
+    }
 
 
 def test_every_orchestrator_has_the_same_files_of_the_team(projects: dict[str, Path]) -> None:

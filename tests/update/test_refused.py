@@ -57,6 +57,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
         "fatal: '/nowhere/template.git' does not appear to be a git repository",
         [],
     ),
+    "another problem": (
+        keep,
+        "problem chose the sample that this project started with, and changes nothing later",
+        ["--data", "problem=regression"],
+    ),
     "no answers": (
         lambda project: (project / ANSWERS).unlink(),
         "TypeError: Template not found",

@@ -10,7 +10,11 @@ from {{{ cookiecutter.package_name }}}.tables import FLIGHT_KEY, HOUR, OUTCOME
 
 Tables = dict[str, pl.DataFrame]
 
+{% if cookiecutter.problem == "binary" %}
 PARAMS = FeatureParams(late_minutes=15)
+{% else %}
+PARAMS = FeatureParams(longest_delay=180)
+{% endif %}
 
 
 def test_a_row_for_each_flight_in_their_order(tables: Tables) -> None:
@@ -47,6 +51,7 @@ def test_what_is_not_known_is_missing(
     assert rows.select(pl.col(columns).is_null().all()).row(0) == (True,) * len(columns)
 
 
+{% if cookiecutter.problem == "binary" %}
 def test_a_cancelled_flight_has_no_label() -> None:
     flights = pl.DataFrame({OUTCOME: [None, -5, 15, 16]}, schema={OUTCOME: pl.Int64})
     expected = pl.Series(OUTCOME, [None, False, False, True])
@@ -69,3 +74,26 @@ def test_a_period_in_which_all_or_none_are_late(late: bool | None, share: str) -
     assert check_labels(labels, PARAMS) == (
         f"{share} are more than 15 minutes late, 1.0% to 99.0% are expected"
     )
+{% else %}
+def test_the_label_is_the_delay_and_a_cancelled_flight_has_none() -> None:
+    flights = pl.DataFrame({OUTCOME: [None, -5, 180, 181]}, schema={OUTCOME: pl.Int64})
+    expected = pl.Series(OUTCOME, [None, -5.0, 180.0, 180.0])
+    assert_series_equal(flights.select(label(PARAMS)).to_series(), expected)
+
+
+def test_the_longest_delay_is_what_the_parameter_says() -> None:
+    flights = pl.DataFrame({OUTCOME: [59, 60, 61]})
+    labels = flights.select(label(FeatureParams(longest_delay=60))).to_series()
+    assert labels.to_list() == [59, 60, 60]
+
+
+def test_the_labels_of_the_sample_pass(tables: Tables) -> None:
+    assert check_labels(tables["flights"].select(label(PARAMS)).to_series(), PARAMS) is None
+
+
+@pytest.mark.parametrize("delay", [-31, 121])
+def test_a_period_whose_mean_delay_is_not_expected(delay: int) -> None:
+    assert check_labels(pl.Series([float(delay)] * 1000), PARAMS) == (
+        f"the mean delay is {delay} minutes, -30 to 120 are expected"
+    )
+{% endif %}

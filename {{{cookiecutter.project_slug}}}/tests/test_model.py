@@ -41,7 +41,11 @@ def inputs(rows: pl.DataFrame) -> pl.DataFrame:
 def scored(model: Any, inputs: pl.DataFrame) -> Scores:
     scores = predict(model, inputs)
     assert scores.shape == (inputs.height,)
+{% if cookiecutter.problem == "binary" %}
     assert ((scores > 0) & (scores < 1)).all()
+{% else %}
+    assert (np.abs(scores) < 24 * 60).all()
+{% endif %}
     return scores
 
 
@@ -97,5 +101,9 @@ def test_a_row_is_scored_alone_as_among_others(model: Any, inputs: pl.DataFrame)
 
 def test_pandas_rows_are_scored_as_well(model: Any, inputs: pl.DataFrame) -> None:
     """So a server of models sends them."""
+{% if cookiecutter.problem == "binary" %}
     scores = model.predict_proba(inputs.to_pandas())[:, 1]
+{% else %}
+    scores = model.predict(inputs.to_pandas())
+{% endif %}
     np.testing.assert_allclose(scores, scored(model, inputs), rtol=0, atol=1e-12)

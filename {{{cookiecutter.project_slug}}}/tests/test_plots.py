@@ -6,12 +6,19 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from {{{ cookiecutter.package_name }}}.evaluation import HEADLINE_LABEL
 from {{{ cookiecutter.package_name }}}.features import LABEL
 from {{{ cookiecutter.package_name }}}.model import build_model, predict
 from {{{ cookiecutter.package_name }}}.plots import figures
 from {{{ cookiecutter.package_name }}}.runtime.config import Params
 
+{% if cookiecutter.problem == "binary" %}
 SLICES = {"carrier": {"UA  (800)": 0.7, "B6  (500)": 0.6}, "origin": {"EWR  (1,300)": 0.65}}
+TITLES = ("ROC", "Precision and recall", "Calibration", "Importance", "AUC by", "AUC by")
+{% else %}
+SLICES = {"carrier": {"UA  (800)": 19.0, "B6  (500)": 25.0}, "origin": {"EWR  (1,300)": 22.0}}
+TITLES = ("Predicted against", "Residuals", "Absolute error", "Importance", "MAE by", "MAE by")
+{% endif %}
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +30,8 @@ def drawn(rows: pl.DataFrame, params: Params) -> dict[str, Figure]:
 
 
 def test_titles(drawn: dict[str, Figure]) -> None:
-    titles = ("ROC", "Precision and recall", "Calibration", "Importance", "AUC by", "AUC by")
-    assert len(drawn) == len(titles)
-    assert all(title.startswith(start) for title, start in zip(drawn, titles, strict=True))
+    assert len(drawn) == len(TITLES)
+    assert all(title.startswith(start) for title, start in zip(drawn, TITLES, strict=True))
 
 
 def test_each_figure_has_something_to_show(drawn: dict[str, Figure]) -> None:
@@ -36,6 +42,6 @@ def test_each_figure_has_something_to_show(drawn: dict[str, Figure]) -> None:
 
 
 def test_the_bars_of_a_slice_are_in_its_order_from_the_top(drawn: dict[str, Figure]) -> None:
-    (axes,) = drawn["AUC by carrier"].axes
+    (axes,) = drawn[f"{HEADLINE_LABEL} by carrier"].axes
     names = [text.get_text() for text in axes.get_yticklabels()]
     assert names == ["B6  (500)", "UA  (800)"]

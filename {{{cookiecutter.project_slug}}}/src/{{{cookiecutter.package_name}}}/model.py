@@ -1,4 +1,4 @@
-"""The model: from the rows of `features.join` to the probability of being late.
+"""The model: from the rows of `features.join` to the {{{ 'probability of being late' if cookiecutter.problem == 'binary' else 'minutes of delay' }}}.
 
 Its first stages derive and encode columns. So a model takes these rows unchanged, and an earlier
 champion still scores them after this file has changed.
@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from sklearn.compose import make_column_transformer
+{% if cookiecutter.problem == "binary" %}
 from sklearn.ensemble import HistGradientBoostingClassifier
+{% else %}
+from sklearn.ensemble import HistGradientBoostingRegressor
+{% endif %}
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
@@ -21,10 +25,17 @@ if TYPE_CHECKING:
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
+{% if cookiecutter.problem == "binary" %}
 PREDICTION = "probability"
 """What a prediction is called."""
 
 PREDICT_METHOD = "predict_proba"
+{% else %}
+PREDICTION = "minutes"
+"""What a prediction is called."""
+
+PREDICT_METHOD = "predict"
+{% endif %}
 """The method of the estimator that a model server calls."""
 
 CATEGORICAL = ("carrier", "origin", "dest")
@@ -73,18 +84,32 @@ def build_model(params: TrainParams, seed: int) -> Pipeline:
         ("passthrough", list(NUMERIC)),
         verbose_feature_names_out=False,
     )
-    classify = HistGradientBoostingClassifier(
+{% if cookiecutter.problem == "binary" %}
+    fit = HistGradientBoostingClassifier(
         **params.model_dump(),
         categorical_features=list(range(len(CATEGORICAL))),
         early_stopping=False,
         random_state=seed,
     )
-    return Pipeline(
-        [("derive", FunctionTransformer(derive)), ("encode", encode), ("classify", classify)]
+{% else %}
+    fit = HistGradientBoostingRegressor(
+        **params.model_dump(),
+        loss="absolute_error",  # what HEADLINE measures
+        categorical_features=list(range(len(CATEGORICAL))),
+        early_stopping=False,
+        random_state=seed,
     )
+{% endif %}
+    return Pipeline([("derive", FunctionTransformer(derive)), ("encode", encode), ("fit", fit)])
 
 
 def predict(model: Any, rows: pl.DataFrame) -> Scores:
+{% if cookiecutter.problem == "binary" %}
     """Return the probability of being late, from 0 to 1, of each row of `features.join`."""
     positive: Scores = model.predict_proba(rows)[:, 1]
     return positive
+{% else %}
+    """Return the minutes of delay of each row of `features.join`."""
+    minutes: Scores = model.predict(rows)
+    return minutes
+{% endif %}

@@ -8,12 +8,17 @@ from .runtime.settings import Settings
 class FeatureParams(Settings):
     """`features`: what is predicted."""
 
+{% if cookiecutter.problem == "binary" %}
     late_minutes: int = Field(gt=0)
     """A flight that arrives later than this many minutes is late."""
+{% else %}
+    longest_delay: int = Field(gt=0)
+    """A flight that arrives later than this many minutes counts as this late."""
+{% endif %}
 
 
 class TrainParams(Settings):
-    """`train`: hyperparameters of scikit-learn's `HistGradientBoostingClassifier`."""
+    """`train`: hyperparameters of scikit-learn's `{{{ 'HistGradientBoostingClassifier' if cookiecutter.problem == 'binary' else 'HistGradientBoostingRegressor' }}}`."""
 
     learning_rate: float = Field(gt=0)
     max_iter: int = Field(gt=0)

@@ -8,11 +8,22 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .evaluation import HEADLINE, HEADLINE_LABEL, Labels, Scores, curves, measure
+from .evaluation import (
+    HEADLINE,
+    HEADLINE_LABEL,
+    HIGHER_IS_BETTER,
+{% if cookiecutter.problem == "binary" %}
+    Labels,
+{% endif %}
+    Scores,
+    curves,
+    measure,
+)
 from .features import LABEL
 from .model import predict
 
 IMPORTANCE_ROWS = 2000
+BARS_FROM = {{{ '0.5  # the AUC of guesses' if cookiecutter.problem == 'binary' else '0' }}}
 BLUE, GREY = "#1f6feb", "#8c959f"
 
 
@@ -34,6 +45,7 @@ def figures(
     """
     labels = rows[LABEL].to_numpy()
     metrics, points = measure(labels, predictions), curves(labels, predictions)
+{% if cookiecutter.problem == "binary" %}
     drawn = {
         f"ROC, area {metrics['auc']:.3f}": _roc(points["roc"]),
         f"Precision and recall, average {metrics['average_precision']:.3f}": _precision_recall(
@@ -42,11 +54,24 @@ def figures(
         "Calibration, in tenths of the flights": _calibration(points["calibration"]),
         "Importance of the columns": _importance(model, rows, seed),
     }
+{% else %}
+    drawn = {
+        "Predicted against actual, in tenths of the flights": _predicted_actual(
+            points["predicted_actual"]
+        ),
+        "Residuals, actual less predicted": _residuals(points["residuals"]),
+        f"Absolute error, mean {metrics['mae']:.1f} minutes": _error_quantiles(
+            points["error_quantiles"], metrics["mae"]
+        ),
+        "Importance of the columns": _importance(model, rows, seed),
+    }
+{% endif %}
     for column, values in slices.items():
         drawn[f"{HEADLINE_LABEL} by {column}"] = _bars(values, metrics[HEADLINE])
     return drawn
 
 
+{% if cookiecutter.problem == "binary" %}
 def _roc(curve: pl.DataFrame) -> Figure:
     figure, axes = _figure("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
@@ -68,37 +93,61 @@ def _calibration(curve: pl.DataFrame) -> Figure:
     axes.plot([0, top], [0, top], color=GREY, linestyle=":")
     axes.plot(curve["predicted"], curve["observed"], color=BLUE, marker="o", markersize=4)
     return figure
+{% else %}
+def _predicted_actual(curve: pl.DataFrame) -> Figure:
+    figure, axes = _figure("predicted delay, minutes", "actual delay, minutes")
+    ends = [curve.min().min_horizontal().item(), curve.max().max_horizontal().item()]
+    axes.plot(ends, ends, color=GREY, linestyle=":")
+    axes.plot(curve["predicted"], curve["actual"], color=BLUE, marker="o", markersize=4)
+    return figure
+
+
+def _residuals(curve: pl.DataFrame) -> Figure:
+    figure, axes = _figure("minutes later than predicted", "share of the flights")
+    axes.axvline(0, color=GREY, linestyle=":")
+    axes.fill_between(curve["residual"], curve["share"], color=BLUE, step="mid")
+    return figure
+
+
+def _error_quantiles(curve: pl.DataFrame, mean: float) -> Figure:
+    figure, axes = _figure("share of the flights", "absolute error below, minutes")
+    axes.axhline(mean, color=GREY, linestyle=":")
+    axes.plot(curve["share"], curve["error"], color=BLUE)
+    return figure
+{% endif %}
 
 
 def _importance(model: Any, rows: pl.DataFrame, seed: int) -> Figure:
-    """Draw how much AUC is lost when a column is shuffled (permutation importance, Breiman 2001).
+    """Draw how much worse a model is when a column is shuffled.
 
-    The columns are those of `features.join`, the input of every model.
+    This is permutation importance (Breiman 2001), by the headline metric. The columns are those
+    of `features.join`, the input of every model.
     """
     sample = rows.sample(min(IMPORTANCE_ROWS, rows.height), seed=seed)
     labels, inputs = sample[LABEL].to_numpy(), sample.drop(LABEL)
 
-    def auc(inputs: pl.DataFrame) -> float:
-        return measure(labels, predict(model, inputs)).get(HEADLINE, np.nan)
+    def score(inputs: pl.DataFrame) -> float:
+        value = measure(labels, predict(model, inputs)).get(HEADLINE, np.nan)
+        return value if HIGHER_IS_BETTER else -value
 
-    whole = auc(inputs)
+    whole = score(inputs)
     losses = {
-        name: whole - auc(inputs.with_columns(pl.col(name).shuffle(seed=seed)))
+        name: whole - score(inputs.with_columns(pl.col(name).shuffle(seed=seed)))
         for name in inputs.columns
     }
     matter = sorted((name for name, loss in losses.items() if loss), key=losses.__getitem__)
-    figure, axes = _figure("loss of AUC when shuffled", "")
+    figure, axes = _figure(f"{HEADLINE_LABEL} that a shuffled column costs", "")
     axes.barh(matter, [losses[name] for name in matter], color=BLUE)
     axes.margins(y=0.02)
     return figure
 
 
 def _bars(values: Mapping[str, float], overall: float) -> Figure:
-    """Draw the AUC of each value of a slice, the first at the top."""
+    """Draw the headline metric of each value of a slice, the first at the top."""
     figure, axes = _figure(HEADLINE_LABEL, "")
     axes.barh(list(values)[::-1], list(values.values())[::-1], color=BLUE)
     axes.axvline(overall, color=GREY, linestyle=":")
-    axes.set_xlim(0.5, None)
+    axes.set_xlim(BARS_FROM, None)
     return figure
 
 

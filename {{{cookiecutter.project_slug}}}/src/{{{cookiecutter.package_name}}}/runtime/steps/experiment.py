@@ -7,6 +7,9 @@ import json
 from datetime import UTC, datetime
 from importlib import import_module
 
+import polars as pl
+from upath import UPath
+
 from ..config import Params
 from ..errors import BadInput
 from ..files import write
@@ -34,5 +37,13 @@ def run_step(params: Params, name: str) -> None:
         if name == "validate" and not done.good:
             raise BadInput(f"{done.reason}.")
         if name == "evaluate":
-            flat = json.dumps(done.metrics, indent=2)  # as DVC shows and compares it
-            write(RunDir(run).folder / "metrics.json", f"{flat}\n".encode())
+            write_for_dvc(RunDir(run).folder, done.metrics)
+
+
+def write_for_dvc(folder: UPath, metrics: dict[str, float]) -> None:
+    """Write the metrics and the curves as DVC shows and compares them: flat, and of x and y."""
+    write(folder / "metrics.json", f"{json.dumps(metrics, indent=2)}\n".encode())
+    for file in (folder / "curves").glob("*.csv"):
+        curve = pl.read_csv(file.read_bytes())
+        points = curve.select(pl.nth(0).alias("x"), pl.nth(1).alias("y"))
+        write(folder / "plots" / file.name, points.write_csv().encode())
