@@ -67,6 +67,7 @@ def test_what_people_read_names_the_team_s_metric(team: Project) -> None:
     assert code == 0, said
 
 
+@pytest.mark.matrix
 def test_the_checks_of_the_project_pass(team: Project) -> None:
     for command in (
         ("ruff", "check", "."),

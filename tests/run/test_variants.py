@@ -1,11 +1,13 @@
-"""Weeks and days under every orchestrator: a release, then a comparison with it."""
+"""Weeks and days, a regression and a classification under every orchestrator.
+
+Two runs each: a release, then a comparison with it.
+"""
 
 import os
 import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,9 +15,11 @@ from tests.projects import ORCHESTRATORS, Project
 from tests.run.test_parity import assert_same
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run cadence")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run variants")]
 
 PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
+PROBLEM = {"weekly": "regression", "daily": "binary"}
+HEADLINE = {"regression": "mae", "binary": "auc"}
 QUICK = [("airflow", "weekly"), ("prefect", "daily")]
 OTHERS = [pair for o in ORCHESTRATORS for c in PERIODS if (pair := (o, c)) not in QUICK]
 
@@ -23,7 +27,8 @@ OTHERS = [pair for o in ORCHESTRATORS for c in PERIODS if (pair := (o, c)) not i
 def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: str) -> Project:
     """Render a project with the environment of an installed one, and a window of three periods."""
     shell = Shell(installed.shell.home)
-    done = shell.cookiecutter(folder, orchestrator=orchestrator, cadence=cadence)
+    answers = {"orchestrator": orchestrator, "cadence": cadence, "problem": PROBLEM[cadence]}
+    done = shell.cookiecutter(folder, **answers)
     assert done.returncode == 0, done.stderr
     project = Project(folder / "my-pipeline", shell)
     for made in (".venv", ".uv"):
@@ -45,22 +50,19 @@ def make(project: Project, *words: str) -> str:
     return project.shell("env", own, "make", *words, cwd=project.folder).stdout
 
 
-Results = dict[str, dict[str, Any]]
-
-
 @pytest.fixture(scope="module")
-def results(
+def projects(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, str], Results]:
-    """Give the results of two runs by their periods, the second for the period after the first."""
+) -> Callable[[str, str], Project]:
+    """Give a project in which both periods were run, the first before the second."""
 
     @cache
-    def run(orchestrator: str, cadence: str) -> Results:
+    def run(orchestrator: str, cadence: str) -> Project:
         installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
         project = with_cadence(installed, tmp_path_factory.mktemp("own"), orchestrator, cadence)
         for period in PERIODS[cadence]:
             make(project, "run", f"PERIOD={period}")
-        return project.results()
+        return project
 
     return run
 
@@ -70,20 +72,35 @@ def results(
     [*QUICK, *(pytest.param(*pair, marks=pytest.mark.matrix) for pair in OTHERS)],
 )
 def test_a_release_and_a_comparison(
-    orchestrator: str, cadence: str, results: Callable[[str, str], Results]
+    orchestrator: str, cadence: str, projects: Callable[[str, str], Project]
 ) -> None:
-    found = results(orchestrator, cadence)
+    found = projects(orchestrator, cadence).results()
     first, second = PERIODS[cadence]
     assert found[first]["status"] == "released"
     assert found[second]["status"] in ("released", "kept_champion")
     assert found[second]["champion_before"]["period"] == first
-    assert f"champion: AUC {found[second]['metrics']['auc']:.4f}" in found[second]["reason"]
+    metric = HEADLINE[PROBLEM[cadence]]
+    score = f"{metric.upper()} {found[second]['metrics'][metric]:.4f}"
+    assert f"champion: {score} against " in found[second]["reason"]
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("cadence", PERIODS)
-def test_the_result_is_the_same(cadence: str, results: Callable[[str, str], Results]) -> None:
-    expected, *others = (results(orchestrator, cadence) for orchestrator in ORCHESTRATORS)
+def test_the_result_is_the_same(cadence: str, projects: Callable[[str, str], Project]) -> None:
+    expected, *others = (projects(name, cadence).results() for name in ORCHESTRATORS)
     for other in others:
         for period in PERIODS[cadence]:
             assert_same(expected[period], other[period])
+
+
+def test_the_regression_passes_its_checks(projects: Callable[[str, str], Project]) -> None:
+    """Those of the code, and the tests of its room."""
+    project = projects("airflow", "weekly")
+    own, programs = f"PYTHONPATH={project.folder / 'src'}", project.folder / ".venv/bin"
+    for program, *words in (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy", "src", "tests"),
+        ("pytest", "tests", "--ignore", "tests/runtime", "-n", "0"),
+    ):
+        project.shell("env", own, programs / program, *words, cwd=project.folder)
