@@ -41,6 +41,9 @@ def test_the_stages_give_the_metrics_of_a_run(fresh: Project) -> None:
     lock = (fresh.folder / "dvc.lock").read_text()
     assert f"md5: {result['data_version']}.dir" in lock
     assert result["champion_after"]["version"] == "1"  # the experiment registered none
+    changed = fresh.shell("git", "diff", "--unified=0", "params.yaml", cwd=fresh.folder).stdout
+    lines = [line for line in changed.splitlines() if line[0] in "+-" and line[1] == " "]
+    assert lines == ['-  period: "2013-12"', '+  period: "2013-05"']
 
 
 def test_unchanged_stages_are_skipped(dvc: Dvc) -> None:
@@ -80,10 +83,20 @@ def test_plots(fresh: Project, dvc: Dvc) -> None:
     page = Path(dvc("plots", "show").strip().removeprefix("file://"))
     assert page.is_relative_to(fresh.folder)
     drawn = page.read_text()
-    for plot in ("ROC", "Precision_and_recall", "Calibration"):
-        assert f"vegaEmbed('#{plot}'" in drawn
-    for axis in ("true_positive_rate", "precision", "observed"):
-        assert f'"title": "{axis}"' in drawn
+    for curve in ("roc", "precision_recall", "calibration"):
+        assert f"experiment/plots/{curve}.csv" in drawn
+    assert '"true_positive_rate"' not in drawn  # the file says x and y, for curves of any name
+
+
+def test_a_stale_lock_in_a_fresh_clone_is_reported(fresh: Project, tmp_path: Path) -> None:
+    """There, a later stage lacks what the stages before it make."""
+    other = clone(fresh, tmp_path / "my-pipeline")
+    other.make("dvc-check")
+    params = other.folder / "params.yaml"
+    params.write_text(params.read_text().replace("floor: 0.6", "floor: 0.61"))
+    said = other.make("dvc-check", ok=False)
+    assert "dvc.lock is out of date: run `make repro`" in said
+    assert "Errno" not in said
 
 
 def test_push_and_pull(fresh: Project, dvc: Dvc) -> None:

@@ -122,6 +122,8 @@ def run(name: str, of: str, period: str) -> Experiment:
     shutil.rmtree(folder, ignore_errors=True)
     git("clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
     git("-C", str(folder), "checkout", "--quiet", "--detach", of)
+    for key, value in (("name", "compare"), ("email", "compare@localhost")):
+        git("-C", str(folder), "config", f"user.{key}", value)  # DVC commits; CI has no identity
     link_source(folder)
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ELSEWHERE)}
     make = ["make", "--directory", str(folder), "--no-print-directory", "repro"]
