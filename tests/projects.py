@@ -170,7 +170,7 @@ def interrupt_and_go_on(project: Project, period: str) -> None:
     assert "interrupted. To resume this run, give the same command again." in log.read_text()
     assert period not in project.results()
     said = project.make("run", f"PERIOD={period}")
-    assert said.count(": done before") >= 6  # four periods, validate, snapshot
+    assert said.count(": done before") >= 3  # the period's ingest, validate, snapshot
     assert project.results()[period]["status"] in ("released", "kept_champion")
 
 

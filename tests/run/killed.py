@@ -1,6 +1,6 @@
 """Run the pipeline and kill it in the middle: `python killed.py PERIOD PLACE`.
 
-PLACE is the start of a file's path in the run directory, or a file beside `runs/`: the process
+PLACE is the start of a file's path in a folder of `runs/`, or a file beside that: the process
 kills itself after it wrote that file and before it renamed it. `push` and `pushed` are before and
 after a snapshot is stored, `promote` is between registering a version and setting the alias. If the
 run reaches none of them, it ends normally.

@@ -137,7 +137,7 @@ def test_a_bad_period_is_refused(project: Project, words: list[str], sentence: s
         ("window: 3 ", "windw: 3 ", "params.yaml: windw: no such parameter exists"),
         ("seed: 2013", "seed: soon", "params.yaml: seed: Input should be a valid integer"),
         ("window: 3 ", "window: 1 ", "params.yaml: window is 1: at least 2 is needed"),
-        ("seed: 2013", "seed: [", "params.yaml, line 12: this is not valid YAML: "),
+        ("seed: 2013", "seed: [", "params.yaml, line 13: this is not valid YAML: "),
         ("source: data/source ", "source: data/nothing ", "The source data/nothing has no month"),
     ],
 )

@@ -21,9 +21,10 @@ KILLED = Path(__file__).with_name("killed.py")
 # the first that gets there is killed.
 PLACES = [
     "plan.json",
-    "raw/flights",
+    "files/",  # of the cache
     "manifests/",
     "steps/ingest",
+    "checks/",
     "quality.json",
     "steps/validate",
     "push",
