@@ -25,7 +25,7 @@ pathlib.PosixPath.replace = die_or_rename
 # For each step, a file that it makes.
 PLACES = {
     "plan": "/plan.json",
-    "ingest": "/.cache/files/",
+    "ingest": "/raw/flights",
     "validate": "/quality.json",
     "snapshot": "/snapshot.json",
     "features": "/features/",

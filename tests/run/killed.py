@@ -28,7 +28,7 @@ def die(*_: Any, **__: Any) -> None:
 
 def rename_or_die(part: PosixPath, name: Any) -> Any:
     """Rename a file, or die if it is the file in question."""
-    _, _, place = str(name).partition("/runs/")[2].partition("/")
+    _, _, place = str(name).partition("runs/")[2].partition("/")
     if (place or str(name)).startswith(PLACE):
         die()
     return rename(part, name)

@@ -21,7 +21,7 @@ KILLED = Path(__file__).with_name("killed.py")
 # the first that gets there is killed.
 PLACES = [
     "plan.json",
-    "files/",  # of the cache
+    "raw/flights",
     "manifests/",
     "steps/ingest",
     "checks/",

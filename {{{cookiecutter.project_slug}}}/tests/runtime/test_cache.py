@@ -1,7 +1,9 @@
 """The cache: later runs take what was made of a period, where they would make the same."""
 
 import errno
+import os
 import shutil
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -224,6 +226,18 @@ def test_what_cannot_be_removed_harms_no_run(
         monkeypatch.setattr(registry, "runs_in_use", lambda _: 1 / 0)
     assert released.result(released.work(P[6])).status in ("released", "kept_champion")
     assert "old runs cannot be removed: " in caplog.text
+
+
+def test_what_was_left_half_written_is_removed_after_a_day(project: Project) -> None:
+    project.plan(P[6])
+    files = project.folder / "runs/.cache/files"
+    files.mkdir(parents=True)
+    for name, age in ((".old.part", 2), (".new.part", 0)):
+        (files / name).touch()
+        moment = time.time() - age * cache.ABANDONED
+        os.utime(files / name, (moment, moment))
+    project.plan(P[6])
+    assert [file.name for file in files.iterdir()] == [".new.part"]
 
 
 def test_nothing_is_removed_unless_it_is_asked_for(released: Project) -> None:

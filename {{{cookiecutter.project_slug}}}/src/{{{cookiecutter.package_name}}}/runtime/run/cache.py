@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from upath import UPath
 
@@ -86,6 +87,14 @@ def is_prepared(run: Run, period: str) -> bool:
     return RunDir(run).checkpoint(f"{STEPS[-1]}-{period}").exists()
 
 
+def sweep(runs: UPath) -> None:
+    """Remove what processes that were killed left half-written."""
+    for part in folder_of(runs).rglob(".*.part"):
+        with suppress(FileNotFoundError):  # it is whole by now
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
+
+
 def prune(runs: UPath, needed: Iterable[Planned]) -> None:
     """Remove all that runs with these plans do not have."""
     plans = list(needed)
@@ -94,9 +103,7 @@ def prune(runs: UPath, needed: Iterable[Planned]) -> None:
     for cached in [*folder_of(runs).glob("files/*"), *folder_of(runs).glob("periods/*")]:
         if cached.name not in names and not cached.name.startswith("."):
             cached.fs.rm(cached.path, recursive=True)
-    for part in folder_of(runs).rglob(".*.part"):
-        if time.time() - part.stat().st_mtime > ABANDONED:
-            part.unlink(missing_ok=True)
+    sweep(runs)
 
 
 def _take(run: Run, plan: Plan, period: str) -> None:

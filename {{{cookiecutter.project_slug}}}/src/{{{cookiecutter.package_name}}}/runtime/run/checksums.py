@@ -32,6 +32,7 @@ def checksums(source: Source, runs: UPath, periods: Iterable[str]) -> dict[str, 
     """Return the SHA-256 of each file of periods, by period and name; for errors see `Source`."""
     files = {period: source.files(period) for period in periods}
     distinct = {name: file for named in files.values() for name, file in named.items()}
+    cache.sweep(runs)
     memory = cache.folder_of(runs) / "checksums.json"
     before = _recall(memory)
     remembered = dict(before)

@@ -33,9 +33,15 @@ def ingest(run: Run, period: str) -> Manifest:
     delivered = source.files(period)
     files: dict[str, IngestedFile] = {}
     for name, expected in plan.checksums[period].items():
-        cached = cache.file_of(UPath(plan.params.runs), expected)
+        copy, cached = run_dir.raw / name, cache.file_of(UPath(plan.params.runs), expected)
         content = cached.read_bytes() if cached.exists() else None
-        if content is None or sha256(content) != expected:
+        if content is not None and sha256(content) == expected:
+            if copy.exists() and sha256(copy.read_bytes()) != expected:
+                copy.unlink()
+            share(cached, copy)
+        else:
+            if content is not None:
+                cached.unlink(missing_ok=True)  # it is damaged
             content = source.read(delivered[name]) if name in delivered else None
             if content is None or sha256(content) != expected:
                 raise RuntimeError(
@@ -43,9 +49,8 @@ def ingest(run: Run, period: str) -> Manifest:
                     f"source {plan.params.source} since run {run.run_id} was planned: start the "
                     "run again once the delivery is complete."
                 )
-            write(cached, content)
-        (run_dir.raw / name).unlink(missing_ok=True)  # it may be damaged
-        share(cached, run_dir.raw / name)
+            write(copy, content)  # here, a run removes what a process that was killed left of it
+            share(copy, cached)
         files[name] = IngestedFile(sha256=expected, rows=_count_rows(content))
     manifest = Manifest(files=files)
     write_json(run_dir.manifest(period), manifest)
