@@ -18,7 +18,7 @@ from contextlib import suppress
 from upath import UPath
 
 from ..errors import one_line
-from ..files import read_json, share, write_json
+from ..files import is_local, read_json, share, write_json
 from ..results import Checkpoint, FeatureTable, Plan, Planned
 from ..source.reader import sha256
 from .identity import preparing_version
@@ -88,8 +88,8 @@ def is_prepared(run: Run, period: str) -> bool:
 
 
 def sweep(runs: UPath) -> None:
-    """Remove what processes that were killed left half-written."""
-    for part in folder_of(runs).rglob(".*.part"):
+    """Remove what processes that were killed left half-written; an object store shows no such."""
+    for part in folder_of(runs).rglob(".*.part") if is_local(runs) else []:
         with suppress(FileNotFoundError):  # it is whole by now
             if time.time() - part.stat().st_mtime > ABANDONED:
                 part.unlink()
