@@ -80,6 +80,7 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     """Draw the report of a finished run again."""
     from upath import UPath
 
+    from .registry.retention import is_pruned
     from .run import Run
     from .run.outcome import completed_result
     from .steps.report import draw
@@ -89,7 +90,7 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     result = completed_result(found) if run else None
     if result is None:
         raise BadInput(f"{run!r} is not a finished run: `make status` lists the runs.")
-    if not (folder / "steps").exists():
+    if is_pruned(folder):
         raise BadInput(
             f"The files of {run} were removed, as `keep_runs` in params.yaml says: its last report "
             f"is {folder}/report.html."

@@ -26,6 +26,11 @@ class Planned(BaseModel):
     prepared: dict[str, str] = {}
     """By period, what the cache calls that which is made of it."""
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Return the checksum of each file by name; periods share those of undated tables."""
+        return {name: sha for named in self.checksums.values() for name, sha in named.items()}
+
 
 class Plan(Planned):
     """What a run works on, settled before its first step: `plan.json`."""

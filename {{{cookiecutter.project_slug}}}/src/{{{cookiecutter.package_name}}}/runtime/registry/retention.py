@@ -91,18 +91,18 @@ def prune_runs(params: Params) -> None:
 def prune_cache(params: Params) -> None:
     """Remove from the cache what only runs without files had."""
     runs = UPath(params.runs)
-    plans = [file for file in runs.glob("*/plan.json") if not _is_pruned(file.parent)]
+    plans = [file for file in runs.glob("*/plan.json") if not is_pruned(file.parent)]
     cache.prune(runs, [read_json(file, Planned) for file in plans])
 
 
 def _completed(runs: UPath) -> list[UPath]:
     """Return the directories of the runs that completed and have their files, oldest first."""
-    found = [file for file in runs.glob("*/result.json") if not _is_pruned(file.parent)]
+    found = [file for file in runs.glob("*/result.json") if not is_pruned(file.parent)]
     ended = sorted(found, key=lambda file: file.stat().st_mtime)
     return [file.parent for file in ended if read_json(file, Result).status != "failed"]
 
 
-def _is_pruned(folder: UPath) -> bool:
+def is_pruned(folder: UPath) -> bool:
     """Return whether the files of a run that completed were removed."""
     return (folder / "result.json").exists() and not (folder / "steps").exists()
 

@@ -45,19 +45,20 @@ def file_of(runs: UPath, sha: str) -> UPath:
     return folder_of(runs) / "files" / sha
 
 
-def name_of(plan: Plan, period: str) -> str:
-    """Return the name of what the steps of a period make of it.
+def names_of(plan: Plan, periods: Iterable[str]) -> dict[str, str]:
+    """Return the names of what the steps of periods make of them, by period.
 
-    It depends on the period's files, those of undated tables among them, and on the parameters, the
-    code and the libraries that prepare them.
+    They depend on the period's files, those of undated tables among them, and on the parameters,
+    the code and the libraries that prepare them.
     """
-    what = {
-        "files": plan.checksums[period],
-        "params": plan.params.features.model_dump(),
-        "code": preparing_version(),
-    }
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return f"{period}-{digest[:16]}"
+    prepares = {"params": plan.params.features.model_dump(), "code": preparing_version()}
+
+    def name(period: str) -> str:
+        what = {"files": plan.checksums[period], **prepares}
+        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        return f"{period}-{digest[:16]}"
+
+    return {period: name(period) for period in periods}
 
 
 def take(run: Run, plan: Plan) -> None:
@@ -72,7 +73,7 @@ def keep(run: Run, period: str) -> None:
     It is not kept where the code changed since the run was planned.
     """
     plan = read_json(RunDir(run).plan, Plan)
-    if name_of(plan, period) != plan.prepared[period]:
+    if names_of(plan, [period])[period] != plan.prepared[period]:
         log.warning("%s is not kept for later runs: the code changed since the plan", period)
         return
     try:
@@ -97,9 +98,9 @@ def sweep(runs: UPath) -> None:
 
 def prune(runs: UPath, needed: Iterable[Planned]) -> None:
     """Remove all that runs with these plans do not have."""
-    plans = list(needed)
-    names = {name for plan in plans for name in plan.prepared.values()}
-    names |= {sha for plan in plans for named in plan.checksums.values() for sha in named.values()}
+    names: set[str] = set()
+    for plan in needed:
+        names.update(plan.prepared.values(), plan.files.values())
     for cached in [*folder_of(runs).glob("files/*"), *folder_of(runs).glob("periods/*")]:
         if cached.name not in names and not cached.name.startswith("."):
             cached.fs.rm(cached.path, recursive=True)

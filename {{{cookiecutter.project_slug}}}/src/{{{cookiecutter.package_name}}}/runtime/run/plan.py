@@ -109,8 +109,7 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
     """
     plan = draft(params, asked, at, partial(checksums, _source(params), UPath(params.runs)))
-    prepared = {period: cache.name_of(plan, period) for period in plan.periods}
-    plan = plan.model_copy(update={"prepared": prepared})
+    plan = plan.model_copy(update={"prepared": cache.names_of(plan, plan.periods)})
     run = identify(plan, UPath(params.runs))
     plan = _record(plan, RunDir(run))
     if completed_result(run) is None:

@@ -16,9 +16,8 @@ def snapshot(run: Run) -> Snapshot:
     Writes `snapshot.json`.
     """
     run_dir, plan = RunDir(run), read_plan(run)
-    files = {name: sha for named in plan.checksums.values() for name, sha in named.items()}
     with snapshots.one_at_a_time():
-        snapshot = Snapshot(data_version=snapshots.save(run_dir.raw, files))
+        snapshot = Snapshot(data_version=snapshots.save(run_dir.raw, plan.files))
         write_json(run_dir.snapshot, snapshot)
     log.info("snapshot: the data are version %s", snapshot.data_version)
     return snapshot
