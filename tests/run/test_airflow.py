@@ -11,24 +11,31 @@ from typing import Any
 
 import pytest
 
-from tests.projects import PATIENCE, Project, clone, interrupt_and_go_on
-from tests.shell import Shell
+from tests.projects import PATIENCE, Project, interrupt_and_go_on
+from tests.run.conftest import at_home, run_may
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run airflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
 LATE = 4
 """Seconds that a late answer takes."""
 
 
 @pytest.fixture(scope="module")
-def fresh(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def fresh(on_airflow: Project) -> Project:
     """Give one project to the tests of this file, which follow each other."""
-    project = clone(airflow, tmp_path_factory.mktemp("airflow") / "my-pipeline")
-    return Project(project.folder, Shell(tmp_path_factory.mktemp("home")))
+    return on_airflow
+
+
+@pytest.fixture(scope="module")
+def lasting(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project that has run to the tests of the matrix."""
+    project = at_home(airflow, tmp_path_factory)
+    run_may(project)
+    return project
 
 
 def test_the_first_period_releases_a_model(fresh: Project) -> None:
-    said = fresh.make("run", "PERIOD=2013-05")
+    said = run_may(fresh)
     result = fresh.results()["2013-05"]
     assert (result["status"], result["orchestrator"]) == ("released", "airflow")
     assert f"2013-05 released: {result['reason']}" in said
@@ -36,9 +43,9 @@ def test_the_first_period_releases_a_model(fresh: Project) -> None:
 
 
 @pytest.mark.matrix
-def test_a_backfill_runs_period_by_period(fresh: Project) -> None:
-    fresh.make("backfill", "FROM=2013-06", "TO=2013-07")
-    may, june, july = (fresh.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
+def test_a_backfill_runs_period_by_period(lasting: Project) -> None:
+    lasting.make("backfill", "FROM=2013-06", "TO=2013-07")
+    may, june, july = (lasting.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
     assert june["champion_before"] == may["champion_after"]
     assert july["champion_before"] == june["champion_after"]
 
@@ -62,20 +69,20 @@ def test_bad_input_is_refused(fresh: Project) -> None:
 
 
 @pytest.mark.matrix
-def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
-    interrupt_and_go_on(fresh, "2013-09")
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(lasting: Project) -> None:
+    interrupt_and_go_on(lasting, "2013-09")
 
 
 @pytest.mark.matrix
-def test_two_runs_alike_share_the_work(fresh: Project) -> None:
-    logs = [fresh.folder.parent / name for name in ("one.log", "another.log")]
-    runs = [fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-10") for log in logs]
+def test_two_runs_alike_share_the_work(lasting: Project) -> None:
+    logs = [lasting.folder.parent / name for name in ("one.log", "another.log")]
+    runs = [lasting.begin(log, "-m", "my_pipeline", "run", "--period", "2013-10") for log in logs]
     assert [run.wait(PATIENCE) for run in runs] == [0, 0], [log.read_text() for log in logs]
     said = [log.read_text() for log in logs]
-    reason = fresh.results()["2013-10"]["reason"]
+    reason = lasting.results()["2013-10"]["reason"]
     assert all(reason in text for text in said)
     assert any(": done before" in text for text in said)
-    steps = list(fresh.folder.glob("runs/2013-10-*/steps/*.json"))
+    steps = list(lasting.folder.glob("runs/2013-10-*/steps/*.json"))
     assert len(steps) == 14
 
 
@@ -154,12 +161,12 @@ def test_a_paused_dag_is_refused(
 
 
 @pytest.mark.matrix
-def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -> None:
+def test_a_step_in_an_environment_of_its_own(airflow: Project, lasting: Project) -> None:
     """As docs/airflow.md describes: without Airflow, and with the step's dependencies."""
-    document = (fresh.folder / "docs/airflow.md").read_text()
+    document = (lasting.folder / "docs/airflow.md").read_text()
     command = next(line for line in document.splitlines() if "UV_PROJECT_ENVIRONMENT=" in line)
     task = document.partition("@task.external_python(")[2].partition("```")[0]
-    dag = fresh.folder / "dags/training.py"
+    dag = lasting.folder / "dags/training.py"
     evaluate = "@task(execution_timeout=timedelta(minutes=30))\ndef evaluate("
     before, _, rest = dag.read_text().partition(evaluate)
     _, _, after = rest.partition("    run_step(evaluate, run)\n    return run\n")
@@ -168,10 +175,10 @@ def test_a_step_in_an_environment_of_its_own(airflow: Project, fresh: Project) -
     before = before.replace("from typing import", "from pathlib import Path\nfrom typing import")
     dag.write_text(f"{before}@task.external_python({task}{after}")
     fetched = airflow.folder / ".uv/bin"
-    fresh.shell("sh", "-c", f"PATH={fetched}:$PATH {command}", cwd=fresh.folder)
-    python = fresh.folder / ".venv-steps/bin/python"
-    without = fresh.shell(python, "-c", "import airflow", cwd=fresh.folder, ok=False)
+    lasting.shell("sh", "-c", f"PATH={fetched}:$PATH {command}", cwd=lasting.folder)
+    python = lasting.folder / ".venv-steps/bin/python"
+    without = lasting.shell(python, "-c", "import airflow", cwd=lasting.folder, ok=False)
     assert "No module named 'airflow'" in without.stderr
-    champion = fresh.champion()
-    fresh.make("run", "PERIOD=2013-08")
-    assert fresh.results()["2013-08"]["champion_before"]["version"] == champion
+    champion = lasting.champion()
+    lasting.make("run", "PERIOD=2013-08")
+    assert lasting.results()["2013-08"]["champion_before"]["version"] == champion

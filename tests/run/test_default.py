@@ -68,10 +68,9 @@ pl.read_parquet(file).with_columns(hours).write_parquet(file)
     project.shell(project.folder / ".venv/bin/python", "-c", damage, cwd=project.folder)
     params.write_text(kept.replace("source: data/source ", "source: data/source-damaged "))
     try:
-        code, said = project.python("run", "--period", "2013-07")
-        assert code == 3, said
+        said = project.make("run", "PERIOD=2013-07", ok=False)
         assert "flights.sched_dep_time: 33.3% are missing, 5.0% allowed" in said
-        assert "Error 3" in project.make("run", "PERIOD=2013-07", ok=False)
+        assert "Error 3" in said
     finally:
         params.write_text(kept)
     result = project.results()["2013-07"]
@@ -92,11 +91,8 @@ def test_predict_scores_a_period(project: Project) -> None:
 
 
 def test_rollback_goes_back_to_the_version_before(project: Project) -> None:
-    newest = project.champion()
     project.make("rollback")
     assert project.champion() == project.results()["2013-05"]["champion_after"]["version"]
-    project.make("rollback")
-    assert project.champion() == newest
 
 
 def test_a_misspelt_variable_is_refused(project: Project) -> None:
@@ -154,6 +150,7 @@ def test_bad_parameters_are_refused(project: Project, old: str, new: str, senten
     assert said.startswith(f"error: {sentence}")
 
 
+@pytest.mark.matrix
 def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(project: Project) -> None:
     interrupt_and_go_on(project, "2013-08")
 

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.projects import Project, clone, free_port, interrupt_and_go_on, need_docker, until
-from tests.shell import Shell
+from tests.run.conftest import at_home, run_may
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run kubeflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
 # All steps, as tasks do them on a cluster: no project's folder is there.
 STEPS = """
@@ -43,11 +43,18 @@ print(checkpoint(report.report, run, "kubeflow").model_dump_json())
 
 
 @pytest.fixture(scope="module")
-def fresh(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give one project to the tests of this file, which follow each other; it is set up."""
-    project = clone(kubeflow, tmp_path_factory.mktemp("kubeflow") / "my-pipeline")
+def fresh(on_kubeflow: Project) -> Project:
+    """Give one project to the tests of this file, which follow each other."""
+    return on_kubeflow
+
+
+@pytest.fixture(scope="module")
+def lasting(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give a project that has run to the tests of the matrix."""
+    project = at_home(kubeflow, tmp_path_factory)
     project.make("setup")
-    return Project(project.folder, Shell(tmp_path_factory.mktemp("home")))
+    run_may(project)
+    return project
 
 
 def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
@@ -63,11 +70,11 @@ def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> 
 
 
 @pytest.mark.matrix
-def test_a_backfill_resumes_where_periods_are_done(fresh: Project) -> None:
-    may = fresh.results()["2013-05"]
-    fresh.make("backfill", "FROM=2013-05", "TO=2013-06")
-    assert fresh.results()["2013-05"] == may
-    assert fresh.results()["2013-06"]["champion_before"] == may["champion_after"]
+def test_a_backfill_resumes_where_periods_are_done(lasting: Project) -> None:
+    may = lasting.results()["2013-05"]
+    lasting.make("backfill", "FROM=2013-05", "TO=2013-06")
+    assert lasting.results()["2013-05"] == may
+    assert lasting.results()["2013-06"]["champion_before"] == may["champion_after"]
 
 
 def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
@@ -111,8 +118,8 @@ def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.Monk
 
 
 @pytest.mark.matrix
-def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(fresh: Project) -> None:
-    interrupt_and_go_on(fresh, "2013-09")
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(lasting: Project) -> None:
+    interrupt_and_go_on(lasting, "2013-09")
 
 
 def test_vertex_takes_one_document(fresh: Project) -> None:
