@@ -1,4 +1,7 @@
-"""The receiver itself: Apprise's alerts arrive in it, and it can fail in many ways."""
+"""The receiver itself: Apprise's alerts arrive in it, and it can fail in many ways.
+
+In the matrix: it is a tool of tests, which seldom changes.
+"""
 
 import copy
 import email
@@ -20,7 +23,7 @@ import pytest
 from tests.alerts.formats import check_shape
 from tests.alerts.receiver import Alert, Receiver, Target
 
-pytestmark = pytest.mark.xdist_group("alerts")
+pytestmark = [pytest.mark.matrix, pytest.mark.xdist_group("alerts")]
 
 TARGETS: list[Target] = ["slack", "teams", "pagerduty", "webhook", "email"]
 BODY = (
@@ -29,23 +32,20 @@ BODY = (
     '<li><a href="https://ci.example.com/run/1?a=b&amp;c=d">the report</a></li></ul>'
 )
 SEND = """
-import json, logging, sys, time
+import json, logging, sys
 import apprise
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-start = time.monotonic()
 body, *urls = sys.argv[1:]
 sender = apprise.Apprise()
 assert sender.add(urls)
-start = time.monotonic()
 ok = sender.notify(body, "Training failed", notify_type="failure", body_format="html")
-print(json.dumps({"ok": ok, "seconds": time.monotonic() - start}))
+print(json.dumps({"ok": ok}))
 """
 
 
 @dataclass
 class Sent:
     ok: bool
-    seconds: float
     log: str
 
 
@@ -96,20 +96,11 @@ def test_a_target_that_hangs_or_refuses_takes_nothing_in(receiver: Receiver) -> 
         receiver.hang(target)
     sent = send(all_urls(receiver), receiver.environment(), cto="1", rto="1")
     assert not sent.ok
-    assert 1 <= sent.seconds < 10
     for target in TARGETS:
         receiver.refuse(target)
     assert not send(all_urls(receiver), receiver.environment()).ok
     assert not receiver.arrived
     assert receiver.attempts == {target: 4 if target == "email" else 2 for target in TARGETS}
-
-
-def test_a_target_that_drips_outlasts_the_time_limit_of_each_read(receiver: Receiver) -> None:
-    for target in TARGETS:
-        receiver.drip(target, 0.1)
-    sent = send(all_urls(receiver), receiver.environment(), cto="1", rto="1")
-    assert sent.seconds > 3
-    assert not receiver.arrived
 
 
 def test_a_target_that_fails_once_is_well_afterwards(receiver: Receiver) -> None:
