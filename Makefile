@@ -28,8 +28,9 @@ format: setup ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Three workers on two cores: a test often waits for a server to start.
 test: setup ## run the tests; ARGS go to pytest, as in ARGS='tests/render -x'
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not matrix" $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not matrix" $(ARGS)
 
 matrix: setup ## run every test, including slow ones, with many more hostile answers; PART=stack runs those of tests/stack
 	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile matrix $(if $(PART),tests/$(PART)) $(ARGS)

@@ -15,7 +15,8 @@ from tests.projects import ORCHESTRATORS, Project
 from tests.run.test_parity import assert_same
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run variants")]
+pytestmark = pytest.mark.slow
+RUNS = pytest.mark.xdist_group("run variants")
 
 PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
 PROBLEM = {"weekly": "regression", "daily": "binary"}
@@ -67,6 +68,7 @@ def projects(
     return run
 
 
+@RUNS
 @pytest.mark.parametrize(
     ("orchestrator", "cadence"),
     [*QUICK, *(pytest.param(*pair, marks=pytest.mark.matrix) for pair in OTHERS)],
@@ -84,6 +86,7 @@ def test_a_release_and_a_comparison(
     assert f"champion: {score} against " in found[second]["reason"]
 
 
+@RUNS
 @pytest.mark.matrix
 @pytest.mark.parametrize("cadence", PERIODS)
 def test_the_result_is_the_same(cadence: str, projects: Callable[[str, str], Project]) -> None:
@@ -93,9 +96,13 @@ def test_the_result_is_the_same(cadence: str, projects: Callable[[str, str], Pro
             assert_same(expected[period], other[period])
 
 
-def test_the_regression_passes_its_checks(projects: Callable[[str, str], Project]) -> None:
+@pytest.mark.xdist_group("airflow project")
+def test_the_regression_passes_its_checks(airflow: Project, tmp_path: Path) -> None:
     """Those of the code, and the tests of its room."""
-    project = projects("airflow", "weekly")
+    project = with_cadence(airflow, tmp_path, "airflow", "weekly")
+    checked = airflow.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
+    if checked.exists():
+        shutil.copytree(checked, project.folder / ".mypy_cache")
     own, programs = f"PYTHONPATH={project.folder / 'src'}", project.folder / ".venv/bin"
     for program, *words in (
         ("ruff", "check", "."),

@@ -42,6 +42,7 @@ def link(source: str, target: str) -> None:
         os.link(source, target)
 
 
+@pytest.mark.matrix
 def test_the_lock_stays_until_upgraded(releases: Releases, tmp_path: Path) -> None:
     """`make setup` changes as little as possible; `uv lock --upgrade` takes the tested versions."""
     project = releases.project(tmp_path / "project", BEFORE)
