@@ -48,9 +48,7 @@ def changed(source: str, language: str, code: str) -> str:
     """Return a file after a block was applied to it."""
     if language == "diff":
         lines = code.splitlines(keepends=True)
-        old, new = (
-            "".join(line[1:] for line in lines if line[0] != sign) for sign in ("+", "-")
-        )
+        old, new = ("".join(line[1:] for line in lines if line[0] != sign) for sign in ("+", "-"))
         assert source.count(old) == 1, f"{source.count(old)} places have the lines\n{old}"
         return source.replace(old, new)
     if language == "yaml":

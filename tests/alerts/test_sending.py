@@ -42,7 +42,12 @@ def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) ->
     )
     environment = receiver.environment() | {"ALERT_URLS": " ".join(urls)}
     python = project.folder / ".venv/bin/python"
-    words = ["timeout", str(PATIENCE), "env", *(f"{name}={value}" for name, value in environment.items())]
+    words = [
+        "timeout",
+        str(PATIENCE),
+        "env",
+        *(f"{name}={value}" for name, value in environment.items()),
+    ]
     done = project.shell(*words, python, "-c", SEND, body, cwd=project.folder)
     said = done.stdout + done.stderr
     assert not [secret for secret in receiver.secrets if secret in said]

@@ -1,5 +1,6 @@
 """`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ class Params(Settings):
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
-    """Return the parameters; raise `BadInput` where the file, a key or a value is wrong."""
+    """Return the parameters; raise `BadInput` where the file, a key or a value is wrong.
+
+    `SOURCE` in the environment takes the place of `source`: CI reads a small one.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -71,6 +75,8 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         place = f"{file}, line {mark.line + 1}" if mark else str(file)
         what = getattr(error, "problem", None) or " ".join(str(error).split())
         raise BadInput(f"{place}: this is not valid YAML: {what}.") from None
+    if isinstance(content, dict) and (source := os.environ.get("SOURCE")):
+        content["source"] = source
     try:
         return Params.model_validate(content)
     except ValidationError as error:
