@@ -62,10 +62,7 @@ class Params(Settings):
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
-    """Return the parameters; raise `BadInput` where the file, a key or a value is wrong.
-
-    `SOURCE` in the environment takes the place of `source`: CI reads a small one.
-    """
+    """Return the parameters; raise `BadInput` where the file, a key or a value is wrong."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -75,7 +72,7 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         place = f"{file}, line {mark.line + 1}" if mark else str(file)
         what = getattr(error, "problem", None) or " ".join(str(error).split())
         raise BadInput(f"{place}: this is not valid YAML: {what}.") from None
-    if isinstance(content, dict) and (source := os.environ.get("SOURCE")):
+    if isinstance(content, dict) and (source := os.environ.get("SOURCE")):  # CI has a small one
         content["source"] = source
     try:
         return Params.model_validate(content)

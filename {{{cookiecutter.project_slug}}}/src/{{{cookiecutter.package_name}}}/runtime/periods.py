@@ -66,12 +66,9 @@ def parse_period(text: str) -> str:
     if is_period(text):
         return text
     other = cadence_of(text)
-    if other:
-        what = f"is a {other.unit}, and periods are {CADENCE.unit}s here"
-    elif re.fullmatch(CADENCE.pattern, text, re.ASCII):
-        what = f"is a {CADENCE.unit} that does not exist"  # February 30th, or a 53rd week
-    else:
-        what = "is no period"
+    what = f"is a {other.unit}, and periods are {CADENCE.unit}s here" if other else "is no period"
+    if re.fullmatch(CADENCE.pattern, text, re.ASCII):
+        what = f"is a {CADENCE.unit} that does not exist"
     raise BadInput(f"{text!r} {what}: write a {CADENCE.unit} as {CADENCE.form}, such as {EXAMPLE}.")
 
 

@@ -31,8 +31,7 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         given: what else the step takes: nothing, or one value such as a period.
 
     Raises:
-        TypeError: the step returns no pydantic model, does not write it, or takes more than one
-            further value.
+        TypeError: the step returns no pydantic model, writes none, or takes two further values.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):

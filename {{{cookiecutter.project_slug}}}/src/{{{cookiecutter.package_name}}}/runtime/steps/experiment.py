@@ -43,17 +43,12 @@ def run_step(params: Params, name: str) -> None:
 
 
 def find_step(name: str) -> Callable[..., Any]:
-    """Return one of `STEPS`, or a step of the team's: a function in the module of its name.
-
-    Raises:
-        BadInput: there is no such step.
-    """
+    """Return one of `STEPS`, or a step of the team's: a function in the module of its name."""
     package = __package__ if name in STEPS else PACKAGE.name
     if name.isidentifier() and find_spec(f"{package}.{name}"):
-        step = getattr(import_module(f"{package}.{name}"), name, None)
+        step: Callable[..., Any] | None = getattr(import_module(f"{package}.{name}"), name, None)
         if callable(step):
-            found: Callable[..., Any] = step
-            return found
+            return step
     raise BadInput(
         f"There is no step {name}: it is one of {', '.join(STEPS)}, or a function `{name}` of "
         f"yours in src/{PACKAGE.name}/{name}.py."
