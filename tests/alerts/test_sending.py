@@ -1,7 +1,6 @@
 """Alerts of a rendered project arrive at every target in its format; a failed one does no harm."""
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from tests.alerts.arrival import TARGETS, text_of
 from tests.alerts.formats import check_shape
 from tests.alerts.receiver import Receiver, Target
-from tests.projects import Project
+from tests.projects import PATIENCE, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("alerts sending")]
 
@@ -32,7 +31,6 @@ print(json.dumps(arrived))
 class Sent:
     arrived: list[bool]
     log: str
-    seconds: float
 
 
 def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) -> Sent:
@@ -43,14 +41,18 @@ def send(project: Project, receiver: Receiver, urls: list[str], **event: Any) ->
         failure | {"facts": facts, "run_id": "2013-05-1a2b3c4d", "step": "train"} | event
     )
     environment = receiver.environment() | {"ALERT_URLS": " ".join(urls)}
-    started = time.monotonic()
     python = project.folder / ".venv/bin/python"
-    words = ["env", *(f"{name}={value}" for name, value in environment.items())]
+    words = [
+        "timeout",
+        str(PATIENCE),
+        "env",
+        *(f"{name}={value}" for name, value in environment.items()),
+    ]
     done = project.shell(*words, python, "-c", SEND, body, cwd=project.folder)
     said = done.stdout + done.stderr
     assert not [secret for secret in receiver.secrets if secret in said]
     assert "hunter2" not in said
-    return Sent(json.loads(done.stdout), said, time.monotonic() - started)
+    return Sent(json.loads(done.stdout), said)
 
 
 def test_an_alert_arrives_at_every_target_in_its_format(
@@ -107,7 +109,7 @@ def test_a_target_that_fails_twice_gets_the_third_try(project: Project, receiver
 def test_a_failing_target_does_not_affect_the_others(
     project: Project, receiver: Receiver, fault: str
 ) -> None:
-    """All but the webhook fail; nothing waits for longer than three tries of ten seconds."""
+    """All but the webhook fail; one that hangs does so for longer than `send` is waited for."""
     ill: list[Target] = [target for target in TARGETS if target != "webhook"]
     if fault == "login":
         ill = ["email"]
@@ -120,7 +122,6 @@ def test_a_failing_target_does_not_affect_the_others(
     assert sent.arrived == [False] * len(ill) + [True]
     assert [alert.target for alert in receiver.arrived] == ["webhook"]
     assert sent.log.count("in 3 tries") == len(ill)
-    assert sent.seconds < 60
 
 
 def test_a_target_that_does_not_listen(project: Project) -> None:

@@ -275,6 +275,7 @@ class Recorder:
     # Variables that a record names, if they are set.
     NAMES = (
         "ENVIRONMENT IMAGE PERIOD ALERT_URLS KFP_HOST KFP_TOKEN DATE OUTCOME MAY_CHANGE_WORKFLOWS"
+        " SOURCE"
     )
 
     def add(self, name: str, answer: str = "") -> None:

@@ -48,8 +48,10 @@ class Hub:
             self.shell("git", "clone", "-q", self.folder, work)
             self.shell("git", "checkout", "-q", "-B", branch, cwd=work)
             for name, text in files.items():
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
                 (work / name).write_text(text, encoding="utf-8")
-            self.shell("git", "commit", "-qam", f"Change {', '.join(files)}", cwd=work)
+            self.shell("git", "add", "--all", cwd=work)
+            self.shell("git", "commit", "-qm", f"Change {', '.join(files)}", cwd=work)
             self.shell("git", "push", "-qf", "origin", branch, cwd=work)
 
     @property

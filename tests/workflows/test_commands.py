@@ -104,6 +104,17 @@ def test_ci(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("delivery", [PREFECT], indirect=True)
+def test_ci_reads_the_data_of_the_tests(delivery: Delivery) -> None:
+    hub = delivery.hub
+    hub.commit("data", {"tests/data/source/README.md": "A small source.\n"})
+    done, calls = delivery.run(hub.pull_request("data"), "ci.yml", REPORT)
+    assert done.result == "success"
+    given = "SOURCE=tests/data/source make"
+    assert calls["pipeline"] == [f"{given} run", f"{given} compare BASE=HEAD^1"]
+    assert not [call for call in calls["check"] if "SOURCE" in call]
+
+
+@pytest.mark.parametrize("delivery", [PREFECT], indirect=True)
 @pytest.mark.parametrize("command", ["lint", "dvc-check", "test", "run", "compare"])
 def test_ci_fails_with_each_command(delivery: Delivery, command: str) -> None:
     hub = delivery.hub

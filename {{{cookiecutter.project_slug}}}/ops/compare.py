@@ -140,7 +140,7 @@ def link_source(clone: Path) -> None:
     """Link the source of a clone to the one here, where it is a folder that git does not keep."""
     # As text: the parameters of another commit need not be valid here.
     params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
-    source = str(params.get("source", load_params().source))
+    source = os.environ.get("SOURCE") or str(params.get("source", load_params().source))
     here, there = Path(source), clone / source
     if "://" not in source and here.is_dir() and not there.exists():
         there.parent.mkdir(parents=True, exist_ok=True)

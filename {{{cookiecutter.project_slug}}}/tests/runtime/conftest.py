@@ -24,6 +24,7 @@ from uuid import uuid4
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 os.environ.pop("ALERT_URLS", None)  # a test alerts nobody
+os.environ.pop("SOURCE", None)
 
 import polars as pl
 import pytest

@@ -96,6 +96,15 @@ def test_a_step_that_returns_no_model_does_not_start(run: Run) -> None:
         checkpoint(note, run)  # type: ignore[type-var]
 
 
+def test_a_step_that_does_not_write_what_it_returns_is_not_done(run: Run) -> None:
+    def note(run: Run) -> Read:
+        return Read(run_id=run.run_id, period=run.period)
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"step note: write what it returns to note\.json"):
+            checkpoint(note, run)
+
+
 def test_a_step_of_two_values_does_not_start(run: Run) -> None:
     def compare(run: Run, one: str, other: str) -> Read:
         raise AssertionError(run, one, other)

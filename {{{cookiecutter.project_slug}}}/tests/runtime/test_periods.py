@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from {{{ cookiecutter.package_name }}}.runtime import periods
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.periods import (
     CADENCE,
@@ -43,8 +44,15 @@ def test_the_example_of_a_cadence_is_one_of_its_periods(cadence: Cadence) -> Non
 )
 def test_what_is_not_a_period_is_refused(text: str) -> None:
     assert cadence_of(text) is None
-    with pytest.raises(BadInput, match=f"is no period: write a .* as .*, such as {EXAMPLE}"):
+    what = r"is (no period|a \w+ that does not exist)"
+    with pytest.raises(BadInput, match=f"{what}: write a .* as .*, such as {EXAMPLE}"):
         parse_period(text)
+
+
+def test_a_week_that_its_year_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periods, "CADENCE", WEEKLY)
+    with pytest.raises(BadInput, match="'2013-W53' is a week that does not exist: write a week as"):
+        parse_period("2013-W53")
 
 
 def test_a_period_of_another_cadence_is_refused() -> None:

@@ -13,6 +13,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality
+from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 
@@ -216,3 +217,16 @@ def test_plans_with_other_parameters_can_be_read(project: Project) -> None:
     file.write_text(file.read_text().replace('"seed"', '"former"'))
     redeliver(project, P[5])
     assert len(read_plan(project.plan(P[5])).notes) == 1
+
+
+def test_a_plan_that_cannot_be_read_is_passed_over(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.plan(P[5])
+    file = RunDir(project.plan(P[4])).plan
+    file.write_text("{")
+    with caplog.at_level("WARNING"):
+        project.plan(P[5])
+    (said,) = caplog.messages
+    assert said.startswith(f"runs/{file.parent.name}/plan.json cannot be read, and is passed over")
+    assert [past.period for past in history("runs")] == [P[5]]

@@ -67,7 +67,9 @@ def backfill(
 
 
 @app.command()
-def step(name: Annotated[str, typer.Argument(help="One of the steps up to evaluate.")]) -> None:
+def step(
+    name: Annotated[str, typer.Argument(help="One of the steps up to evaluate, or of yours.")],
+) -> None:
     """Run one step of an experiment; the stages of dvc.yaml call this."""
     from .steps.experiment import run_step
 

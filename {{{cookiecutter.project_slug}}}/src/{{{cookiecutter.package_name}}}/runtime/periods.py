@@ -67,6 +67,8 @@ def parse_period(text: str) -> str:
         return text
     other = cadence_of(text)
     what = f"is a {other.unit}, and periods are {CADENCE.unit}s here" if other else "is no period"
+    if re.fullmatch(CADENCE.pattern, text, re.ASCII):
+        what = f"is a {CADENCE.unit} that does not exist"
     raise BadInput(f"{text!r} {what}: write a {CADENCE.unit} as {CADENCE.form}, such as {EXAMPLE}.")
 
 

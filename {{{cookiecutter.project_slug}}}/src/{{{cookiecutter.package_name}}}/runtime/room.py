@@ -68,7 +68,7 @@ class Model(Protocol):
         """Return the estimator, unfitted."""
 
     def predict(self, model: Any, rows: "pl.DataFrame") -> "Array":
-        """Return a prediction for each row of `features.join`."""
+        """Return a prediction for each row of `features.join`: a number, or a row of numbers."""
 
 
 class Evaluation(Protocol):

@@ -31,7 +31,7 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         given: what else the step takes: nothing, or one value such as a period.
 
     Raises:
-        TypeError: the step returns no pydantic model, or takes more than one further value.
+        TypeError: the step returns no pydantic model, writes none, or takes two further values.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):
@@ -40,11 +40,12 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         raise TypeError(f"step {step.__name__}: give it one value at most beside the run")
     name = "-".join([step.__name__, *map(str, given)])
     run_dir = RunDir(run)
+    stored = run_dir.step_result(step.__name__, *map(str, given))
     with locked(run_dir.lock(name), f"{name}: waiting for another process that runs it"):
         file = run_dir.checkpoint(name)
         if file.exists():
             log.info("%s: done before; to run it again, remove %s", name, run_dir.folder)
-            return read_json(run_dir.step_result(step.__name__, *map(str, given)), model)
+            return read_json(stored, model)
         # Counted before it starts: a process that is killed can no longer report it.
         tries = run_dir.tries / f"{name}.txt"
         before = int(tries.read_bytes()) if tries.exists() else 0
@@ -52,6 +53,8 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         started, begun = time.time(), time.perf_counter()
         returned = step(run, *given)
         took = round(time.perf_counter() - begun, 3)
+        if not stored.exists():
+            raise TypeError(f"step {step.__name__}: write what it returns to {stored.name}")
         write_json(file, Checkpoint(step=step.__name__, started=started, seconds=took))
         if step.__name__ == cache.STEPS[-1]:
             cache.keep(run, *map(str, given))

@@ -19,30 +19,22 @@ PACKAGE = Path(__file__).parents[2]
 NOT_COMPUTING = {"__init__.py", "__main__.py", "plots.py", "sample.py"}
 """Modules of the team that draw, or lay out the sample: a change of theirs makes no new run."""
 
+PREPARING = ("ingest", "validate", "features")
+"""The steps that prepare a period."""
+
+LATER = ("snapshot", "train", "evaluate", "release", "quarantine")
+"""The other steps that decide a result."""
+
 COMPUTING = (
     "runtime/periods.py",
     "runtime/schema.py",
     "runtime/source/contract.py",
     "runtime/source/reader.py",
-    "runtime/steps/evaluate.py",
-    "runtime/steps/features.py",
-    "runtime/steps/ingest.py",
-    "runtime/steps/quarantine.py",
-    "runtime/steps/release.py",
-    "runtime/steps/snapshot.py",
-    "runtime/steps/train.py",
-    "runtime/steps/validate.py",
+    *(f"runtime/steps/{step}.py" for step in (*PREPARING, *LATER)),
 )
 """Modules of the runtime that decide a result. `dvc.yaml` names the same files."""
 
-NOT_PREPARING = {
-    "model.py",
-    "evaluation.py",
-    *(
-        f"runtime/steps/{step}.py"
-        for step in ("evaluate", "quarantine", "release", "snapshot", "train")
-    ),
-}
+NOT_PREPARING = {"model.py", "evaluation.py", *(f"runtime/steps/{step}.py" for step in LATER)}
 """Those of the modules that decide a result which come after the periods are prepared."""
 
 _BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}

@@ -79,6 +79,15 @@ def write_failed(
     return result
 
 
+def read_planned(file: UPath) -> Planned | None:
+    """Return the plan of some run; None, with a warning, where its file cannot be read."""
+    try:
+        return read_json(file, Planned)
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read, and is passed over: %s", file, one_line(error))
+        return None
+
+
 @dataclass(frozen=True)
 class PastRun:
     """A run that was planned."""
@@ -94,7 +103,8 @@ def history(runs: str, newest: int | None = None) -> list[PastRun]:
     found = []
     plans = sorted(UPath(runs).glob("*/plan.json"), key=lambda plan: plan.stat().st_mtime)
     for file in plans[-newest:] if newest else plans:
-        plan, folder = read_json(file, Planned), file.parent
-        run = Run(run_id=folder.name, period=plan.period, folder=str(folder))
+        if (plan := read_planned(file)) is None:
+            continue
+        run = Run(run_id=file.parent.name, period=plan.period, folder=str(file.parent))
         found.append(PastRun(run.run_id, run.period, load_result(run)))
     return found

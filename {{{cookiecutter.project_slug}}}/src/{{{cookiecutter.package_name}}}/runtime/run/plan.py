@@ -21,12 +21,12 @@ from ..periods import (
     periods_between,
     shift,
 )
-from ..results import Manifest, Plan, Planned
+from ..results import Manifest, Plan
 from ..source.reader import Source, table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
-from .outcome import completed_result
+from .outcome import completed_result, read_planned
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
@@ -205,7 +205,8 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
         return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
 
     found = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
-    earlier = [(file.parent.name, read_json(file, Planned)) for file in found]
+    read = [(file.parent.name, read_planned(file)) for file in found]
+    earlier = [(run_id, planned) for run_id, planned in read if planned is not None]
     newest: dict[str, tuple[str, dict[str, str]]] = {}
     for run_id, planned in sorted(earlier, key=lambda run: run[1].begun):
         if planned.begun < plan.begun:

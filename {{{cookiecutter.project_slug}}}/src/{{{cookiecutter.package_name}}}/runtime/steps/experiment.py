@@ -4,8 +4,11 @@ An experiment has no release: the registry is only read.
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import polars as pl
 from upath import UPath
@@ -14,6 +17,7 @@ from ..config import Params
 from ..errors import BadInput
 from ..files import write
 from ..run import RunDir, read_plan
+from ..run.identity import PACKAGE
 from ..run.plan import plan_experiment
 from .validate import good_periods
 
@@ -21,11 +25,9 @@ STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
 
 
 def run_step(params: Params, name: str) -> None:
-    """Run one of `STEPS` for the period of the experiment; raise `BadInput` where data are bad."""
-    if name not in STEPS:
-        raise BadInput(f"There is no step {name}: it is one of {', '.join(STEPS)}.")
+    """Run a step for the period of the experiment; raise `BadInput` where data are bad."""
+    step = find_step(name)
     run = plan_experiment(params, datetime.now(UTC), ingested=name != "ingest")
-    step = getattr(import_module(f".{name}", __package__), name)
     if name == "ingest":
         for period in read_plan(run).periods:
             step(run, period)
@@ -38,6 +40,19 @@ def run_step(params: Params, name: str) -> None:
             raise BadInput(f"{done.reason}.")
         if name == "evaluate":
             write_for_dvc(RunDir(run).folder, done.metrics)
+
+
+def find_step(name: str) -> Callable[..., Any]:
+    """Return one of `STEPS`, or a step of the team's: a function in the module of its name."""
+    package = __package__ if name in STEPS else PACKAGE.name
+    if name.isidentifier() and find_spec(f"{package}.{name}"):
+        step: Callable[..., Any] | None = getattr(import_module(f"{package}.{name}"), name, None)
+        if callable(step):
+            return step
+    raise BadInput(
+        f"There is no step {name}: it is one of {', '.join(STEPS)}, or a function `{name}` of "
+        f"yours in src/{PACKAGE.name}/{name}.py."
+    )
 
 
 def write_for_dvc(folder: UPath, metrics: dict[str, float]) -> None:
