@@ -203,6 +203,7 @@ def alert_test() -> None:
     sys.exit(0 if all(arrived) else 1)
 
 
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
 @app.command()
 def deploy_alert(
     outcome: Annotated[str, typer.Option(envvar="OUTCOME", help="success, or failure.")],
@@ -230,6 +231,7 @@ def deploy_alert(
     sys.exit(0 if all(arrived) else 1)
 
 
+{% endif %}
 @app.command()
 def deadlines(
     rerun: Annotated[
