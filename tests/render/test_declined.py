@@ -24,6 +24,13 @@ DECLINED = {
         r"(?<!sklearn\.)compose\b|make (?:up|down|env|backup|restore)\b|operate\.md|\bthe stack\b"
         r"|ops/(?:stack|backup)|backups?\b",
     ),
+    "versioning": (
+        {"versioning": "none"},
+        r"dvc\.yaml|\.dvc/.+|experiment/\.gitignore|ops/compare\.py"
+        r"|tests/runtime/test_(experiment|snapshots)\.py"
+        r"|src/my_pipeline/runtime/(source/snapshots|steps/experiment|run/experiment|registry/kept_data)\.py",
+        r"dvc|make (?:repro|compare|data VERSION)|experiment/|\bsnapshots\b",
+    ),
 }
 """By question: the answers, the files that are left out, what no other file mentions."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.render.conftest import FrontEnd
 
-ALONE = {"delivery": "none", "stack": "none", "monitoring": "none"}
+ALONE = {"delivery": "none", "stack": "none", "monitoring": "none", "versioning": "none"}
 VARIANTS = {
     "prefect": {"orchestrator": "prefect"},
     "airflow": {"orchestrator": "airflow"},

@@ -11,8 +11,10 @@ from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
 
 from .conftest import ROOT, Project
 
+{% if cookiecutter.versioning == "dvc" %}
 NAMED = 'case "$1$2" in --version) echo git 2;; configuser.name) echo Ada;; *) false; esac'
 
+{% endif %}
 
 @pytest.fixture
 def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
@@ -23,8 +25,10 @@ def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1/hook")
+{% if cookiecutter.versioning == "dvc" %}
     for part in ("NAME", "EMAIL"):
         monkeypatch.delenv(f"GIT_AUTHOR_{part}", raising=False)
+{% endif %}
     return project
 
 
@@ -41,8 +45,10 @@ def install(name: str, script: str, tmp_path: Path) -> None:
 
 def test_a_machine_on_which_tests_run_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+{% if cookiecutter.versioning == "dvc" %}
     for name in ("NAME", "EMAIL"):  # as a developer's git has them
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", "ada@example.com")
+{% endif %}
     messages = {name: check() for name, check in machine.checks().items()}
     assert list(messages)[:5] == ["python", "git", "make", "uv", "disk"]
     assert all(messages.values())
@@ -92,6 +98,7 @@ def test_a_docker_installation_that_is_incomplete(
 
 
 {% endif %}
+{% if cookiecutter.versioning == "dvc" %}
 def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None:
     install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
     assert found(repository)["git"] == (
@@ -106,6 +113,7 @@ def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None
     assert found(repository)["git"] == (True, "git 2")
 
 
+{% endif %}
 def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
     install("uv", "echo uv 0.13", tmp_path)
     Path(".uv/bin").mkdir(parents=True)

@@ -1,11 +1,13 @@
 """`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
 
+{% if cookiecutter.versioning == "dvc" %}
 from datetime import date
+{% endif %}
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError{{{ ', field_validator' if cookiecutter.versioning == 'dvc' else '' }}}
 
 from ..params import EvaluateParams, FeatureParams, TrainParams
 from .errors import BadInput
@@ -29,6 +31,7 @@ class DeadlineParams(Settings):
     """Days after a period's end within which a model must be released or kept for it."""
 
 
+{% if cookiecutter.versioning == "dvc" %}
 class ExperimentParams(Settings):
     """`experiment`: what `dvc repro` and `dvc exp run` work on."""
 
@@ -41,6 +44,7 @@ class ExperimentParams(Settings):
         return value.isoformat() if isinstance(value, date) else value
 
 
+{% endif %}
 class Params(Settings):
     """All of `params.yaml`."""
 
@@ -54,7 +58,9 @@ class Params(Settings):
     window: int = Field(default=3, ge=2)
     alerts: AlertParams = AlertParams()
     deadlines: DeadlineParams = DeadlineParams()
+{% if cookiecutter.versioning == "dvc" %}
     experiment: ExperimentParams = ExperimentParams()
+{% endif %}
     features: FeatureParams
     train: TrainParams
     evaluate: EvaluateParams

@@ -1,6 +1,8 @@
 """The machine, as `make doctor` checks it in the project's repository."""
 
+{% if cookiecutter.versioning == "dvc" %}
 import os
+{% endif %}
 import re
 import shutil
 import socket
@@ -25,7 +27,7 @@ def checks() -> dict[str, Callable[[], str]]:
         return {}
     found: dict[str, Callable[[], str]] = {
         "python": _python,
-        "git": _git,
+        "git": {{{ '_git' if cookiecutter.versioning == 'dvc' else 'partial(_needed, "git")' }}},
         "make": partial(_needed, "make"),
         "uv": lambda: (
             answer("uv", "--version")
@@ -87,6 +89,7 @@ def _needed(program: str) -> str:
     return version
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def _git() -> str:
     version = _needed("git")
     variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
@@ -103,6 +106,7 @@ def _git() -> str:
     return version
 
 
+{% endif %}
 def _disk() -> str:
     free = shutil.disk_usage(".").free / 2**30
     if free < FREE:

@@ -33,7 +33,7 @@ COMPUTING = (
     "runtime/steps/train.py",
     "runtime/steps/validate.py",
 )
-"""Modules of the runtime that decide a result. `dvc.yaml` names the same files."""
+"""Modules of the runtime that decide a result.{{{ ' `dvc.yaml` names the same files.' if cookiecutter.versioning == 'dvc' else '' }}}"""
 
 NOT_PREPARING = {
     "model.py",

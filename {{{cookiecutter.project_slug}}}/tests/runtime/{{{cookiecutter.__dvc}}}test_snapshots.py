@@ -11,7 +11,7 @@ import yaml
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.registry.retention import kept, prune, restore
+from {{{ cookiecutter.package_name }}}.runtime.registry.kept_data import kept, prune, restore
 from {{{ cookiecutter.package_name }}}.runtime.results import Snapshot
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
