@@ -52,8 +52,8 @@ def prune(params: Params, *, alone: bool = False) -> list[str]:
         if not needed:
             raise BadInput(
                 f"Nothing is removed: neither {params.runs} nor the registry at "
-                f"{client.address()} has a run; check `runs` in params.yaml, and "
-                "MLFLOW_TRACKING_URI."
+                f"{client.address()} has a run whose data are stored; check `runs` in params.yaml, "
+                "and MLFLOW_TRACKING_URI."
             )
         snapshots.prune(needed, alone=alone)
         prune_cache(params)
