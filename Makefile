@@ -58,14 +58,14 @@ exclude-newer: ## set the date of the newest packages, here and in projects: DAT
 	@sed --in-place "s/^exclude-newer = .*/exclude-newer = \"$${DATE}T00:00:00Z\"/" pyproject.toml */pyproject.toml
 
 actions: ## pin the tree's actions to their newest releases, up to DATE if it is set; needs gh
-	@for action in $$(grep --no-filename --only-matching --perl-regexp 'uses: \K[\w.-]+/[\w.-]+(?=@)' */.github/workflows/*.yml | sort --unique); do \
+	@for action in $$(grep --no-filename --only-matching --perl-regexp 'uses: \K[\w.-]+/[\w.-]+(?=@)' */*.github/workflows/*.yml | sort --unique); do \
 		latest=$$(gh api "repos/$$action/releases/latest" --jq '.tag_name + " " + .published_at'); \
 		tag=$${latest% *}; \
 		if [[ -n "$${DATE:-}" && "$${latest#* }" > "$$DATE" ]]; then continue; fi; \
 		[[ "$$tag" =~ ^v[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { \
 			echo "error: the newest release of $$action is '$$tag', no version such as v1.2.3: pin the action by hand." >&2; exit 2; }; \
 		commit=$$(gh api "repos/$$action/commits/$$tag" --jq .sha); \
-		sed --in-place "s|uses: $$action@[0-9a-f]* # v[0-9.]*|uses: $$action@$$commit # $$tag|" */.github/workflows/*.yml; \
+		sed --in-place "s|uses: $$action@[0-9a-f]* # v[0-9.]*|uses: $$action@$$commit # $$tag|" */*.github/workflows/*.yml; \
 	done
 
 release-notes: ## print the entry of CHANGELOG.md for the version in pyproject.toml: VERSION=0.1.0

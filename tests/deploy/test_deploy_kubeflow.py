@@ -89,4 +89,4 @@ def test_a_deploy_without_its_settings(kubeflow: Project, tmp_path: Path, regist
     done = run(hub, hub.dispatch(), "deploy.yml", tmp_path, replaced={"ghcr.io": registry})
     assert done.results["staging"] == "failure"
     said = done.jobs["staging / deploy"].step("Check the settings").log
-    assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. On GitHub:" in said
+    assert "KFP_HOST, the address of Kubeflow Pipelines, is not set. Set it for" in said

@@ -27,7 +27,7 @@ ZONES = (
 # What differs between a project of months and one of days, under Prefect.
 DIFFERENT = {
     ".copier-answers.yml",
-    ".github/CONTRIBUTING.md",
+    "docs/CONTRIBUTING.md",
     ".github/workflows/retrain.yml",
     "Makefile",
     "README.md",

@@ -7,11 +7,16 @@ import pytest
 
 from tests.render.conftest import FrontEnd
 
+ALONE = {"delivery": "none", "stack": "none", "monitoring": "none", "versioning": "none"}
 VARIANTS = {
     "prefect": {"orchestrator": "prefect"},
     "airflow": {"orchestrator": "airflow"},
     "kubeflow": {"orchestrator": "kubeflow"},
     "no monitoring": {"monitoring": "none"},
+    **{
+        f"{name} alone": {"orchestrator": name, **ALONE}
+        for name in ("prefect", "airflow", "kubeflow")
+    },
 }
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")
 NAMED = re.compile(r"`((?:src|tests|ops|docs|flows|dags|plugins|pipelines|\.github)/[\w./-]+)`")

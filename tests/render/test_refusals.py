@@ -28,6 +28,11 @@ LIBRARY = "would hide a library that the project may install: choose another one
 INSTALLED = "is the name of a library that the project may install: choose another one."
 WINDOWS = "cannot be the name of a folder on Windows: choose another one."
 
+MONITORING = (
+    "monitoring watches the stack, and stack is none: answer none to monitoring, too, or compose to"
+    " stack."
+)
+
 SLUGS = [
     "", " ", "a/b", "a\\b", "/absolute", "..", "../up", ".hidden", "-dash", "dash-", "Upper",
     "under_score", "2013-flights", "a b", "a.b", "é", "a\n", "C:", "a" * 41,
@@ -59,6 +64,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         for text in ("a\nb", "a\tb", "a\x1bb", "a\x7fb", "a\u2028b", "a\u202eb", "a\udcffb", "a\r")
     ),
     *(({"author_email": text}, EMAIL) for text in EMAILS),
+    ({"stack": "none"}, MONITORING),
     *(({"project_slug": name}, f'project_slug "{name}" {WINDOWS}') for name in ("con", "lpt1")),
     *(
         ({"project_slug": name, "package_name": "a"}, f'project_slug "{name}" {INSTALLED}')

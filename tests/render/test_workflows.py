@@ -17,9 +17,15 @@ from tests.workflows.act import jobs, read
 
 @pytest.fixture(scope="module")
 def roots(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return the folders with workflows: the template's own, and a project of each orchestrator."""
+    """Return the folders with workflows: the template's own, projects' with a stack and without."""
     out = tmp_path_factory.mktemp("workflows")
-    rendered = [render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS]
+    rendered = [
+        render_cookiecutter(
+            out / f"{name}-{stack}", orchestrator=name, stack=stack, monitoring="none"
+        )
+        for name in ORCHESTRATORS
+        for stack in ("compose", "none")
+    ]
     return [ROOT, *rendered]
 
 

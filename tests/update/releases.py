@@ -28,7 +28,10 @@ MOVED_FROM = "src/my_pipeline/runtime/steps/isolate.py"
 """A file of the runtime, and its place in the release before."""
 COMPILED = "Newer than what is compiled."
 """A sentence that Kubeflow's compiled pipeline has in the release after."""
+CI = ".github/workflows/ci.yml"
 MERGED = ["params.yaml", "pyproject.toml", "README.md", "dvc.yaml", "Makefile"]
+FLAGS = {"dvc.yaml": "__dvc", ".github": "__github"}
+"""The flag that such a file or folder has in the tree."""
 GRAPHS = {"prefect": "flows", "airflow": "dags", "kubeflow": "pipelines"}
 BEFORE, NOW, AFTER = "v0.0.1", "v1000.0.0", "v1000.1.0"
 """The synthetic release before all others, the working tree, and the synthetic one after it."""
@@ -68,8 +71,11 @@ def rename(tree: Path, old: str, new: str) -> None:
 
 
 def in_tree(name: str) -> str:
-    """Return the place in the tree of a file of a project's package."""
-    return name.replace("my_pipeline", PACKAGE)
+    """Return the place in the tree of a file of a project."""
+    flag = FLAGS.get(name.partition("/")[0])
+    return (f"{{{{{{cookiecutter.{flag}}}}}}}" if flag else "") + name.replace(
+        "my_pipeline", PACKAGE
+    )
 
 
 def prepend(file: Path, line: str) -> None:
@@ -77,9 +83,8 @@ def prepend(file: Path, line: str) -> None:
     file.write_text(line + file.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def limit_checks(folder: Path, minutes: int) -> None:
+def limit_checks(file: Path, minutes: int) -> None:
     """Change the time limit of the first job of ci.yml."""
-    file = folder / ".github/workflows/ci.yml"
     replace(file, r"timeout-minutes: \d+", f"timeout-minutes: {minutes}")
 
 
@@ -87,9 +92,9 @@ def make_older(template: Path) -> None:
     """Undo monitoring and its question, a file's name, dates and defaults."""
     tree = template / TREE
     questions = template / "questions/questions.yml"
-    cut(questions, "  monitoring:", "  cadence:")
+    cut(questions, "  monitoring:", "  delivery:")
     change(questions, "prometheus: monitoring == 'prometheus'", "prometheus: false")
-    cut(tree / ".copier-answers.yml", "monitoring: ", "cadence: ")
+    cut(tree / ".copier-answers.yml", "monitoring: ", "delivery: ")
     for file in tree.rglob("*"):
         if file.is_file() and file.suffix != ".png":
             text = file.read_text(encoding="utf-8")
@@ -98,7 +103,7 @@ def make_older(template: Path) -> None:
     replace(tree / "pyproject.toml", r'"polars>=[\d.]+', '"polars>=1.40')
     replace(tree / "pyproject.toml", "exclude-newer = .*", f'exclude-newer = "{OLDER_DATE}"')
     replace(tree / "params.yaml", r"min_samples_leaf: \d+", "min_samples_leaf: 40")
-    limit_checks(tree, 20)
+    limit_checks(tree / in_tree(CI), 20)
 
 
 def make_newer(template: Path) -> None:
@@ -107,7 +112,7 @@ def make_newer(template: Path) -> None:
     (tree / "tests/test_newer.py").write_text("")
     (tree / "docs/new.md").write_text("{{{ cookiecutter.__project_name_markdown }}}\n")
     for name in [*team_files(tree), *MERGED]:
-        append(tree / name, NEWER)
+        append(tree / in_tree(name), NEWER)
     for orchestrator, folder in GRAPHS.items():
         for file in (tree / f"{{{{{{cookiecutter.__{orchestrator}}}}}}}{folder}").glob("*.py"):
             append(file, NEWER)
@@ -116,7 +121,7 @@ def make_newer(template: Path) -> None:
     replace(tree / in_tree(RUNTIME), r'\A""".*', '"""Newer."""')
     replace(tree / "pyproject.toml", r'"polars>=[\d.]+', '"polars>=1.44.1')
     replace(tree / "params.yaml", r"min_samples_leaf: \d+", "min_samples_leaf: 60")
-    limit_checks(tree, 45)
+    limit_checks(tree / in_tree(CI), 45)
     for flag in ("mit", "apache"):
         licence = tree / f"{{{{{{cookiecutter.__{flag}}}}}}}LICENSE"
         lines = licence.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -10,7 +10,15 @@ import pytest
 import yaml
 
 from tests.shell import ADDRESS, TREE
-from tests.update.releases import AFTER, LAST_LINE, NOW, RUNTIME, Releases, append
+from tests.update.releases import (
+    AFTER,
+    LAST_LINE,
+    NOW,
+    RUNTIME,
+    Releases,
+    append,
+    different,
+)
 
 
 @pytest.fixture
@@ -46,6 +54,33 @@ def test_the_orchestrator_can_change(project: Path, releases: Releases) -> None:
     assert not (project / "flows").exists()
     assert all(file.read_text(encoding="utf-8").endswith("# Ours.\n") for file in edited)
     assert not releases.conflicts(project)
+
+
+DECLINED = {"delivery": "none", "stack": "none", "monitoring": "none", "versioning": "none"}
+DEFAULTS = {
+    "delivery": "github", "stack": "compose", "monitoring": "prometheus", "versioning": "dvc"
+}  # fmt: skip
+
+
+def test_what_was_declined_can_be_taken(releases: Releases, tmp_path: Path) -> None:
+    project = releases.project(tmp_path / "my-pipeline", NOW, **DECLINED)
+    releases.update(project, "-r", NOW, *(f"--data={name}={a}" for name, a in DEFAULTS.items()))
+    assert different(project, releases.rendered(NOW)) == set()
+
+
+def test_what_was_taken_can_be_declined(project: Path, releases: Releases) -> None:
+    """Files and lines that the team added stay."""
+    own = project / ".github/workflows/own.yml"
+    own.write_text("name: Ours\n")
+    append(project / "Makefile", "# Ours.\n")
+    releases.shell.commit(project, "Edited")
+    releases.update(project, "-r", NOW, *(f"--data={name}={a}" for name, a in DECLINED.items()))
+    assert not releases.conflicts(project)
+    assert different(project, releases.rendered(NOW, **DECLINED)) == {
+        ".github/workflows/own.yml",
+        "Makefile",
+    }
+    assert (project / "Makefile").read_text(encoding="utf-8").endswith("# Ours.\n")
 
 
 def test_a_bad_answer_is_refused_and_changes_nothing(project: Path, releases: Releases) -> None:

@@ -19,10 +19,10 @@ from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.files import write
+from {{{ cookiecutter.package_name }}}.runtime.monitor.machine import in_use
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import warn_without_targets
 
 from .airflow import ADDRESS, HOME, LOCK, configure, password
-from .stack import in_use
 
 MLFLOW_PORT = os.environ.get("MLFLOW_PORT", "5000")
 LOGS = HOME / "logs"

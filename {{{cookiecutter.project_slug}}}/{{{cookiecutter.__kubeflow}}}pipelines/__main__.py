@@ -45,7 +45,7 @@ def deploy(
 def check() -> None:
     """Check that the cluster answers and that alerts have a target."""
     environment = os.environ.get("ENVIRONMENT")
-    where = f" On GitHub: Settings, Environments, {environment}." if environment else ""
+    where = f" Set it for the environment {environment}." if environment else ""
     if not os.environ.get("KFP_HOST"):
         raise BadInput(f"KFP_HOST, the address of Kubeflow Pipelines, is not set.{where}")
     if load_params().alerts.wanted and not targets():

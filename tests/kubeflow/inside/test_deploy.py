@@ -565,7 +565,7 @@ def test_check_says_where_to_set_what_is_missing(
         monkeypatch.delenv(variable)
         sentence = command("check").sentence(2)
         assert re.match(f"{variable}, .* is not set", sentence)
-        assert sentence.endswith("On GitHub: Settings, Environments, staging.")
+        assert sentence.endswith("Set it for the environment staging.")
 
 
 @pytest.mark.parametrize(

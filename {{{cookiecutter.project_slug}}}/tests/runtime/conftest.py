@@ -216,8 +216,10 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     shutil.copytree(source, folder / "data/source")
     shutil.copy(PARAMS, folder)
+{% if cookiecutter.versioning == "dvc" %}
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
+{% endif %}
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         mlflow_client()

@@ -9,7 +9,9 @@ from filelock import FileLock
 from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
 from {{{ cookiecutter.package_name }}}.runtime.cli import deploy_alert
+{% endif %}
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.notify import alerts
@@ -43,6 +45,7 @@ def test_each_try_sends_its_alert_once(inbox: Inbox, tmp_path: Path) -> None:
     assert inbox.kinds == ["run_failed", "run_failed", "quarantined"]
 
 
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
 def test_the_alert_of_a_deploy(inbox: Inbox, project: Project) -> None:
     del project  # its parameters want alerts
     for outcome in ("success", "cancelled"):
@@ -58,6 +61,7 @@ def test_the_alert_of_a_deploy(inbox: Inbox, project: Project) -> None:
         deploy_alert("success", "staging", "registry/name@sha256:1", "http://page/1")
 
 
+{% endif %}
 def test_an_alert_that_reached_nobody_is_sent_again(
     inbox: Inbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

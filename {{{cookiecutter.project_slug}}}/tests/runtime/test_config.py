@@ -43,12 +43,14 @@ def test_every_setting_of_the_runtime_has_a_default(tmp_path: Path) -> None:
     assert params.alerts.wanted
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def test_a_day_needs_no_quotes(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(f"{yaml.safe_dump(GOOD)}experiment:\n  period: 2013-12-01\n")
     assert load_params(file).experiment.period == "2013-12-01"
 
 
+{% endif %}
 def test_unknown_key(tmp_path: Path) -> None:
     sentence = "no such parameter exists; remove it or correct its name."
     assert refused(yaml.safe_dump(GOOD | {"windw": 4}), tmp_path) == f"windw: {sentence}"

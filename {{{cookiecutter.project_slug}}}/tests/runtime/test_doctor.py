@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+{% if cookiecutter.versioning == "dvc" %}
 from {{{ cookiecutter.package_name }}}.runtime.monitor import doctor
+{% endif %}
 from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
+{% if cookiecutter.versioning == "dvc" %}
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
+{% endif %}
 
-from .conftest import MAIN, PARAMS, ROOT, P, Project, enter
+from .conftest import MAIN, PARAMS, {{{ 'ROOT, ' if cookiecutter.versioning == 'dvc' else '' }}}P, Project, enter
 
 
 def errors(project: Project) -> dict[str, str]:
@@ -27,7 +31,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_project_that_works(released: Project) -> None:
     found = list(examine(released.params))
-    assert len(found) == 5
+    assert len(found) == {{{ 5 if cookiecutter.versioning == 'dvc' else 4 }}}
     assert all(passed for _, passed, _ in found)
     messages = " ".join(message for _, _, message in found)
     assert f"data/source has {P[1]} to " in messages
@@ -39,17 +43,20 @@ def test_it_leaves_nothing_behind(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a project that has nothing yet but its data."""
+{% if cookiecutter.versioning == "dvc" %}
     (tmp_path / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc")
+{% endif %}
     shutil.copy(PARAMS, tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/source").symlink_to(source)
     project = enter(tmp_path, monkeypatch)
     assert errors(project) == {}
-    left = {name for name in project.files() if not name.startswith(("data", ".dvc"))}
+    left = {name for name in project.files() if not name.startswith({{{ '("data", ".dvc")' if cookiecutter.versioning == 'dvc' else '"data"' }}})}
     assert left == {"params.yaml"}
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def test_a_run_that_stores_data_is_left_alone(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,14 +68,17 @@ def test_a_run_that_stores_data_is_left_alone(
     assert working.exists()
 
 
+{% endif %}
 def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.tune(source="nowhere")
+{% if cookiecutter.versioning == "dvc" %}
     Path("data/remote").touch()
+{% endif %}
     monkeypatch.setenv("ALERT_URLS", "slack://hush")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     found = errors(project)
-    assert set(found) == {"source", "data versions", "tracker", "alerts"}
+    assert set(found) == {"source", {{{ '"data versions", ' if cookiecutter.versioning == 'dvc' else '' }}}"tracker", "alerts"}
     assert found["source"].startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
     assert "127.0.0.1" in found["tracker"]
     assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")

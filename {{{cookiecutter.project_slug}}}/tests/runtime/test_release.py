@@ -333,7 +333,7 @@ def test_a_resumed_run_does_not_undo_a_rollback(evaluated: Project) -> None:
     [
         ("https://ada:secret@tracker.example/ml/", None, "https://tracker.example/ml/#/exp"),
         ("postgresql://ada:secret@db.example/mlflow", None, None),
-        # In a stack, a run reaches the tracker by a name that only the stack knows.
+        # A run may reach the tracker by a name that only its network knows.
         ("http://mlflow:5000", "https://tracker.example/", "https://tracker.example/#/exp"),
     ],
 )

@@ -17,7 +17,7 @@ import typer
 
 from .errors import BadInput, exit_if_refused
 from .periods import EXAMPLE
-from .wording import counted, listed, status_text
+from .wording import {{{ 'counted, ' if cookiecutter.versioning == 'dvc' else '' }}}listed, status_text
 
 if TYPE_CHECKING:
     from .config import Params
@@ -66,6 +66,7 @@ def backfill(
     exit_with(lambda: backfill(first, last))
 
 
+{% if cookiecutter.versioning == "dvc" %}
 @app.command()
 def step(
     name: Annotated[str, typer.Argument(help="One of the steps up to evaluate, or of yours.")],
@@ -77,6 +78,7 @@ def step(
     run_step(read_params(), name)
 
 
+{% endif %}
 @app.command()
 def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     """Draw the report of a finished run again."""
@@ -101,10 +103,11 @@ def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     typer.echo(f"{folder}/report.html")
 
 
+{% if cookiecutter.versioning == "dvc" %}
 @app.command()
 def restore(version: Annotated[str, typer.Argument(help="A run, or a data version.")]) -> None:
     """Restore the data that a run was trained on."""
-    from .registry.retention import restore
+    from .registry.kept_data import restore
 
     folder = restore(read_params(), version)
     typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them.")
@@ -115,11 +118,20 @@ def prune(
     alone: Annotated[bool, typer.Option("--alone", help="Nobody else stores data there.")] = False,
 ) -> None:
     """Remove the snapshots of all runs without a directory or a registered version."""
-    from .registry.retention import prune
+    from .registry.kept_data import prune
 
     params = read_params()
     kept = prune(params, alone=alone)
     typer.echo(f"Kept the data of {counted(len(kept), 'run')} and removed all others.")
+{% else %}
+@app.command()
+def prune() -> None:
+    """Remove the cached files that no run in the folder of runs needs."""
+    from .registry.retention import prune_cache
+
+    prune_cache(read_params())
+    typer.echo("Removed the cached files that no run needs.")
+{% endif %}
 
 
 @app.command()
@@ -205,6 +217,7 @@ def alert_test() -> None:
     sys.exit(0 if all(arrived) else 1)
 
 
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
 @app.command()
 def deploy_alert(
     outcome: Annotated[str, typer.Option(envvar="OUTCOME", help="success, or failure.")],
@@ -232,6 +245,7 @@ def deploy_alert(
     sys.exit(0 if all(arrived) else 1)
 
 
+{% endif %}
 @app.command()
 def deadlines(
     rerun: Annotated[

@@ -1,12 +1,14 @@
 """`params.yaml`, typed and checked: the runtime's settings, and the team's sections."""
 
 import os
+{% if cookiecutter.versioning == "dvc" %}
 from datetime import date
+{% endif %}
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError{{{ ', field_validator' if cookiecutter.versioning == 'dvc' else '' }}}
 
 from ..params import EvaluateParams, FeatureParams, TrainParams
 from .errors import BadInput
@@ -30,6 +32,7 @@ class DeadlineParams(Settings):
     """Days after a period's end within which a model must be released or kept for it."""
 
 
+{% if cookiecutter.versioning == "dvc" %}
 class ExperimentParams(Settings):
     """`experiment`: what `dvc repro` and `dvc exp run` work on."""
 
@@ -42,6 +45,7 @@ class ExperimentParams(Settings):
         return value.isoformat() if isinstance(value, date) else value
 
 
+{% endif %}
 class Params(Settings):
     """All of `params.yaml`."""
 
@@ -55,7 +59,9 @@ class Params(Settings):
     window: int = Field(default=3, ge=2)
     alerts: AlertParams = AlertParams()
     deadlines: DeadlineParams = DeadlineParams()
+{% if cookiecutter.versioning == "dvc" %}
     experiment: ExperimentParams = ExperimentParams()
+{% endif %}
     features: FeatureParams
     train: TrainParams
     evaluate: EvaluateParams

@@ -11,20 +11,26 @@ from ..errors import BadInput, one_line, redact
 from ..files import is_local
 from ..notify import targets
 from ..registry import client, registry
+{% if cookiecutter.versioning == "dvc" %}
 from ..source import snapshots
+{% endif %}
 from ..source.reader import Source
 from . import machine
 
+{% if cookiecutter.versioning == "dvc" %}
 PATIENCE = 10.0
 """Seconds to wait for a run that is storing data."""
 
+{% endif %}
 
 def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
     """Yield the name of each check, whether it passed, and a sentence about it."""
     checks: dict[str, Callable[[], str]] = machine.checks() | {
         "source": partial(_source, params),
         "runs": partial(_runs, params),
+{% if cookiecutter.versioning == "dvc" %}
         "data versions": _snapshots,
+{% endif %}
         "tracker": partial(_tracker, params),
         "alerts": partial(_alerts, params),
     }
@@ -50,11 +56,13 @@ def _runs(params: Params) -> str:
     return f"{params.runs} is writable"
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def _snapshots() -> str:
     with snapshots.one_at_a_time(PATIENCE):
         return f"{snapshots.probe()} is writable"
 
 
+{% endif %}
 def _tracker(params: Params) -> str:
     if not client.exists():
         return f"{client.address()} is created by the first run"

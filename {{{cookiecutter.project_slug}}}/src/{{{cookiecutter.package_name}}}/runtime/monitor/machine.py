@@ -1,8 +1,11 @@
 """The machine, as `make doctor` checks it in the project's repository."""
 
+{% if cookiecutter.versioning == "dvc" %}
 import os
+{% endif %}
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +23,11 @@ FREE = 1.0
 
 def checks() -> dict[str, Callable[[], str]]:
     """Return the checks by name; none in an image, which has no repository."""
-    if not Path("ops/Dockerfile").exists():
+    if not Path("Makefile").exists():
         return {}
     found: dict[str, Callable[[], str]] = {
         "python": _python,
-        "git": _git,
+        "git": {{{ '_git' if cookiecutter.versioning == 'dvc' else 'partial(_needed, "git")' }}},
         "make": partial(_needed, "make"),
         "uv": lambda: (
             answer("uv", "--version")
@@ -32,7 +35,9 @@ def checks() -> dict[str, Callable[[], str]]:
             or "not installed; `make setup` fetches it when needed"
         ),
         "disk": _disk,
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
         "docker": _docker,
+{% endif %}
     }
     if Path("ops/kubernetes").exists():
         found["kubectl"] = lambda: (
@@ -53,6 +58,12 @@ def answer(*command: str) -> str | None:
     return next(iter(done.stdout.splitlines()), "").strip() or None
 
 
+def in_use(port: int) -> bool:
+    """Return whether a program listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _python() -> str:
     ours = python_version()
     needed = re.search(
@@ -60,11 +71,15 @@ def _python() -> str:
     )
     if needed and tuple(map(int, ours.split(".")[:2])) < (int(needed[1]), int(needed[2])):
         raise BadInput(f"This is Python {ours}; {needed[1]}.{needed[2]} or newer is needed.")
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
     dockerfile = Path("ops/Dockerfile")
     image = re.search(r"^FROM python:([\d.]+)", dockerfile.read_text(), re.MULTILINE)
     if image is None or ours.startswith(f"{image[1]}."):
         return f"{ours}, as in the image"
     return f"{ours}; the image has {image[1]}, and neither loads models of the other"
+{% else %}
+    return ours
+{% endif %}
 
 
 def _needed(program: str) -> str:
@@ -74,6 +89,7 @@ def _needed(program: str) -> str:
     return version
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def _git() -> str:
     version = _needed("git")
     variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
@@ -90,21 +106,26 @@ def _git() -> str:
     return version
 
 
+{% endif %}
 def _disk() -> str:
     free = shutil.disk_usage(".").free / 2**30
     if free < FREE:
         raise BadInput(f"{free:.1f} GiB are free and a run needs {FREE:.0f}: try `make prune`.")
     return f"{free:.0f} GiB are free"
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
 
 
 def _docker() -> str:
-    only = "only `make up` and images need it"
+    only = "only {{{ '`make up` and ' if cookiecutter.stack == 'compose' else '' }}}images need it"
     if answer("docker", "--version") is None:
         return f"not installed; {only}"
+{% if cookiecutter.stack == "compose" %}
     compose = answer("docker", "compose", "version", "--short")
     if compose is None:
         return f"installed without Compose; {only}"
+{% endif %}
     engine = answer("docker", "version", "--format", "{{{ '{{.Server.Version}}' }}}")
     if engine is None:
         return f"installed, but its engine does not answer; {only}"
-    return f"Docker {engine} with Compose {compose}"
+    return f"Docker {engine}{{{ ' with Compose {compose}' if cookiecutter.stack == 'compose' else '' }}}"
+{% endif %}

@@ -20,8 +20,10 @@ Kind = Literal[
     "challenger_rejected",
     "champion_changed",
     "deadline_missed",
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
     "deployed",
     "deploy_failed",
+{% endif %}
     "monitoring",
     "test",
 ]
@@ -35,8 +37,10 @@ SEVERITY: dict[Kind, Severity] = {
     "challenger_rejected": "info",
     "champion_changed": "info",
     "deadline_missed": "critical",
+{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
     "deployed": "info",
     "deploy_failed": "critical",
+{% endif %}
     "monitoring": "warning",
     "test": "info",
 }

@@ -44,6 +44,7 @@ def register(model_uri: str, model_name: str, tags: dict[str, str]) -> Champion:
     return _described(load_mlflow().register_model(model_uri, model_name, tags=tags))
 
 
+{% if cookiecutter.versioning == "dvc" %}
 def data_versions() -> dict[str, str]:
     """Return the data that the registered versions of all models were trained on, by run id."""
     found: dict[str, str] = {}
@@ -57,6 +58,7 @@ def data_versions() -> dict[str, str]:
     return found
 
 
+{% endif %}
 def load_model(model_name: str, version: str) -> Any:
     """Return a registered version, loaded through the registry; for errors see `check_python`."""
     uri = f"models:/{model_name}/{version}"

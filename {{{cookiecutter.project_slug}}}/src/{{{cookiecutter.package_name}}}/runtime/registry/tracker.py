@@ -21,8 +21,7 @@ _NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn"
 def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
     """Open the tracker's run of `run`, created on first use, and yield the tracker's id of it.
 
-    That id is `known` once `train` has written it down: an experiment of DVC may have been trained
-    under another run's id.
+    That id is `known` once `train` has written it down{{{ ': an experiment of DVC may have been trained\n    under another run\'s id' if cookiecutter.versioning == 'dvc' else '' }}}.
     """
     mlflow_client()  # creates the database
     mlflow = load_mlflow()

@@ -32,7 +32,7 @@ COMPUTING = (
     "runtime/source/reader.py",
     *(f"runtime/steps/{step}.py" for step in (*PREPARING, *LATER)),
 )
-"""Modules of the runtime that decide a result. `dvc.yaml` names the same files."""
+"""Modules of the runtime that decide a result.{{{ ' `dvc.yaml` names the same files.' if cookiecutter.versioning == 'dvc' else '' }}}"""
 
 NOT_PREPARING = {"model.py", "evaluation.py", *(f"runtime/steps/{step}.py" for step in LATER)}
 """Those of the modules that decide a result which come after the periods are prepared."""

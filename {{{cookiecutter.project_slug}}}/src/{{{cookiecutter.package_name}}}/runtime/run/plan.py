@@ -21,7 +21,7 @@ from ..periods import (
     periods_between,
     shift,
 )
-from ..results import Manifest, Plan
+from ..results import Plan
 from ..source.reader import Source, table_of
 from . import cache
 from .checksums import checksums
@@ -30,9 +30,6 @@ from .outcome import completed_result, read_planned
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
-
-EXPERIMENT = "experiment"
-"""The run directory of the stages of `dvc.yaml`."""
 
 # The parameters that decide a result. Where files lie and who is alerted do not change the work.
 _DECIDING = {"model_name", "seed", "window", "features", "train", "evaluate"}
@@ -120,28 +117,6 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     return run
 
 
-def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
-    """Settle what a stage of `dvc.yaml` works on, and write it to the folder `experiment`.
-
-    Once the stage `ingest` is done, its manifests have the checksums.
-    """
-
-    def of_manifests(periods: list[str]) -> Checksums:
-        run_dir = RunDir(Run(run_id="", period="", folder=EXPERIMENT))
-        found = {period: read_json(run_dir.manifest(period), Manifest) for period in periods}
-        return {
-            period: {name: file.sha256 for name, file in manifest.files.items()}
-            for period, manifest in found.items()
-        }
-
-    of_source = partial(checksums, _source(params), UPath(params.runs))
-    found = of_manifests if ingested else of_source
-    plan = draft(params, params.experiment.period or None, at, found)
-    run = identify(plan, None)
-    write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
-    return run
-
-
 def _source(params: Params) -> Source:
     return Source(params.source, params.source_timeout)
 
@@ -166,16 +141,16 @@ def draft(
     )
 
 
-def identify(plan: Plan, runs: UPath | None) -> Run:
-    """Return the run of a plan; without a folder of runs it is an experiment, with its own id."""
+def identify(plan: Plan, runs: UPath, name: str | None = None) -> Run:
+    """Return the run of a plan; a `name` of its directory other than the id counts for the id."""
     what = plan.model_dump(exclude={"begun", "redelivered", "params", "prepared"})
     what["params"] = plan.params.model_dump(include=_DECIDING)
-    if runs is None:
-        what["folder"] = EXPERIMENT
+    if name:
+        what["folder"] = name
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     run_id = f"{plan.period}-{digest[:8]}"
-    folder = UPath(EXPERIMENT) if runs is None else runs / run_id
-    return Run(run_id=run_id, period=plan.period, folder=str(folder.absolute()))
+    folder = (runs / (name or run_id)).absolute()
+    return Run(run_id=run_id, period=plan.period, folder=str(folder))
 
 
 def _record(plan: Plan, run_dir: RunDir) -> Plan:

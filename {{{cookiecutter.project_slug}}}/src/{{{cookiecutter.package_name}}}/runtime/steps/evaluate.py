@@ -31,7 +31,7 @@ def evaluate(run: Run) -> Evaluation:
     training = read_json(run_dir.training, Training)
     model = pickling.load_run_model(run, training, f"remove {run_dir.folder} and train again")
     inputs = rows.drop(room.features().LABEL)
-    room.check_slices(inputs.columns)  # DVC does not repeat features for a change of them
+    room.check_slices(inputs.columns)  # features are not repeated for a change of them
     scored = rows.with_columns(
         pl.Series(room.model().PREDICTION, room.model().predict(model, inputs))
     )

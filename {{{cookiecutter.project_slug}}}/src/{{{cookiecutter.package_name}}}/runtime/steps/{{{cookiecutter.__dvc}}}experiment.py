@@ -17,8 +17,8 @@ from ..config import Params
 from ..errors import BadInput
 from ..files import write
 from ..run import RunDir, read_plan
+from ..run.experiment import plan_experiment
 from ..run.identity import PACKAGE
-from ..run.plan import plan_experiment
 from .validate import good_periods
 
 STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")

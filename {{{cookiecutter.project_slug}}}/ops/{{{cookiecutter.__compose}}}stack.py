@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -21,6 +20,7 @@ import yaml
 from dotenv import dotenv_values
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
+from {{{ cookiecutter.package_name }}}.runtime.monitor.machine import in_use
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import targets
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -167,12 +167,6 @@ def published() -> dict[str, list[int]]:
         ports = {publisher["PublishedPort"] for publisher in service["Publishers"] or []}
         found[service["Service"]] = sorted(ports - {0})
     return found
-
-
-def in_use(port: int) -> bool:
-    """Return whether a program listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @app.command()

@@ -10,8 +10,8 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.registry.retention import kept, prune, restore
+from {{{ cookiecutter.package_name }}}.runtime.files import read_json, write_json
+from {{{ cookiecutter.package_name }}}.runtime.registry.kept_data import kept, prune, restore
 from {{{ cookiecutter.package_name }}}.runtime.results import Snapshot
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
@@ -108,6 +108,14 @@ def test_prune_keeps_what_runs_and_registered_versions_need(released: Project) -
         assert restore(params, run_id).is_dir()
     with pytest.raises(BadInput, match=f"'{june.run_id}' is neither a run that is kept"):
         restore(params, june.run_id)
+
+
+def test_prune_needs_no_data_that_were_never_stored(project: Project) -> None:
+    """Runs from before the project took DVC have a longer version, a hash of their data."""
+    before = project.work(P[5], last="snapshot")
+    run = project.work(P[6], last="snapshot")
+    write_json(RunDir(before).snapshot, Snapshot(data_version="0" * 64))
+    assert prune(project.params) == [run.run_id]
 
 
 def another_storage(project: Project) -> None:

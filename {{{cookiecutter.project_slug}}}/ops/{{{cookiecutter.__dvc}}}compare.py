@@ -207,7 +207,7 @@ def change(old: float | None, new: float | None, *, headline: bool) -> str:
 
 
 def chart(old: pl.DataFrame | None, new: pl.DataFrame) -> list[str]:
-    """Return a curve before and after as a Mermaid chart, which GitHub draws in a summary."""
+    """Return a curve before and after as a Mermaid chart, which Markdown pages draw."""
     curves = [curve for curve in (old, new) if curve is not None]
     (x_start, x_end), (y_start, y_end) = (
         axis([curve.to_series(column) for curve in curves]) for column in (0, 1)
