@@ -97,6 +97,11 @@ def profile(table: Table, target: str, problem: str | None, window: int) -> Prof
     key = _key(rows, table.time, known, target)
     categorical, numeric, unused = _features(rows, [name for name in known if [name] != key])
     clock = [name for name in CLOCK if name not in known and _varies(table, name)]
+    if not (categorical or numeric or clock):
+        raise BadInput(
+            f"No column is left that a model could learn from: beside {target} are only keys, "
+            "constants, times, texts of many values, and what looks like a leak."
+        )
     low, high = _means(table.period, labels)
     if problem == "regression":
         limits = widened(low, high, by=0.5)

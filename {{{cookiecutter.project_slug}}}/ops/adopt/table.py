@@ -67,6 +67,8 @@ def _content(file: Path) -> pl.DataFrame:
     kind = file.suffix.lower()
     if kind not in (".csv", ".parquet"):
         raise BadInput(f"{file} is neither .csv nor .parquet: convert it to one of them.")
+    if not file.is_file():
+        raise BadInput(f"There is no file {file}.")
     try:
         rows = pl.read_parquet(file) if kind == ".parquet" else _csv(file)
     except OSError as error:
@@ -128,7 +130,7 @@ def _moments(values: pl.Series, zone: str) -> tuple[pl.Series, str]:
     if zone:
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise BadInput(
                 f"ZONE={zone} is no time zone: name one such as Europe/Berlin."
             ) from None
