@@ -65,6 +65,7 @@ def jinja() -> Environment:
         autoescape=False,  # noqa: S701 - Python, not HTML
     )
     templates.filters["py"] = repr
+    templates.filters["tuple"] = lambda names: repr(tuple(names))
     templates.filters["number"] = lambda value: f"{value:.15g}"
     return templates
 

@@ -96,21 +96,13 @@ def profile(table: Table, target: str, problem: str | None, window: int) -> Prof
     known = [name for name in rows.columns if name not in (table.time, target, *leaks)]
     key = _key(rows, table.time, known, target)
     categorical, numeric, unused = _features(rows, [name for name in known if [name] != key])
-    clock = [name for name in CLOCK if name not in known and _varies(table, name)]
+    clock = [name for name in CLOCK if name not in rows.columns and _varies(table, name)]
     if not (categorical or numeric or clock):
         raise BadInput(
             f"No column is left that a model could learn from: beside {target} are only keys, "
             "constants, times, texts of many values, and what looks like a leak."
         )
-    low, high = _means(table.period, labels)
-    if problem == "regression":
-        limits = widened(low, high, by=0.5)
-        always_median = (labels - labels.median()).abs().mean()
-        floor = nice(float(always_median), up=True)  # type: ignore[arg-type]
-        quality_drop = nice(floor / 10)
-    else:
-        limits = max(0.01, math.floor(low * 50) / 100), min(0.99, math.ceil(high * 150) / 100)
-        floor, quality_drop = 0.5, 0.1
+    floor = _floor(labels) if problem == "regression" else 0.5
     fewest = int(table.period.value_counts()["count"].min())  # type: ignore[arg-type]
     return Profile(
         table=table,
@@ -129,9 +121,9 @@ def profile(table: Table, target: str, problem: str | None, window: int) -> Prof
         clock=clock,
         unused=unused,
         slices=_slices(rows, [*categorical, *numeric]) or clock[-1:],
-        label_limits=limits,
+        label_limits=_label_limits(problem, *_means(table.period, labels)),
         floor=floor,
-        quality_drop=quality_drop,
+        quality_drop=nice(floor / 10) if problem == "regression" else 0.1,
         window=max(FEWEST_PERIODS, min(window, len(table.periods) - 1)),
     )
 
@@ -240,13 +232,26 @@ def _means(period: pl.Series, values: pl.Series) -> tuple[float, float]:
     return float(means.min()), float(means.max())  # type: ignore[arg-type]
 
 
+def _label_limits(problem: str, low: float, high: float) -> tuple[float, float]:
+    """Return what the mean of a period's labels is expected to lie between."""
+    if problem == "regression":
+        return widened(low, high, by=0.5)
+    return max(0.01, math.floor(low * 50) / 100), min(0.99, math.ceil(high * 150) / 100)
+
+
+def _floor(labels: pl.Series) -> float:
+    """Return the mean absolute error of always predicting the median."""
+    error: float = (labels - labels.median()).abs().mean()  # type: ignore[assignment]
+    return nice(error, up=True)
+
+
 def _column(table: Table, name: str, key: Sequence[str]) -> Column:
     """Return a column as the rows show it."""
     values = table.rows[name]
     _, missing = _means(table.period, values.is_null())
     allowed = None if missing <= MISSING else min(1.0, math.ceil(missing * 30) / 20)
     limits, kinds = None, ()
-    if values.dtype.is_numeric():
+    if values.dtype.is_numeric() and not values.is_sorted():  # a year grows, for one
         finite = values.cast(pl.Float64).filter(values.is_finite())
         limits = widened(finite.min(), finite.max())  # type: ignore[arg-type]
     elif values.dtype == pl.String and name not in key and values.n_unique() <= FEW_VALUES:

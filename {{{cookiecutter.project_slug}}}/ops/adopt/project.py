@@ -20,8 +20,8 @@ STAGING = Path(".adopt")
 SAMPLE = PACKAGE / "sample.py"
 MODULES = [SAMPLE, *(PACKAGE / f"{name}.py" for name in room.ROOM)]
 TESTS = ["tests/conftest.py", ":(glob)tests/test_*.py"]
-REPLACED = ("source", "model_name", "window", "features", "train", "evaluate", "alerts")
-"""The keys of params.yaml whose values the drafts replace, or build on."""
+REPLACED = ("source", "model_name", "features", "train", "evaluate")
+"""The keys of params.yaml whose values the draft replaces, or builds on."""
 
 
 def check_unedited() -> None:
@@ -58,8 +58,10 @@ def check_unedited() -> None:
 
 
 def _params(text: str) -> dict[str, Any]:
-    """Return the keys of params.yaml that are replaced."""
-    return {key: value for key, value in yaml.safe_load(text).items() if key in REPLACED}
+    """Return the values of params.yaml that are replaced."""
+    read = yaml.safe_load(text)
+    drop = read.get("alerts", {}).get("quality_drop")
+    return {key: read.get(key) for key in REPLACED} | {"alerts.quality_drop": drop}
 
 
 def _git(*words: str) -> str:
