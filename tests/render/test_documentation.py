@@ -17,8 +17,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")
 NAMED = re.compile(r"`((?:src|tests|ops|docs|flows|dags|plugins|pipelines|\.github)/[\w./-]+)`")
 TARGET = re.compile(r"(?:^|`)make((?: [a-z-]+)+)", re.MULTILINE)
 
-TO_BE_WRITTEN = {"src/my_pipeline/audit.py", "pipelines/training.yaml"}
-"""An example, and a file that `make setup` writes."""
+TO_BE_WRITTEN = {"src/my_pipeline/audit.py", "pipelines/training.yaml", "tests/data/"}
+"""An example, and what `make setup` and `make adopt` write."""
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

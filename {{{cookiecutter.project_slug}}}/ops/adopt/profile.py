@@ -79,9 +79,9 @@ class Profile:
     def predicts(self) -> str:
         """The target and the problem, for people."""
         if self.problem == "regression":
-            return f"{self.target} (regression, MAE)"
+            return f"{self.target}, a regression"
         value = "" if self.positive is None else f" is {self.positive}"
-        return f"whether {self.target}{value} (binary, AUC)"
+        return f"whether {self.target}{value}, a binary classification"
 
 
 def profile(table: Table, target: str, problem: str | None, window: int) -> Profile:
