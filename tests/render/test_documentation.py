@@ -22,8 +22,10 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")
 NAMED = re.compile(r"`((?:src|tests|ops|docs|flows|dags|plugins|pipelines|\.github)/[\w./-]+)`")
 TARGET = re.compile(r"(?:^|`)make((?: [a-z-]+)+)", re.MULTILINE)
 
-TO_BE_WRITTEN = {"src/my_pipeline/audit.py", "tests/data/source", "pipelines/training.yaml"}
-"""An example, data of the team's, and a file that `make setup` writes."""
+TO_BE_WRITTEN = {
+    *("src/my_pipeline/audit.py", "tests/data/source"),  # examples
+    *("tests/data/", "pipelines/training.yaml"),  # `make adopt` and `make setup` write them
+}
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

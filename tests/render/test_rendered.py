@@ -103,7 +103,7 @@ def test_no_delimiter_is_left(projects: list[Rendered]) -> None:
             continue
         for name, text in project.texts():
             assert not re.search(r"{{{|{##|##}|cookiecutter\.[_a-z]+\s*}}", text), name
-            if not name.endswith((".html", "flows/automations.py")):
+            if not name.endswith((".html", ".j2", "flows/automations.py")):
                 assert "{%" not in text, name
 
 

@@ -1,0 +1,123 @@
+"""What `make adopt` says of tables, without writing anything: run in a rendered project.
+
+Each case changes a table of hourly rentals, written with a seed: `cnt` is `casual` + `registered`.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from my_pipeline.runtime.errors import BadInput
+from my_pipeline.tables import KNOWN_AFTERWARDS
+from ops.adopt.__main__ import summary
+from ops.adopt.profile import profile
+from ops.adopt.table import read
+
+FOLDER = Path(sys.argv[1])
+
+
+def rentals() -> pl.DataFrame:
+    """Return a row for each hour of half a year and four days, with what leaks look like."""
+    chance = np.random.default_rng(1)
+    hours = pl.datetime_range(date(2012, 1, 1), date(2012, 7, 4), "1h", eager=True)
+    count, clock = len(hours), hours.dt.hour().cast(pl.Int64).to_numpy()
+    casual = chance.poisson(20 + 10 * (clock > 12))
+    registered = chance.poisson(100 + 8 * clock)
+    total = casual + registered
+    return pl.DataFrame(
+        {
+            "": range(count),
+            "when": hours.dt.strftime("%Y-%m-%d %H:%M:%S"),
+            "weather": chance.choice(["clear", "mist", "rain"], count),
+            "holiday": clock == 3,
+            "temp": chance.normal(15, 5, count).round(1),
+            "note": [f"row {number}" for number in range(count)],
+            "casual": casual,
+            "registered": registered,
+            "cnt": total,
+            "revenue": 1.5 * total,
+            "busy": np.where(total > 300, "yes", "no"),
+            "billed": pl.Series(total > 200).set(pl.Series(total <= 300), None),
+            "level": pl.Series(total // 100).cast(pl.String),
+        }
+    )
+
+
+RENTALS = rentals()
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+CASES: dict[str, tuple[Change, dict[str, Any]]] = {
+    "rentals": (lambda rows: rows, {}),
+    "busy": (lambda rows: rows, {"target": "busy"}),
+    "no column": (lambda rows: rows, {"time": "day"}),
+    "no target": (lambda rows: rows, {"target": "price"}),
+    "no zone": (lambda rows: rows, {"zone": ""}),
+    "unknown zone": (lambda rows: rows, {"zone": "Berlin"}),
+    "skipped hour": (lambda rows: rows, {"zone": "Europe/Berlin"}),
+    "number": (lambda rows: rows, {"time": "cnt"}),
+    "other order": (
+        lambda rows: rows.with_columns(
+            pl.col("when").str.replace(r"^(\d+)-(\d+)-(\d+)", "$3.$2.$1")
+        ),
+        {},
+    ),
+    "no time": (lambda rows: rows.with_columns(when=pl.lit(None, pl.String)), {}),
+    "some without time": (
+        lambda rows: rows.with_columns(when=pl.when(pl.col("temp") < 20).then("when")),
+        {},
+    ),
+    "classes": (lambda rows: rows, {"target": "weather"}),
+    "two of many": (lambda rows: rows, {"problem": "binary"}),
+    "one value": (lambda rows: rows.with_columns(cnt=pl.lit(1)), {}),
+    "twice": (lambda rows: pl.concat([rows, rows.head(3)]), {}),
+    "short": (lambda rows: rows.head(24 * 62), {}),
+    "one column": (lambda rows: rows.select("cnt"), {}),
+    "nothing": (lambda rows: rows.clear(), {}),
+    "nothing known": (lambda rows: rows.select("when", "cnt").gather_every(7 * 24), {}),
+}
+
+
+def said(case: str) -> str:
+    """Return what the command prints for a case."""
+    change, given = CASES[case]
+    words = {"time": "when", "target": "cnt", "zone": "UTC", "problem": None} | given
+    file = FOLDER / f"{case}.csv"
+    change(RENTALS).write_csv(file)
+    try:
+        table = read(file, words["time"], words["zone"])
+        return "\n".join(summary(profile(table, words["target"], words["problem"], window=3)))
+    except BadInput as error:
+        return str(error).replace(f"{FOLDER}/", "")
+
+
+def broken() -> dict[str, str]:
+    """Return what it says of files that are no table."""
+    found = {}
+    for name, content in {
+        "a.csv": b"a,b\n1,2\n1,2,3\n",
+        "a.parquet": b"PAR1",
+        "a.xlsx": b"",
+    }.items():
+        (FOLDER / name).write_bytes(content)
+    for name in ("a.csv", "a.parquet", "a.xlsx", "missing.csv"):
+        try:
+            read(FOLDER / name, "a", "")
+        except BadInput as error:
+            found[name] = str(error).replace(f"{FOLDER}/", "")
+    return found
+
+
+def sample() -> dict[str, list[str]]:
+    """Return the leaks found among the columns of three months of the sample, and those it has."""
+    months = [f"data/source/flights/month=2013-0{number}/*.parquet" for number in (1, 2, 3)]
+    pl.read_parquet(months).write_parquet(FOLDER / "departures.parquet")
+    table = read(FOLDER / "departures.parquet", "time_hour", "America/New_York")
+    found = profile(table, "arr_delay", None, window=3)
+    return {"found": sorted({"arr_delay", *found.leaks}), "known": sorted(KNOWN_AFTERWARDS)}
+
+
+print(json.dumps({case: said(case) for case in CASES} | broken() | {"sample": sample()}))

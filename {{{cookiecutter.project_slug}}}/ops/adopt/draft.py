@@ -1,0 +1,141 @@
+"""Fill the templates in `room/` with what a table says, and prepare all other files beside them."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
+from {{{ cookiecutter.package_name }}}.runtime.room import check_room
+
+from .profile import Profile
+from .project import DATA, PACKAGE, PARAMS_FILE, PROJECT_FILE
+
+TEMPLATES = Path(__file__).with_name("room")
+FEW_ROWS, MANY_ROWS = 500, 2000
+"""The tests take whole periods until they have some rows, and a part of one that has many."""
+
+
+def write(found: Profile, staging: Path) -> None:
+    """Write all files of the drafted room below a folder, as they lie in the project."""
+    modules = modules_of(found)
+    for name, text in modules.items():
+        (staging / name).parent.mkdir(parents=True, exist_ok=True)
+        (staging / name).write_text(text, encoding="utf-8")
+    tidy([staging / name for name in modules])
+    check_room(staging / PACKAGE)
+    for file, edited in ((PARAMS_FILE, params), (PROJECT_FILE, without_sample)):
+        text = edited(file.read_text(encoding="utf-8"), found)
+        (staging / file).write_text(text, encoding="utf-8")
+    deliver(found, staging / DATA)
+    sample = staging / "tests/data" / f"{found.table.name}.parquet"
+    sample.parent.mkdir(parents=True)
+    rows_for_tests(found).write_parquet(sample)
+
+
+def modules_of(found: Profile) -> dict[Path, str]:
+    """Return the modules and their tests, by where they belong."""
+    constants = {found.table.time: "TIME", found.target: "OUTCOME"}
+    templates = jinja()
+    templates.filters["column"] = lambda name: constants.get(name, repr(name))
+    categories = any(column.values for column in found.columns)
+    return {
+        (Path("tests") if name.startswith("tests/") else PACKAGE) / Path(name).stem: (
+            templates.get_template(name).render(
+                p=found, package=PACKAGE.name, categories=categories
+            )
+        )
+        for name in templates.list_templates()
+        if name.endswith(".py.j2")
+    }
+
+
+def jinja() -> Environment:
+    """Return the environment of the templates."""
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Python, not HTML
+    )
+    templates.filters["py"] = repr
+    templates.filters["tuple"] = lambda names: repr(tuple(names))
+    templates.filters["number"] = lambda value: f"{value:.15g}"
+    return templates
+
+
+def tidy(files: list[Path]) -> None:
+    """Sort imports and break lines, as `make format` does."""
+    for command in (("check", "--select=I", "--fix", "--quiet"), ("format", "--quiet")):
+        subprocess.run([sys.executable, "-m", "ruff", *command, *files], check=True)  # noqa: S603
+
+
+def params(text: str, found: Profile) -> str:
+    """Return params.yaml with the values of the room; all others and the comments are kept."""
+    sections = jinja().get_template("params.yaml.j2").render(p=found)
+    values = {
+        "model_name": f'"{model_name(found)}"',
+        "window": str(found.window),
+        "period": f'"{found.table.periods[-1]}"',
+        "quality_drop": f"{found.quality_drop:g}",
+    }
+    for name, value in values.items():
+        text = with_value(text, name, value)
+    for section in sections.split("\n\n"):
+        name = section.partition(":")[0]
+        text = re.sub(rf"(?m)^{name}:.*\n(?:[ \t]+.*\n)*", section.rstrip() + "\n", text, count=1)
+    return text
+
+
+def with_value(text: str, name: str, value: str) -> str:
+    """Return YAML with another value of a key; the comment beside it stays where it is."""
+    place = re.search(rf"(?m)^ *{name}: *(\S+ *)(#?)", text)
+    if place is None:
+        return text
+    width = len(place[1]) if place[2] else 0
+    return text[: place.start(1)] + value.ljust(width) + text[place.end(1) :]
+
+
+def model_name(found: Profile) -> str:
+    """Return a name for the model in the registry."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{found.table.name}-{found.target}").strip("-")
+
+
+def without_sample(text: str, found: Profile) -> str:
+    """Return pyproject.toml without the package that has the sample's data."""
+    return re.sub(r"(?m)^.*# .*delete with sample\.py$\n", "", text)
+
+
+def deliver(found: Profile, source: Path) -> None:
+    """Write the data as an upstream system would deliver them: a folder for each period."""
+    table = found.table
+    for period, rows in by_period(found).items():
+        folder = source / table.name / f"{PARTITIONS[0]}={period}"
+        folder.mkdir(parents=True)
+        rows.write_parquet(folder / f"{table.name}.parquet")
+
+
+def by_period(found: Profile) -> Mapping[str, pl.DataFrame]:
+    """Return the rows of each period, in order."""
+    names = [column.name for column in found.columns]
+    parts = found.table.rows.select(names).with_columns(found.table.period.alias(""))
+    return {
+        str(period): rows.drop("")
+        for (period,), rows in parts.partition_by("", maintain_order=True, as_dict=True).items()
+    }
+
+
+def rows_for_tests(found: Profile) -> pl.DataFrame:
+    """Return the rows of the newest periods, until these are some; a part of one with many rows."""
+    parts: list[pl.DataFrame] = []
+    for rows in reversed([*by_period(found).values()]):
+        if parts and sum(part.height for part in parts) >= FEW_ROWS:
+            break
+        parts.append(rows.gather_every(max(1, rows.height * 2 // MANY_ROWS)))
+    return pl.concat(parts[::-1])

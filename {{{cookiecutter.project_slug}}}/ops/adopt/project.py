@@ -1,0 +1,106 @@
+"""The project's files: whether they are still the sample's, and how drafted ones replace them."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+
+PACKAGE = Path("src/{{{ cookiecutter.package_name }}}")
+DATA = Path("data/source")
+PARAMS_FILE, PROJECT_FILE = Path("params.yaml"), Path("pyproject.toml")
+STAGING = Path(".adopt")
+
+SAMPLE = PACKAGE / "sample.py"
+MODULES = [SAMPLE, *(PACKAGE / f"{name}.py" for name in room.ROOM)]
+TESTS = ["tests/conftest.py", ":(glob)tests/test_*.py"]
+REPLACED = ("source", "model_name", "features", "train", "evaluate")
+"""The keys of params.yaml whose values the draft replaces, or builds on."""
+
+
+def check_unedited() -> None:
+    """Check that the team's files are the sample's, as they were first committed.
+
+    Raises:
+        BadInput: they are not, or data/source has other data than the sample's.
+    """
+    if not SAMPLE.exists():
+        raise BadInput(
+            f"{SAMPLE} is gone: the sample was replaced before, and is drafted over only once."
+        )
+    first = _git("log", "--reverse", "--format=%H", "--", str(SAMPLE)).split()
+    if not first:
+        raise BadInput("Commit the project first, so that nothing of yours is lost.")
+    paths = ["--", *map(str, MODULES), *TESTS]
+    edited = _git("diff", "--name-only", "--relative", first[0], *paths).splitlines()
+    edited += _git("ls-files", "--others", "--exclude-standard", *paths).splitlines()
+    edited += [
+        f"{key} in {PARAMS_FILE}"
+        for key, value in _params(_git("show", f"{first[0]}:./{PARAMS_FILE}")).items()
+        if value != _params(PARAMS_FILE.read_text(encoding="utf-8")).get(key)
+    ]
+    if edited:
+        raise BadInput(
+            f"Nothing is written, because these are no longer the sample's: {', '.join(edited)}. "
+            "Restore them with git, or go on by hand as docs/make-it-yours.md says."
+        )
+    if others := {path.name for path in DATA.glob("*")} - {*room.tables().TABLES}:
+        raise BadInput(
+            f"{DATA} has data that are not the sample's, {', '.join(sorted(others))}: move them, "
+            "because the table's periods are written there."
+        )
+
+
+def _params(text: str) -> dict[str, Any]:
+    """Return the values of params.yaml that are replaced."""
+    read = yaml.safe_load(text)
+    drop = read.get("alerts", {}).get("quality_drop")
+    return {key: read.get(key) for key in REPLACED} | {"alerts.quality_drop": drop}
+
+
+def _git(*words: str) -> str:
+    """Return the output of a git command; nothing where it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return done.stdout
+
+
+@contextmanager
+def replacing() -> Iterator[Path]:
+    """Yield a folder; put all files written there in the place of the sample's, or none.
+
+    What was there before comes back where a file cannot be moved.
+    """
+    shutil.rmtree(STAGING, ignore_errors=True)
+    new, old = STAGING / "new", STAGING / "old"
+    new.mkdir(parents=True)
+    try:
+        yield new
+        moves = []
+        replaced = [DATA, *MODULES, *Path("tests").glob("test_*.py"), Path("tests/conftest.py")]
+        drafted = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
+        drafted = [DATA, *(path for path in drafted if not path.is_relative_to(DATA))]
+        for path in dict.fromkeys([*replaced, *drafted]):
+            moves += [(path, old / path)] if path.exists() else []
+            moves += [(new / path, path)] if (new / path).exists() else []
+        _move_all(moves)
+    finally:
+        shutil.rmtree(STAGING, ignore_errors=True)
+
+
+def _move_all(moves: list[tuple[Path, Path]]) -> None:
+    """Move files and folders; move all back where one cannot be moved."""
+    try:
+        for start, end in moves:
+            end.parent.mkdir(parents=True, exist_ok=True)
+            start.rename(end)
+    except BaseException:
+        for start, end in reversed(moves):
+            if end.exists() and not start.exists():
+                end.rename(start)
+        raise

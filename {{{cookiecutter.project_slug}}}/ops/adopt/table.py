@@ -1,0 +1,223 @@
+"""Read a team's table, and cut it into the whole periods that it has."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from datetime import time as clock
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, one_line
+from {{{ cookiecutter.package_name }}}.runtime.periods import (
+    CADENCE,
+    FEWEST_PERIODS,
+    bounds,
+    period_of,
+)
+
+EXAMPLES = "2013-12-31, 2013-12-31 23:00 or 2013-12-31T23:00:00Z"
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
+LONGEST_NAME = 60
+UTC_TIME = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a column of time."""
+
+    name: str
+    time: str
+    zone: str
+    rows: pl.DataFrame
+    """Those of whole periods, in the order of time, which is of the type `UTC_TIME`."""
+    period: pl.Series
+    """The period of each row."""
+    incomplete: tuple[str, ...]
+    """The first and the last period, where rows are missing at the ends of the table."""
+
+    @property
+    def periods(self) -> list[str]:
+        """The whole periods, in order."""
+        return self.period.unique().sort().to_list()
+
+
+def read(file: Path, time: str, zone: str) -> Table:
+    """Return a CSV or Parquet file as a table of whole periods.
+
+    Args:
+        file: its name becomes that of the table.
+        time: the column of time.
+        zone: where the clocks are that the column is of; empty where its values have a zone.
+
+    Raises:
+        BadInput: the file is not readable, the column is no time, or too few periods are whole.
+    """
+    rows = _tidy(_content(file), file)
+    if time not in rows.columns:
+        raise BadInput(f"{file} has no column {time!r}: it has {', '.join(rows.columns)}.")
+    moments, zone = _moments(rows[time], zone)
+    rows = rows.with_columns(moments.alias(time)).sort(time, maintain_order=True)
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in file.name.split(".")[0])
+    return _whole_periods(name.lower().strip("_") or "rows", time, zone, rows)
+
+
+def _content(file: Path) -> pl.DataFrame:
+    """Return the content of a file."""
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".parquet"):
+        raise BadInput(f"{file} is neither .csv nor .parquet: convert it to one of them.")
+    if not file.is_file():
+        raise BadInput(f"There is no file {file}.")
+    try:
+        rows = pl.read_parquet(file) if kind == ".parquet" else _csv(file)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read: {one_line(error)}.") from None
+    if rows.is_empty():
+        raise BadInput(f"{file} has no rows.")
+    if rows.width == 1:
+        raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
+    return rows
+
+
+def _csv(file: Path) -> pl.DataFrame:
+    return pl.read_csv(file, null_values=MISSING, infer_schema_length=None)
+
+
+def _tidy(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Return the rows in few types, without empty columns and unnamed ones, such as an index."""
+    rows = rows.select(
+        name
+        for name, nulls in rows.null_count().to_dict().items()
+        if name.strip() and nulls.item() < rows.height
+    )
+    casts = {}
+    for name, dtype in rows.schema.items():
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise BadInput(
+                f"{file}: the column {name[:LONGEST_NAME]!r} has an unusual name: give it one of "
+                f"at most {LONGEST_NAME} letters in one line."
+            )
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+            raise BadInput(
+                f"{file}: the column {name!r} is of {dtype}: leave it out, or flatten it."
+            )
+        if dtype.is_integer():
+            casts[name] = pl.col(name).cast(pl.Int64)
+        elif dtype.is_numeric():
+            casts[name] = pl.col(name).cast(pl.Float64).fill_nan(None)
+        elif dtype in (pl.Categorical, pl.Enum):
+            casts[name] = pl.col(name).cast(pl.String)
+    return rows.with_columns(**casts)
+
+
+def _moments(values: pl.Series, zone: str) -> tuple[pl.Series, str]:
+    """Return a column of time in UTC, and the zone by whose clocks periods begin."""
+    name = values.name
+    if missing := values.null_count():
+        raise BadInput(f"{missing:,} rows have no {name!r}: each row needs a time.")
+    if values.dtype == pl.String:
+        values = _parsed(values)
+    if values.dtype == pl.Date:
+        values = values.cast(pl.Datetime("us"))
+    if not isinstance(values.dtype, pl.Datetime):
+        raise BadInput(
+            f"{name!r} is no column of time, but of {values.dtype}, such as {values[0]}: write "
+            f"times as {EXAMPLES}."
+        )
+    if zone:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            raise BadInput(
+                f"ZONE={zone} is no time zone: name one such as Europe/Berlin."
+            ) from None
+    if values.dtype.time_zone is not None:
+        moments = values.cast(UTC_TIME)
+        if zone not in ("", "UTC") and (moments.dt.time() == clock(0)).all():
+            raise BadInput(
+                f"{name!r} is always midnight in UTC, so these are dates: leave out ZONE, or write "
+                "them as dates."
+            )
+        return moments, zone or "UTC"
+    if not zone:
+        raise BadInput(
+            f"{name!r} has no time zone: say where its clocks are, as in ZONE=Europe/Berlin or "
+            "ZONE=UTC."
+        )
+    moments = values.cast(pl.Datetime("us")).dt.replace_time_zone(
+        zone, ambiguous="earliest", non_existent="null"
+    )
+    if moments.null_count():
+        never = values.filter(moments.is_null())[0]
+        raise BadInput(
+            f"{name!r} is {never} in a row, a time that clocks in {zone} skip: give the "
+            "ZONE in which it was recorded."
+        )
+    return moments.cast(UTC_TIME), zone
+
+
+def _parsed(texts: pl.Series) -> pl.Series:
+    """Return texts as times: dates, or dates and times of ISO 8601."""
+    iso = texts.str.strip_chars().str.replace(" ", "T", literal=True)
+    with_zone = iso.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$") & iso.str.contains("T", literal=True)
+    if with_zone.all():
+        iso = iso.str.replace(r"Z$", "+00:00")
+        formats = ["%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%:z"]
+        dtype = UTC_TIME
+    else:
+        formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d"]
+        dtype = pl.Datetime("us")
+    for form in formats:
+        parsed = iso.str.strptime(dtype, form, strict=False)
+        if not parsed.null_count():
+            return parsed
+    best = min(
+        (iso.str.strptime(dtype, form, strict=False) for form in formats),
+        key=lambda parsed: parsed.null_count(),
+    )
+    raise BadInput(
+        f"{texts.name!r} is {texts.filter(best.is_null())[0]!r} in a row, which is no time: write "
+        f"all times alike, as {EXAMPLES}."
+    )
+
+
+def _whole_periods(name: str, time: str, zone: str, rows: pl.DataFrame) -> Table:
+    """Return the table without its first and last period where these are not whole.
+
+    They are whole where they begin as early, and end as late, as those between.
+    """
+    days = rows[time].dt.convert_time_zone(zone).dt.date()
+    period = days.replace_strict(
+        {day: period_of(day) for day in days.unique()}, return_dtype=pl.String
+    )
+    ends = (
+        rows.group_by(period.alias("period"))
+        .agg(pl.col(time).min().alias("first"), pl.col(time).max().alias("last"))
+        .sort("period")
+    )
+    limits = [bounds(each, zone) for each in ends["period"]]
+    early = [
+        _seconds(first, start) for first, (start, _) in zip(ends["first"], limits, strict=True)
+    ]
+    late = [_seconds(end, last) for last, (_, end) in zip(ends["last"], limits, strict=True)]
+    incomplete = []
+    if len(limits) > FEWEST_PERIODS:
+        slack = timedelta(days=CADENCE.longest_days).total_seconds() / 100
+        usual = max(early[1:-1]) + slack, max(late[1:-1]) + slack
+        incomplete += [ends["period"][0]] * (early[0] > usual[0])
+        incomplete += [ends["period"][-1]] * (late[-1] > usual[1])
+    whole = ~period.is_in(incomplete)
+    if (count := len(limits) - len(incomplete)) <= FEWEST_PERIODS:
+        unit = CADENCE.unit
+        raise BadInput(
+            f"The table has {count} whole {unit}{'s' * (count != 1)}, and at least "
+            f"{FEWEST_PERIODS + 1} are needed: {FEWEST_PERIODS} to train on, one to evaluate on."
+        )
+    return Table(name, time, zone, rows.filter(whole), period.filter(whole), tuple(incomplete))
+
+
+def _seconds(later: datetime, earlier: datetime) -> float:
+    return (later - earlier).total_seconds()
