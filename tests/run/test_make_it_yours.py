@@ -10,7 +10,7 @@ from tests import blocks
 from tests.projects import ORCHESTRATORS, Project, clone
 from tests.shell import ROOT, TREE, Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
 
 def make(project: Project, *words: str) -> str:
@@ -49,7 +49,11 @@ def apply(project: Project, heading: str) -> str:
 def test_a_step_of_your_own(
     orchestrator: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    project = clone(request.getfixturevalue(ORCHESTRATORS[orchestrator]), tmp_path / "my-pipeline")
+    original: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
+    project = clone(original, tmp_path / "my-pipeline")
+    checked = original.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
+    if checked.exists():
+        shutil.copytree(checked, project.folder / ".mypy_cache")
     apply(project, "## A step of your own")
     make(project, "format", "lint", *(["compile"] if orchestrator == "kubeflow" else []))
     make(project, "run", "PERIOD=2013-05")
