@@ -62,7 +62,6 @@ def test_it_passes_its_checks_and_is_used(
     assert project.champion() == "1"
     project.make("predict", "PERIOD=2013-07")
     project.make("prune")
-    assert "done before" in project.make("run", "PERIOD=2013-06")
 
 
 def test_dvc_is_a_fifth_of_the_lock(declined: Callable[[str], Project], project: Project) -> None:

@@ -6,6 +6,7 @@ An experiment has no release: the registry is only read.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,13 +16,18 @@ from upath import UPath
 
 from ..config import Params
 from ..errors import BadInput
-from ..files import write
-from ..run import RunDir, read_plan
-from ..run.experiment import plan_experiment
+from ..files import read_json, write, write_json
+from ..results import Manifest
+from ..run import Run, RunDir, read_plan
+from ..run.checksums import checksums
 from ..run.identity import PACKAGE
+from ..run.plan import Checksums, draft, identify
+from ..source.reader import Source
 from .validate import good_periods
 
 STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
+FOLDER = "experiment"
+"""The run directory of all stages."""
 
 
 def run_step(params: Params, name: str) -> None:
@@ -53,6 +59,28 @@ def find_step(name: str) -> Callable[..., Any]:
         f"There is no step {name}: it is one of {', '.join(STEPS)}, or a function `{name}` of "
         f"yours in src/{PACKAGE.name}/{name}.py."
     )
+
+
+def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
+    """Settle what a stage works on, and write it to the folder of the experiment.
+
+    Once the stage `ingest` is done, its manifests have the checksums.
+    """
+
+    def of_manifests(periods: list[str]) -> Checksums:
+        run_dir = RunDir(Run(run_id="", period="", folder=FOLDER))
+        found = {period: read_json(run_dir.manifest(period), Manifest) for period in periods}
+        return {
+            period: {name: file.sha256 for name, file in manifest.files.items()}
+            for period, manifest in found.items()
+        }
+
+    source = Source(params.source, params.source_timeout)
+    found = of_manifests if ingested else partial(checksums, source, UPath(params.runs))
+    plan = draft(params, params.experiment.period or None, at, found)
+    run = identify(plan, UPath(), FOLDER)
+    write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
+    return run
 
 
 def write_for_dvc(folder: UPath, metrics: dict[str, float]) -> None:

@@ -6,7 +6,7 @@ import logging
 from ..files import write_json
 from ..results import Snapshot
 from ..run import Run, RunDir, read_plan
-from ..source.raw import read_raw
+from ..source.reader import sha256
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,12 @@ def snapshot(run: Run) -> Snapshot:
     run_dir, plan = RunDir(run), read_plan(run)
     digest = hashlib.sha256()
     for name, checksum in sorted(plan.files.items()):
-        read_raw(run_dir.raw / name, checksum)
+        file = run_dir.raw / name
+        if sha256(file.read_bytes()) != checksum:
+            raise RuntimeError(
+                f"{file} is damaged: remove it, {checksum} in `.cache/files` of the folder of "
+                "runs, and this run's directory; then start the run again."
+            )
         digest.update(f"{checksum}  {name}\n".encode())
     snapshot = Snapshot(data_version=digest.hexdigest())
     write_json(run_dir.snapshot, snapshot)
