@@ -7,7 +7,7 @@ import typer
 
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import exit_if_refused
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, in_words
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, periods_between
 
 from . import draft, project
 from .profile import Profile, profile
@@ -38,9 +38,12 @@ def adopt(
 def summary(found: Profile) -> list[str]:
     """Return what was found and written, and what a person has to decide."""
     table, unit = found.table, CADENCE.unit
-    lines = [
+    first, last = table.periods[0], table.periods[-1]
+    gaps = len(periods_between(first, last)) - len(table.periods)
+    without = f"; {gaps} between have no rows" if gaps else ""
+    return [
         f"{table.name}: {table.rows.height:,} rows in {len(table.periods)} whole {unit}s, "
-        f"{in_words(table.periods)}.",
+        f"{first} to {last}{without}.",
         *(f"Left out: {period}, which is not whole." for period in table.incomplete),
         f"Predicts: {found.predicts}. Key: {', '.join(found.key)}.",
         *(
@@ -52,7 +55,6 @@ def summary(found: Profile) -> list[str]:
         "Next: docs/make-it-yours.md. A column that is known only afterwards belongs to "
         "KNOWN_AFTERWARDS in tables.py.",
     ]
-    return [line for line in lines if line]
 
 
 if __name__ == "__main__":
