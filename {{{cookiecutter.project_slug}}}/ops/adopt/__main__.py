@@ -27,8 +27,9 @@ def adopt(
     ] = None,
 ) -> None:
     """Draft the team's modules from a table, in place of the sample's."""
+    params = load_params()
     project.check_unedited()
-    found = profile(read(table.expanduser(), time, zone), target, problem, load_params().window)
+    found = profile(read(table.expanduser(), time, zone), target, problem, params.window)
     with project.replacing() as staging:
         draft.write(found, staging)
     for line in summary(found):

@@ -23,14 +23,15 @@ FEW_ROWS, MANY_ROWS = 500, 2000
 def write(found: Profile, staging: Path) -> None:
     """Write all files of the drafted room below a folder, as they lie in the project."""
     modules = modules_of(found)
-    for name, text in modules.items():
+    texts = modules | {
+        PARAMS_FILE: params(PARAMS_FILE.read_text(encoding="utf-8"), found),
+        PROJECT_FILE: without_sample(PROJECT_FILE.read_text(encoding="utf-8")),
+    }
+    for name, text in texts.items():
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
         (staging / name).write_text(text, encoding="utf-8")
     tidy([staging / name for name in modules])
     check_room(staging / PACKAGE)
-    for file, edited in ((PARAMS_FILE, params), (PROJECT_FILE, without_sample)):
-        text = edited(file.read_text(encoding="utf-8"), found)
-        (staging / file).write_text(text, encoding="utf-8")
     deliver(found, staging / DATA)
     sample = staging / "tests/data" / f"{found.table.name}.parquet"
     sample.parent.mkdir(parents=True)
@@ -104,10 +105,10 @@ def with_value(text: str, name: str, value: str) -> str:
 
 def model_name(found: Profile) -> str:
     """Return a name for the model in the registry."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{found.table.name}-{found.target}").strip("-")
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", f"{found.table.name}-{found.target}").strip("-")
 
 
-def without_sample(text: str, found: Profile) -> str:
+def without_sample(text: str) -> str:
     """Return pyproject.toml without the package that has the sample's data."""
     return re.sub(r"(?m)^.*# .*delete with sample\.py$\n", "", text)
 
