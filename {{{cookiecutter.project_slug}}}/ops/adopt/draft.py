@@ -23,15 +23,15 @@ FEW_ROWS, MANY_ROWS = 500, 2000
 def write(found: Profile, staging: Path) -> None:
     """Write all files of the drafted room below a folder, as they lie in the project."""
     modules = modules_of(found)
-    texts = modules | {
-        PARAMS_FILE: params(PARAMS_FILE.read_text(encoding="utf-8"), found),
-        PROJECT_FILE: without_sample(PROJECT_FILE.read_text(encoding="utf-8")),
-    }
-    for name, text in texts.items():
+    for name, text in modules.items():
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
         (staging / name).write_text(text, encoding="utf-8")
-    tidy([staging / name for name in modules])
+    tidy([staging / name for name in modules])  # before a second pyproject.toml is beside them
     check_room(staging / PACKAGE)
+    text = params(PARAMS_FILE.read_text(encoding="utf-8"), found)
+    (staging / PARAMS_FILE).write_text(text, encoding="utf-8")
+    text = without_sample(PROJECT_FILE.read_text(encoding="utf-8"))
+    (staging / PROJECT_FILE).write_text(text, encoding="utf-8")
     deliver(found, staging / DATA)
     sample = staging / "tests/data" / f"{found.table.name}.parquet"
     sample.parent.mkdir(parents=True)
