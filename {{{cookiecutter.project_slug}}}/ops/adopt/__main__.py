@@ -7,7 +7,7 @@ import typer
 
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import exit_if_refused
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, in_words
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, periods_between
 
 from . import draft, project
 from .profile import Profile, profile
@@ -27,8 +27,9 @@ def adopt(
     ] = None,
 ) -> None:
     """Draft the team's modules from a table, in place of the sample's."""
+    params = load_params()
     project.check_unedited()
-    found = profile(read(table.expanduser(), time, zone), target, problem, load_params().window)
+    found = profile(read(table.expanduser(), time, zone), target, problem, params.window)
     with project.replacing() as staging:
         draft.write(found, staging)
     for line in summary(found):
@@ -38,9 +39,12 @@ def adopt(
 def summary(found: Profile) -> list[str]:
     """Return what was found and written, and what a person has to decide."""
     table, unit = found.table, CADENCE.unit
-    lines = [
+    first, last = table.periods[0], table.periods[-1]
+    gaps = len(periods_between(first, last)) - len(table.periods)
+    without = f"; {gaps} between have no rows" if gaps else ""
+    return [
         f"{table.name}: {table.rows.height:,} rows in {len(table.periods)} whole {unit}s, "
-        f"{in_words(table.periods)}.",
+        f"{first} to {last}{without}.",
         *(f"Left out: {period}, which is not whole." for period in table.incomplete),
         f"Predicts: {found.predicts}. Key: {', '.join(found.key)}.",
         *(
@@ -52,7 +56,6 @@ def summary(found: Profile) -> list[str]:
         "Next: docs/make-it-yours.md. A column that is known only afterwards belongs to "
         "KNOWN_AFTERWARDS in tables.py.",
     ]
-    return [line for line in lines if line]
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ def write(found: Profile, staging: Path) -> None:
     for name, text in modules.items():
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
         (staging / name).write_text(text, encoding="utf-8")
-    tidy([staging / name for name in modules])
+    tidy([staging / name for name in modules])  # before a second pyproject.toml is beside them
     check_room(staging / PACKAGE)
-    for file, edited in ((PARAMS_FILE, params), (PROJECT_FILE, without_sample)):
-        text = edited(file.read_text(encoding="utf-8"), found)
-        (staging / file).write_text(text, encoding="utf-8")
+    text = params(PARAMS_FILE.read_text(encoding="utf-8"), found)
+    (staging / PARAMS_FILE).write_text(text, encoding="utf-8")
+    text = without_sample(PROJECT_FILE.read_text(encoding="utf-8"))
+    (staging / PROJECT_FILE).write_text(text, encoding="utf-8")
     deliver(found, staging / DATA)
     sample = staging / "tests/data" / f"{found.table.name}.parquet"
     sample.parent.mkdir(parents=True)
@@ -104,10 +105,10 @@ def with_value(text: str, name: str, value: str) -> str:
 
 def model_name(found: Profile) -> str:
     """Return a name for the model in the registry."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{found.table.name}-{found.target}").strip("-")
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", f"{found.table.name}-{found.target}").strip("-")
 
 
-def without_sample(text: str, found: Profile) -> str:
+def without_sample(text: str) -> str:
     """Return pyproject.toml without the package that has the sample's data."""
     return re.sub(r"(?m)^.*# .*delete with sample\.py$\n", "", text)
 

@@ -252,12 +252,20 @@ def _column(table: Table, name: str, key: Sequence[str]) -> Column:
     allowed = None if missing <= MISSING else min(1.0, math.ceil(missing * 30) / 20)
     limits, kinds = None, ()
     if values.dtype.is_numeric() and not values.is_sorted():  # a year grows, for one
-        finite = values.cast(pl.Float64).filter(values.is_finite())
-        limits = widened(finite.min(), finite.max())  # type: ignore[arg-type]
+        limits = _limits(values)
     elif values.dtype == pl.String and name not in key and values.n_unique() <= FEW_VALUES:
         kinds = tuple(values.drop_nulls().unique().sort())
     dtype = 'pl.Datetime("us", "UTC")' if values.dtype == UTC_TIME else f"pl.{values.dtype!r}"
     return Column(name, dtype, 0.0 if name in (table.time, *key) else allowed, limits, kinds)
+
+
+def _limits(values: pl.Series) -> tuple[float, float]:
+    """Return the range of numbers, widened; whole numbers have whole ends, and 0 and 1 stay."""
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    if values.dtype.is_float():
+        return widened(low, high)
+    start, end = widened(low, high) if (low, high) != (0, 1) else (low, high)
+    return math.floor(start), math.ceil(end)
 
 
 def widened(low: float, high: float, by: float = 0.1) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def check_unedited() -> None:
 
 def _params(text: str) -> dict[str, Any]:
     """Return the values of params.yaml that are replaced."""
-    read = yaml.safe_load(text)
+    read = yaml.safe_load(text) or {}
     drop = read.get("alerts", {}).get("quality_drop")
     return {key: read.get(key) for key in REPLACED} | {"alerts.quality_drop": drop}
 

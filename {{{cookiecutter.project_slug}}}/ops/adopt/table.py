@@ -88,11 +88,6 @@ def _csv(file: Path) -> pl.DataFrame:
 
 def _tidy(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
     """Return the rows in few types, without empty columns and unnamed ones, such as an index."""
-    rows = rows.select(
-        name
-        for name, nulls in rows.null_count().to_dict().items()
-        if name.strip() and nulls.item() < rows.height
-    )
     casts = {}
     for name, dtype in rows.schema.items():
         if len(name) > LONGEST_NAME or not name.isprintable():
@@ -100,17 +95,23 @@ def _tidy(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
                 f"{file}: the column {name[:LONGEST_NAME]!r} has an unusual name: give it one of "
                 f"at most {LONGEST_NAME} letters in one line."
             )
-        if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration, pl.Time):
             raise BadInput(
-                f"{file}: the column {name!r} is of {dtype}: leave it out, or flatten it."
+                f"{file}: the column {name!r} is of {dtype}: leave it out, or write numbers "
+                "or text."
             )
+        if dtype.is_float() and rows[name].is_infinite().any():
+            raise BadInput(f"{file}: the column {name!r} has infinite values: leave them empty.")
         if dtype.is_integer():
             casts[name] = pl.col(name).cast(pl.Int64)
         elif dtype.is_numeric():
             casts[name] = pl.col(name).cast(pl.Float64).fill_nan(None)
         elif dtype in (pl.Categorical, pl.Enum):
             casts[name] = pl.col(name).cast(pl.String)
-    return rows.with_columns(**casts)
+    rows = rows.with_columns(**casts)
+    return rows.select(
+        column for column in rows if column.name.strip() and column.null_count() < rows.height
+    )
 
 
 def _moments(values: pl.Series, zone: str) -> tuple[pl.Series, str]:
