@@ -17,6 +17,8 @@ from tests.workflows.hub import Event, Hub
 
 pytestmark = pytest.mark.xdist_group("own workflows")
 
+IN_TREE = TREE + "/{{{cookiecutter.__github}}}" + FOLDER
+
 # The newest release of every action is old, except for one action, which was released today.
 GH = """
 case "$*" in
@@ -58,8 +60,7 @@ class GitHub:
 
     def pins(self, branch: str) -> list[tuple[str, str]]:
         """Return the tree's actions with their pins."""
-        folder = f"{TREE}/.github/workflows"
-        listed = self.hub.git("ls-tree", "-r", "--name-only", branch, folder).splitlines()
+        listed = self.hub.git("ls-tree", "-r", "--name-only", branch, IN_TREE).splitlines()
         return [pin for file in listed for pin in PIN.findall(self.hub.text(branch, file))]
 
     def run(
@@ -132,7 +133,7 @@ def test_new_versions_are_proposed_once_every_test_has_passed(github: GitHub) ->
     dated = ["pyproject.toml", f"{TREE}/pyproject.toml"]
     assert all(line in github.hub.text("new-versions", file) for file in dated)
     changed = github.hub.git("diff", "--name-only", "main", "new-versions").splitlines()
-    assert all(file in dated or file.startswith(f"{TREE}/{FOLDER}/") for file in changed)
+    assert all(file in dated or file.startswith(IN_TREE) for file in changed)
     before, after = github.pins("main"), github.pins("new-versions")
     assert len(before) > 10
     assert after == [
