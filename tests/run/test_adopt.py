@@ -59,19 +59,21 @@ def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(
-    ("answers", "data", "words", "period"),
+    ("answers", "data", "words", "period", "before"),
     [
         (
             {"cadence": "weekly", "orchestrator": "airflow"},
             ("mosaicData", "Birthdays"),
             ("TIME=date", "TARGET=births", "ZONE=America/New_York"),
             "1988-W51",
+            "1988-W50",
         ),
         (
             {"cadence": "daily", "orchestrator": "kubeflow", "problem": "regression"},
             ("fpp3", "bank_calls"),
             ("TIME=DateTime", "TARGET=Calls"),
             "2003-10-24",
+            "2003-10-23",
         ),
     ],
     ids=["births", "calls"],
@@ -83,11 +85,14 @@ def test_other_tables(
     data: tuple[str, str],
     words: tuple[str, ...],
     period: str,
+    before: str,
 ) -> None:
     team = install(shell, f"adopt-{data[1]}", **answers)
     file = table(tmp_path, *data)
     said = team.make("adopt", f"TABLE={file}", *words)
     check_adopted(team, said, period, "MAE")
+    team.make("backfill", f"FROM={before}", f"TO={before}")
+    assert team.results()[before]["status"] == "kept_champion"  # it is of a later period
     team.make("repro", f"PERIOD={period}")
     team.make("predict", f"PERIOD={period}")
 

@@ -215,8 +215,12 @@ def _features(
 
 
 def _slices(rows: pl.DataFrame, features: Sequence[str]) -> list[str]:
-    """Return at most two features of few values, texts first."""
-    few = [name for name in features if 2 <= rows[name].n_unique() <= FEW_VALUES]
+    """Return at most two features of few values, texts first; a year has one value in a period."""
+    few = [
+        name
+        for name in features
+        if 2 <= rows[name].n_unique() <= FEW_VALUES and not rows[name].is_sorted()
+    ]
     return sorted(few, key=lambda name: rows.schema[name] != pl.String)[:2]
 
 
