@@ -116,9 +116,9 @@ def folder_for_a_file(project: Project) -> None:
 
 
 def not_parquet(project: Project) -> None:
-    """Leave no Parquet file in the folder of the main table."""
+    """Leave no file of a known format in the folder of the main table."""
     file = project.delivered(MAIN, PERIOD)
-    file.rename(file.with_suffix(".csv"))
+    file.rename(file.with_suffix(".txt"))
 
 
 def closed(project: Project) -> None:

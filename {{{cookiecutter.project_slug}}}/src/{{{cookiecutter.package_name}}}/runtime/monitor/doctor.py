@@ -12,7 +12,7 @@ from ..files import is_local
 from ..notify import targets
 from ..registry import client, registry
 from ..source import snapshots
-from ..source.reader import Source
+from ..source.address import source_of
 from . import machine
 
 PATIENCE = 10.0
@@ -36,8 +36,9 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
 
 
 def _source(params: Params) -> str:
-    periods = Source(params.source, params.source_timeout).periods()
-    return f"{params.source} has {periods[0]} to {periods[-1]}"
+    source = source_of(params)
+    periods = source.periods()
+    return f"{source.address} has {periods[0]} to {periods[-1]}"
 
 
 def _runs(params: Params) -> str:

@@ -22,7 +22,10 @@ NOT_COMPUTING = {"__init__.py", "__main__.py", "plots.py", "sample.py"}
 COMPUTING = (
     "runtime/periods.py",
     "runtime/schema.py",
+    "runtime/source/content.py",
     "runtime/source/contract.py",
+    "runtime/source/formats.py",
+    "runtime/source/kinds.py",
     "runtime/source/reader.py",
     "runtime/steps/evaluate.py",
     "runtime/steps/features.py",

@@ -22,7 +22,8 @@ from ..periods import (
     shift,
 )
 from ..results import Manifest, Plan, Planned
-from ..source.reader import Source, table_of
+from ..source.address import source_of
+from ..source.kinds import table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
@@ -56,7 +57,7 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     Raises:
         BadInput: the range is malformed, or there can be no run for one of its periods.
     """
-    periods, delivered = periods_between(first, last), _source(params).periods()
+    periods, delivered = periods_between(first, last), source_of(params).periods()
     for period in periods:
         _choose(params, delivered, period, at=datetime.now(UTC))
     return periods
@@ -74,7 +75,7 @@ def choose_periods(
             periods come before it.
         OSError: the source does not answer.
     """
-    return _choose(params, _source(params).periods(), asked, at)
+    return _choose(params, source_of(params).periods(), asked, at)
 
 
 def _choose(
@@ -108,7 +109,7 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     The id is a hash of the source's checksums, the parameters and the code. So the same work finds
     its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
     """
-    plan = draft(params, asked, at, partial(checksums, _source(params), UPath(params.runs)))
+    plan = draft(params, asked, at, partial(checksums, source_of(params), UPath(params.runs)))
     plan = plan.model_copy(update={"prepared": cache.names_of(plan, plan.periods)})
     run = identify(plan, UPath(params.runs))
     plan = _record(plan, RunDir(run))
@@ -134,16 +135,12 @@ def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
             for period, manifest in found.items()
         }
 
-    of_source = partial(checksums, _source(params), UPath(params.runs))
+    of_source = partial(checksums, source_of(params), UPath(params.runs))
     found = of_manifests if ingested else of_source
     plan = draft(params, params.experiment.period or None, at, found)
     run = identify(plan, None)
     write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
     return run
-
-
-def _source(params: Params) -> Source:
-    return Source(params.source, params.source_timeout)
 
 
 def draft(

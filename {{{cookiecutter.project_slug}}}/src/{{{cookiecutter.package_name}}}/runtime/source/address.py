@@ -1,0 +1,14 @@
+"""Which kind of source an address names."""
+
+from ..config import Params
+from .kinds import Kind
+from .reader import Source
+
+
+def source_of(params: Params) -> Kind:
+    """Return the source of a project.
+
+    Raises:
+        BadInput: nothing can be read from such an address.
+    """
+    return Source(params.source, params.source_timeout)
