@@ -11,4 +11,10 @@ def source_of(params: Params) -> Kind:
     Raises:
         BadInput: nothing can be read from such an address.
     """
+{% if cookiecutter.source == "sql" %}
+    from .sql import Database, is_database, url_of
+
+    if is_database(params.source):
+        return Database(url_of(params.source), params.source_timeout)
+{% endif %}
     return Source(params.source, params.source_timeout)
