@@ -39,7 +39,7 @@ def main() -> None:
 
 def installed_names(folder: Path, orchestrator: str) -> set[str]:
     """Return the names that a project installs here, or would install on another platform."""
-    answers = {"orchestrator": orchestrator}
+    answers = {"orchestrator": orchestrator, "source": "sql"}
     project = cookiecutter(
         str(ROOT), no_input=True, extra_context=answers, output_dir=folder / orchestrator
     )

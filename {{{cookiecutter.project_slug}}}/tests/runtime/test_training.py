@@ -23,7 +23,7 @@ from {{{ cookiecutter.package_name }}}.runtime.results import (
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
-from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
+from {{{ cookiecutter.package_name }}}.runtime.source.content import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
 from .conftest import MAIN, OTHER_TRAIN, OUTCOME, P, Project, advance, drop_a_third

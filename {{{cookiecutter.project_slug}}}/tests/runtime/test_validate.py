@@ -10,7 +10,7 @@ from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Quarantine
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
-from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
+from {{{ cookiecutter.package_name }}}.runtime.source.content import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 
 from .conftest import MAIN, OUTCOME, REQUIRED, SCHEMA, P, Project, allowed_missing, drop_a_third
@@ -84,7 +84,7 @@ def test_files_that_cannot_be_read(project: Project, table: str, damage: str) ->
     content, message = file.read_bytes(), f"{file.name} is not readable as Parquet"
     message = f"{table}/{PARTITIONS[0]}={P[6]}/{message}"
     if damage == "missing":
-        file.rename(file.with_suffix(".csv"))
+        file.rename(file.with_suffix(".txt"))
         message = "no file was delivered"
     else:
         half = len(content) // 2

@@ -15,7 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry.kept_data import kept, p
 from {{{ cookiecutter.package_name }}}.runtime.results import Snapshot
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
-from {{{ cookiecutter.package_name }}}.runtime.source.reader import sha256
+from {{{ cookiecutter.package_name }}}.runtime.source.content import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.snapshot import snapshot
 
 from .conftest import P, Project

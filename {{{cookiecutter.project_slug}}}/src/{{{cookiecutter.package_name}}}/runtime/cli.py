@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .errors import BadInput, exit_if_refused
+from .errors import BadInput, exit_if_refused, one_line, redact
 from .periods import EXAMPLE
 from .wording import {{{ 'counted, ' if cookiecutter.versioning == 'dvc' else '' }}}listed, status_text
 
@@ -341,9 +341,12 @@ def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
 
 
 def main() -> None:
-    """Run a command; print input errors as one sentence."""
+    """Run a command; print input errors, and that something does not answer, as one sentence."""
     from .room import check_room
 
-    with exit_if_refused():
-        check_room()  # before a command imports a module that lacks something
-        app()
+    try:
+        with exit_if_refused():
+            check_room()  # before a command imports a module that lacks something
+            app()
+    except (ConnectionError, TimeoutError) as error:
+        sys.exit(f"error: {redact(one_line(error))}")

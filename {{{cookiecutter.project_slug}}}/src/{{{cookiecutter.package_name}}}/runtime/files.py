@@ -5,6 +5,7 @@ A killed process leaves no half-written file, on a disk or in an object store.
 
 import io
 import logging
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,31 @@ def write(file: UPath, content: bytes) -> None:
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(file: UPath) -> Iterator[Path]:
+    """Yield a new file of this machine, which `move` can put in the place of `file`."""
+    name = f".{file.name}.{uuid4().hex[:8]}.part"
+    if is_local(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(file.path).with_name(name)  # on the same disk
+    else:
+        part = Path(tempfile.gettempdir()) / name
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def move(part: Path, file: UPath) -> None:
+    """Move what was written to a `scratch` file to `file`, unless it is there."""
+    if file.exists():
+        return
+    if is_local(file):
+        part.replace(file.path)
+    else:
+        file.fs.put_file(str(part), file.path)
 
 
 def share(file: UPath, other: UPath) -> None:

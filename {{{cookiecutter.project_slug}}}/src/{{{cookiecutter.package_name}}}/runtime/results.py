@@ -22,7 +22,7 @@ class Planned(BaseModel):
     period: str
     """The period to evaluate on."""
     checksums: dict[str, dict[str, str]]
-    """By period and file name, the SHA-256 of the file at the source."""
+    """By period and file name, the checksum of what is at the source; see `source/content.py`."""
     prepared: dict[str, str] = {}
     """By period, what the cache calls that which is made of it."""
 
@@ -72,11 +72,14 @@ class Checkpoint(BaseModel):
 
 
 class IngestedFile(BaseModel):
-    """One file as it was copied."""
+    """One file as it was ingested."""
 
     sha256: str
+    """Its checksum: of the bytes of a delivered file, of the content of rows."""
     rows: int | None
-    """None where the file is not readable as Parquet; `validate` says what that means."""
+    """None where the file is damaged; `validate` says what that means."""
+    fault: str | None = None
+    """What is wrong with a damaged file."""
 
 
 class Manifest(BaseModel):

@@ -14,7 +14,7 @@ from ..registry import client, registry
 {% if cookiecutter.versioning == "dvc" %}
 from ..source import snapshots
 {% endif %}
-from ..source.reader import Source
+from ..source.address import source_of
 from . import machine
 
 {% if cookiecutter.versioning == "dvc" %}
@@ -42,8 +42,9 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
 
 
 def _source(params: Params) -> str:
-    periods = Source(params.source, params.source_timeout).periods()
-    return f"{params.source} has {periods[0]} to {periods[-1]}"
+    source = source_of(params)
+    periods = source.periods()
+    return f"{source.address} has {periods[0]} to {periods[-1]}"
 
 
 def _runs(params: Params) -> str:

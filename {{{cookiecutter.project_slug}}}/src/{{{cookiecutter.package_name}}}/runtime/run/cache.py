@@ -1,6 +1,6 @@
 """The cache: the files of the source, and what was made of each period, for the runs that follow.
 
-<runs>/.cache/files/<sha256>            a file of the source
+<runs>/.cache/files/<checksum>          a file, or rows, of the source
 <runs>/.cache/periods/<period>-<hash>   what the steps of a period made of it
 <runs>/.cache/checksums.json            see `checksums.py`
 
@@ -20,7 +20,7 @@ from upath import UPath
 from ..errors import one_line
 from ..files import is_local, read_json, share, write_json
 from ..results import Checkpoint, FeatureTable, Plan, Planned
-from ..source.reader import sha256
+from ..source.content import sha256
 from .identity import preparing_version
 from .run_dir import Run, RunDir
 

@@ -1,6 +1,6 @@
-"""The checksums of the source's files, by which a run is known, each file read once.
+"""The checksums of the source's parts, by which a run is known, each read once.
 
-Files of a remote source that are read for it are put into the cache, where `ingest` finds them.
+What is not on this machine, and is read for it, is put into the cache, where `ingest` finds it.
 Of a file that did not change since an earlier plan (by its ETag, say) the checksum is remembered.
 """
 
@@ -12,8 +12,8 @@ from functools import partial
 from pydantic import BaseModel
 from upath import UPath
 
-from ..files import is_local, read_json, write, write_json
-from ..source.reader import Source, sha256
+from ..files import move, read_json, scratch, write_json
+from ..source.kinds import Kind, Part
 from . import cache
 
 FILES_AT_ONCE = 4
@@ -28,24 +28,25 @@ class Remembered(BaseModel):
     sha256: dict[str, str] = {}
 
 
-def checksums(source: Source, runs: UPath, periods: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of each file of periods, by period and name; for errors see `Source`."""
-    files = {period: source.files(period) for period in periods}
-    distinct = {name: file for named in files.values() for name, file in named.items()}
+def checksums(source: Kind, runs: UPath, periods: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the checksum of each part of periods, by period and name; for errors see `Kind`."""
+    parts = {period: source.parts(period) for period in periods}
+    distinct = {name: part for named in parts.values() for name, part in named.items()}
     cache.sweep(runs)
     memory = cache.folder_of(runs) / "checksums.json"
     before = _recall(memory)
     remembered = dict(before)
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        found = pool.map(partial(_checksum, source, runs, remembered), distinct.values())
+        found = pool.map(partial(_checksum, runs, remembered), distinct.values())
         checksum = dict(zip(distinct, found, strict=True))
     if list(remembered) != list(before):
         write_json(memory, Remembered(sha256=dict(list(remembered.items())[-REMEMBERED:])))
-    uses = Counter(name for named in files.values() for name in named)
+    uses = Counter(name for named in parts.values() for name in named)
     for name in (name for name, count in uses.items() if count > 1):
         # Of many tasks that ingest it at once, each would download it.
-        _download(source, runs, distinct[name], checksum[name])
-    return {period: {name: checksum[name] for name in named} for period, named in files.items()}
+        if not distinct[name].at_hand and not cache.file_of(runs, checksum[name]).exists():
+            _keep(runs, distinct[name])
+    return {period: {name: checksum[name] for name in named} for period, named in parts.items()}
 
 
 def _recall(memory: UPath) -> dict[str, str]:
@@ -56,24 +57,23 @@ def _recall(memory: UPath) -> dict[str, str]:
         return {}
 
 
-def _checksum(source: Source, runs: UPath, remembered: dict[str, str], file: UPath) -> str:
-    """Return the checksum of a file; one of a remote source that must be read is kept."""
-    if is_local(file):
-        return sha256(source.read(file))
-    version = source.version(file)
+def _checksum(runs: UPath, remembered: dict[str, str], part: Part) -> str:
+    """Return the checksum of a part; what must be read elsewhere is kept."""
+    if part.at_hand:
+        return part.checksum()
+    version = part.version()
     if version in remembered:
         remembered[version] = remembered.pop(version)  # the last used is last
         return remembered[version]
-    content = source.read(file)
-    checksum = sha256(content)
-    write(cache.file_of(runs, checksum), content)
-    if version is not None and version == source.version(file):  # not replaced meanwhile
+    checksum = _keep(runs, part)
+    if version is not None and version == part.version():  # not replaced meanwhile
         remembered[version] = checksum
     return checksum
 
 
-def _download(source: Source, runs: UPath, file: UPath, checksum: str) -> None:
-    """Put a file of a remote source into the cache, unless it is there."""
-    if not is_local(file) and not cache.file_of(runs, checksum).exists():
-        content = source.read(file)
-        write(cache.file_of(runs, sha256(content)), content)
+def _keep(runs: UPath, part: Part) -> str:
+    """Put the content of a part into the cache, and return its checksum."""
+    with scratch(cache.file_of(runs, "part")) as written:
+        checksum = part.save(written)
+        move(written, cache.file_of(runs, checksum))
+    return checksum

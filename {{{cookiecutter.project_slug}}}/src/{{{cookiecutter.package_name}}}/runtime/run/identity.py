@@ -28,7 +28,10 @@ LATER = ("snapshot", "train", "evaluate", "release", "quarantine")
 COMPUTING = (
     "runtime/periods.py",
     "runtime/schema.py",
+    "runtime/source/content.py",
     "runtime/source/contract.py",
+    "runtime/source/formats.py",
+    "runtime/source/kinds.py",
     "runtime/source/reader.py",
     *(f"runtime/steps/{step}.py" for step in (*PREPARING, *LATER)),
 )

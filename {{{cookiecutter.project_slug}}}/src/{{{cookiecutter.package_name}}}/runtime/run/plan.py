@@ -22,7 +22,8 @@ from ..periods import (
     shift,
 )
 from ..results import Plan
-from ..source.reader import Source, table_of
+from ..source.address import source_of
+from ..source.kinds import table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
@@ -53,7 +54,7 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     Raises:
         BadInput: the range is malformed, or there can be no run for one of its periods.
     """
-    periods, delivered = periods_between(first, last), _source(params).periods()
+    periods, delivered = periods_between(first, last), source_of(params).periods()
     for period in periods:
         _choose(params, delivered, period, at=datetime.now(UTC))
     return periods
@@ -71,7 +72,7 @@ def choose_periods(
             periods come before it.
         OSError: the source does not answer.
     """
-    return _choose(params, _source(params).periods(), asked, at)
+    return _choose(params, source_of(params).periods(), asked, at)
 
 
 def _choose(
@@ -105,7 +106,7 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     The id is a hash of the source's checksums, the parameters and the code. So the same work finds
     its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
     """
-    plan = draft(params, asked, at, partial(checksums, _source(params), UPath(params.runs)))
+    plan = draft(params, asked, at, partial(checksums, source_of(params), UPath(params.runs)))
     plan = plan.model_copy(update={"prepared": cache.names_of(plan, plan.periods)})
     run = identify(plan, UPath(params.runs))
     plan = _record(plan, RunDir(run))
@@ -115,10 +116,6 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
         log.warning("run %s: %s", run.run_id, note)
     log.info("run %s: evaluate on %s, train on %s", run.run_id, plan.period, in_words(plan.window))
     return run
-
-
-def _source(params: Params) -> Source:
-    return Source(params.source, params.source_timeout)
 
 
 def draft(

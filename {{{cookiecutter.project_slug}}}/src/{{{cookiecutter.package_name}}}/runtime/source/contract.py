@@ -10,6 +10,7 @@ from .. import room
 from ..periods import bounds
 from ..results import Finding
 from ..schema import Rule, at_most
+from .formats import fault_of_time
 
 
 def find_faults(
@@ -64,18 +65,8 @@ def _check_time(table: str, time: str | None, rows: pl.DataFrame) -> list[Findin
     """Check that a dated table's column of time can be compared with the bounds of a period."""
     if time is None:
         return []
-    dtype = rows.schema.get(time)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        return []
-    if dtype is None:
-        wrong = "the column is missing"
-    else:
-        what = "it has no time zone" if isinstance(dtype, pl.Datetime) else f"its type is {dtype}"
-        wrong = (
-            f"{what}: deliver times with a zone, and declare them in tables.py, "
-            'as in pl.Datetime("us", "UTC")'
-        )
-    return [Finding(table=table, column=time, message=wrong)]
+    wrong = fault_of_time(rows.schema.get(time))
+    return [] if wrong is None else [Finding(table=table, column=time, message=wrong)]
 
 
 def _ask_pandera(

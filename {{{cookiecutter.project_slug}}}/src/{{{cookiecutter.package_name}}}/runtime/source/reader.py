@@ -1,24 +1,32 @@
-"""Where data arrive: partitions of periods, as an upstream system delivers them.
+"""Where data arrive as files, Parquet or CSV, in a folder or anything that fsspec can open.
 
 <source>/<table>/period=<period>/*.parquet     tables with a date, as `DATED` in `tables.py`
 <source>/<table>/*.parquet                     the others, whole
+<source>/<table>.parquet                       either: all rows that there are, in one file
 
-`PARTITIONS` of `periods.py` has what the folder of a period may be called.
+`PARTITIONS` of `periods.py` has what the folder of a period may be called. Of one file with all
+rows, a period has those with their time in it. It is read whole: what is too large, partition.
 """
 
-import hashlib
-from collections.abc import Callable, Collection
-from concurrent.futures import Future
-from threading import Thread
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from upath import UPath
 
 from .. import room
 from ..errors import BadInput, redact
-from ..periods import CADENCE, EXAMPLE, PARTITIONS, is_period
+from ..files import is_local
+from ..periods import CADENCE, EXAMPLE, PARTITIONS, bounds, is_period, period_of
+from . import formats
+from .content import sha256
+from .kinds import Kind, Part, Rows, name_of_rows, table_of, within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
 
 Answer = TypeVar("Answer")
@@ -30,8 +38,55 @@ _VERSIONS = ("version_id", "generation", "ETag", "etag", "content_md5")
 """What file systems call the version of a file's content, where they know it."""
 
 
-class Source:
-    """The partitions below an address: a folder, or anything that fsspec can open."""
+class Delivered(Part):
+    """A file of the source, which becomes one of a run, byte for byte."""
+
+    def __init__(self, source: "Source", name: str, file: UPath) -> None:
+        """Name a file of a source."""
+        self.source, self.name, self.file = source, name, file
+        self.at_hand = is_local(file)
+
+    def checksum(self) -> str:
+        """Return its SHA-256."""
+        return sha256(self.source.read(self.file))
+
+    def version(self) -> str | None:
+        """Return what names its content, None where the source has no name for it."""
+        return self.source.version(self.file)
+
+    def save(self, file: Path) -> str:
+        """Copy it."""
+        content = self.source.read(self.file)
+        file.write_bytes(content)
+        return sha256(content)
+
+    def read(self) -> "pl.DataFrame":
+        """Return its rows."""
+        return formats.read(table_of(self.name), self.name, self.source.read(self.file))
+
+
+class RowsOfFile(Rows):
+    """The rows of a period in a file that has those of all periods."""
+
+    def __init__(self, source: "Source", table: str, file: UPath, period: str) -> None:
+        """Name a period of a file of a source."""
+        self.source, self.table, self.file, self.period = source, table, file, period
+
+    def batches(self) -> "Iterator[pl.DataFrame]":
+        """Yield the rows in the order of their key, at once."""
+        import polars as pl
+
+        ours = room.tables()
+        start, end = bounds(self.period, ours.TIME_ZONE)
+        moment = pl.col(ours.DATED[self.table])
+        rows = self.source.all_rows(self.table, self.file)
+        rows = rows.filter(moment.is_between(start, end, closed="left"))
+        key = ours.TABLES[self.table].unique or []
+        yield rows.sort([name for name in key if name in rows.columns] or rows.columns)
+
+
+class Source(Kind):
+    """The files below an address: a folder, or anything that fsspec can open."""
 
     def __init__(self, address: str, patience: float | None = None) -> None:
         """Take the address of a source; nothing is read yet.
@@ -43,19 +98,18 @@ class Source:
         """
         self.address = address
         self.patience = patience
+        self._rows: dict[str, pl.DataFrame] = {}
+        self._reading = Lock()
         try:
             self.root = UPath(address)
         except (ValueError, ImportError) as error:
             raise self._closed(error) from error
 
     def periods(self) -> list[str]:
-        """Return the periods delivered so far, in order.
-
-        Raises:
-            BadInput: the source is missing, empty, or we may not read it.
-            OSError: it does not answer; a retry may help.
-        """
+        """Return the periods delivered so far, in order; for errors see `Kind`."""
         main = room.tables().MAIN
+        if file := self._whole(main):
+            return self._periods_of(main, file)
         folders: dict[str, list[str]] = {}
         for folder in self._inside(main):
             key, _, period = folder.partition("=")
@@ -71,24 +125,88 @@ class Source:
             self._refuse_two(found)
         return sorted(folders)
 
-    def files(self, period: str) -> dict[str, UPath]:
-        """Return the files of a period by name, such as `<table>/part-0.parquet`.
-
-        It raises what `periods` does.
-        """
+    def _periods_of(self, table: str, file: UPath) -> list[str]:
+        """Return the periods that a file with all rows has, in order."""
         ours = room.tables()
-        files: dict[str, UPath] = {}
+        moments = self.all_rows(table, file)[ours.DATED[table]]
+        days = moments.dt.convert_time_zone(ours.TIME_ZONE).dt.date().unique()
+        if days.is_empty():
+            raise BadInput(f"The source {self.address} has no rows in {file.name}: deliver some.")
+        return sorted({period_of(day) for day in days})
+
+    def parts(self, period: str) -> dict[str, Part]:
+        """Return the parts of a period by name; for errors see `Kind`."""
+        ours = room.tables()
+        parts: dict[str, Part] = {}
         for table in ours.TABLES:
-            dated = [f"{table}/{key}={period}" for key in PARTITIONS]
-            folders = {f: self._inside(f) for f in (dated if table in ours.DATED else [table])}
-            self._refuse_two([folder for folder, inside in folders.items() if inside])
-            files |= {
-                f"{folder}/{name}": file
-                for folder, inside in folders.items()
-                for name, file in inside.items()
-                if name.endswith(".parquet")
-            }
-        return files
+            if (file := self._whole(table)) is None:
+                parts |= self._files(table, period)
+            elif table in ours.DATED:
+                parts[name_of_rows(table, period)] = RowsOfFile(self, table, file, period)
+            else:
+                name = f"{table}/{file.name}"
+                parts[name] = Delivered(self, name, file)
+        return parts
+
+    def _files(self, table: str, period: str) -> dict[str, Part]:
+        """Return the files in the folder of a table, or of a period of it."""
+        dated = [f"{table}/{key}={period}" for key in PARTITIONS]
+        folders = dated if table in room.tables().DATED else [table]
+        inside = {folder: self._inside(folder) for folder in folders}
+        self._refuse_two([folder for folder, files in inside.items() if files])
+        found = {
+            f"{folder}/{name}": file for folder in folders for name, file in inside[folder].items()
+        }
+        return {
+            name: Delivered(self, name, file)
+            for name, file in found.items()
+            if name.endswith(formats.FORMATS)
+        }
+
+    def _whole(self, table: str) -> UPath | None:
+        """Return the one file that has all rows of a table, None where it has a folder or none."""
+        names = [f"{table}{ending}" for ending in formats.FORMATS]
+        there = [name for name in (*names, table) if name in self._top]
+        if len(there) > 1:
+            raise BadInput(
+                f"The source {self.address} has {table} twice, as {' and as '.join(there)}: remove "
+                "one of them."
+            )
+        return self._top[there[0]] if there and there[0] in names else None
+
+    @cached_property
+    def _top(self) -> dict[str, UPath]:
+        """What lies directly in the source, by name."""
+        return self._inside()
+
+    def all_rows(self, table: str, file: UPath) -> "pl.DataFrame":
+        """Return the rows of all periods, each with its time; the file is read once.
+
+        Raises:
+            BadInput: it cannot be read, it is damaged, or a row has no time or none with a zone.
+            OSError: the source does not answer; a retry may help.
+        """
+        with self._reading:
+            if table not in self._rows:
+                self._rows[table] = self._all_rows(table, file)
+            return self._rows[table]
+
+    def _all_rows(self, table: str, file: UPath) -> "pl.DataFrame":
+        import polars as pl
+
+        time, content = room.tables().DATED[table], self.read(file)
+        try:
+            rows = formats.read(table, file.name, content)
+        except pl.exceptions.PolarsError as error:
+            raise self._closed(error) from error
+        wrong = formats.fault_of_time(rows.schema.get(time))
+        if wrong is None and (lacking := rows[time].null_count()):
+            wrong = f"{lacking:,} rows have none, and belong to no {CADENCE.unit}"
+        if wrong is not None:
+            raise BadInput(
+                f"The source {self.address} cannot be read: {file.name}, `{time}`: {wrong}."
+            )
+        return rows
 
     def _refuse_two(self, folders: list[str]) -> None:
         """Raise `BadInput` where a period has a folder by each of two names."""
@@ -113,11 +231,12 @@ class Source:
         found = next((f"{name} {info[name]}" for name in _VERSIONS if info.get(name)), None)
         return found and f"{redact(str(file))} {found}"
 
-    def _inside(self, folder: str) -> dict[str, UPath]:
+    def _inside(self, folder: str = "") -> dict[str, UPath]:
         """Return what lies in a folder, by name and in order; nothing where there is no folder."""
+        place = self.root / folder if folder else self.root
         try:
             # Not with `glob`: to it, a folder that we may not look into is an empty one.
-            inside = self._answer(lambda: sorted((self.root / folder).iterdir(), key=str))
+            inside = self._answer(lambda: sorted(place.iterdir(), key=str))
             return {path.name: path for path in inside}
         except (FileNotFoundError, NotADirectoryError):
             return {}
@@ -134,74 +253,11 @@ class Source:
     def _answer(self, ask: Callable[[], Answer]) -> Answer:
         """Return what the source answers; it raises what `read` does."""
         try:
-            return ask() if self.patience is None else self._within(self.patience, ask)
+            if self.patience is None:
+                return ask()
+            return within(self.patience, ask, redact(self.address))
         except CLOSED as error:
             raise self._closed(error) from error
 
-    def _within(self, patience: float, ask: Callable[[], Answer]) -> Answer:
-        """Return what the source answers in `patience` seconds.
-
-        The call runs in a thread of its own, which is abandoned where it hangs: not every protocol
-        has a time limit, and no orchestrator interrupts a call that waits in compiled code.
-        """
-        answer: Future[Answer] = Future()
-
-        def wait() -> None:
-            try:
-                answer.set_result(ask())
-            except BaseException as error:  # noqa: BLE001 - raised by the caller's thread
-                answer.set_exception(error)
-
-        Thread(target=wait, daemon=True).start()
-        try:
-            return answer.result(patience)
-        except TimeoutError:
-            if answer.done():
-                raise
-            raise TimeoutError(
-                f"the source {redact(self.address)} did not answer in "
-                f"{patience:g} s (`source_timeout` in params.yaml)"
-            ) from None
-
     def _closed(self, error: Exception) -> BadInput:
         return BadInput(redact(f"The source {self.address} cannot be read: {error}."))
-
-    def tables(self, period: str, names: Collection[str]) -> "dict[str, pl.DataFrame]":
-        """Return the tables `names` of a period by name; one without files is left out.
-
-        Raises:
-            polars.exceptions.PolarsError: a file is not Parquet, or the files of a table differ.
-            BadInput: we may not read a file.
-        """
-        import polars as pl
-
-        parts: dict[str, list[pl.DataFrame]] = {}
-        for name, file in self.files(period).items():
-            if (table := table_of(name)) in names:
-                try:
-                    parts.setdefault(table, []).append(pl.read_parquet(self.read(file)))
-                except pl.exceptions.PolarsError as error:
-                    why = f"{name} is not readable as Parquet"
-                    raise pl.exceptions.ComputeError(why) from error
-        return {table: _concatenate(table, read) for table, read in parts.items()}
-
-
-def _concatenate(table: str, parts: "list[pl.DataFrame]") -> "pl.DataFrame":
-    """Return the files of a table as one."""
-    import polars as pl
-
-    first = parts[0].schema
-    for part in parts[1:]:
-        if odd := {column for column, _ in first.items() ^ part.schema.items()}:
-            raise pl.exceptions.SchemaError(f"those of {table} differ in {', '.join(sorted(odd))}")
-    return pl.concat([part.select(first.names()) for part in parts])
-
-
-def table_of(name: str) -> str:
-    """Return the table that a file of the source belongs to."""
-    return name.partition("/")[0]
-
-
-def sha256(content: bytes) -> str:
-    """Return the checksum by which a file is known, in hex."""
-    return hashlib.sha256(content).hexdigest()

@@ -18,7 +18,7 @@ from upath import UPath
 
 from ..errors import BadInput
 from ..files import locked
-from .reader import sha256
+from .content import is_intact
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -39,15 +39,14 @@ def save(folder: UPath, files: Mapping[str, str]) -> str:
     """
     with _repository() as (repo, root):
         for name, checksum in files.items():
-            content = (folder / name).read_bytes()
-            if sha256(content) != checksum:
+            if not is_intact(folder / name, checksum):
                 raise RuntimeError(
                     f"{folder / name} is damaged: remove it, {checksum} in `.cache/files` of the "
                     "folder of runs, and this run's directory; then start the run again."
                 )
             copy = root / "data" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(content)
+            copy.write_bytes((folder / name).read_bytes())
         (stage,) = repo.add(str(root / "data"))
         repo.push(remote=REMOTE)
         return str(stage.outs[0].hash_info.value).removesuffix(".dir")

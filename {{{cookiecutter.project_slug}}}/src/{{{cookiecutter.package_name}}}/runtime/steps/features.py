@@ -7,7 +7,8 @@ from ..errors import BadInput
 from ..files import write_json, write_parquet
 from ..results import FeatureTable
 from ..run import Run, RunDir, read_plan
-from ..source.reader import Source, sha256
+from ..source.content import sha256
+from ..source.reader import Source
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,18 @@
 """Copy a period from the source into the run directory."""
 
-import io
 import logging
 
 import polars as pl
 from upath import UPath
 
 from .. import room
-from ..files import share, write, write_json
+from ..files import move, scratch, share, write_json
 from ..results import IngestedFile, Manifest
 from ..run import Run, RunDir, cache, read_plan
-from ..source.reader import Source, sha256, table_of
+from ..source import formats
+from ..source.address import source_of
+from ..source.content import ROWS, rows_if_intact, sha256
+from ..source.kinds import table_of
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +20,8 @@ log = logging.getLogger(__name__)
 def ingest(run: Run, period: str) -> Manifest:
     """Copy the files of `period` byte for byte, and note their checksums and row counts.
 
-    Files that were read for the plan, or by an earlier run, are in the cache already.
+    Of rows, a Parquet file is made. What was read for the plan, or by an earlier run, is in the
+    cache already.
 
     Writes `raw/`, laid out like the source, and `manifests/<period>.json`.
 
@@ -29,29 +32,33 @@ def ingest(run: Run, period: str) -> Manifest:
         OSError: the source does not answer.
     """
     run_dir, plan = RunDir(run), read_plan(run)
-    source = Source(plan.params.source, plan.params.source_timeout)
-    delivered = source.files(period)
+    source = source_of(plan.params)
+    parts = source.parts(period)
     files: dict[str, IngestedFile] = {}
     for name, expected in plan.checksums[period].items():
         copy, cached = run_dir.raw / name, cache.file_of(UPath(plan.params.runs), expected)
-        content = cached.read_bytes() if cached.exists() else None
-        if content is not None and sha256(content) == expected:
-            if copy.exists() and sha256(copy.read_bytes()) != expected:
+        found = _examine(name, cached, expected)
+        if found is not None:
+            if copy.exists() and _examine(name, copy, expected) is None:
                 copy.unlink()
             share(cached, copy)
         else:
-            if content is not None:
-                cached.unlink(missing_ok=True)  # it is damaged
-            content = source.read(delivered[name]) if name in delivered else None
-            if content is None or sha256(content) != expected:
-                raise RuntimeError(
-                    f"{name} of {period} {'is gone' if content is None else 'changed'} at the "
-                    f"source {plan.params.source} since run {run.run_id} was planned: start the "
-                    "run again once the delivery is complete."
-                )
-            write(copy, content)  # here, a run removes what a process that was killed left of it
+            cached.unlink(missing_ok=True)  # it is damaged
+            # Here, a run removes what a process that was killed left half-written.
+            with scratch(copy) as written:
+                if name in parts:
+                    parts[name].save(written)
+                    found = _examine(name, UPath(written), expected)
+                if found is None:
+                    raise RuntimeError(
+                        f"{name} of {period} {'changed' if name in parts else 'is gone'} at the "
+                        f"source {source.address} since run {run.run_id} was planned: start the "
+                        "run again once the delivery is complete."
+                    )
+                copy.unlink(missing_ok=True)
+                move(written, copy)
             share(copy, cached)
-        files[name] = IngestedFile(sha256=expected, rows=_count_rows(content))
+        files[name] = found
     manifest = Manifest(files=files)
     write_json(run_dir.manifest(period), manifest)
     rows = dict.fromkeys(room.tables().TABLES, 0)
@@ -62,12 +69,22 @@ def ingest(run: Run, period: str) -> Manifest:
     return manifest
 
 
-def _count_rows(content: bytes) -> int | None:
-    """Return the rows of a Parquet file, None where it is not readable.
+def _examine(name: str, file: UPath, expected: str) -> IngestedFile | None:
+    """Return what a file holds, None where it is missing or has another content than expected.
 
-    All of it is read: the end of a file that is damaged in its middle still has a row count.
+    All of it is read: the end of a Parquet file that is damaged in its middle still has a count.
     """
+    if expected.startswith(ROWS):
+        rows = rows_if_intact(file, expected)
+        return None if rows is None else IngestedFile(sha256=expected, rows=rows)
     try:
-        return pl.read_parquet(io.BytesIO(content)).height
-    except pl.exceptions.PolarsError:
+        content = file.read_bytes()
+    except FileNotFoundError:
         return None
+    if sha256(content) != expected:
+        return None
+    try:
+        rows = formats.read(table_of(name), name, content).height
+    except pl.exceptions.PolarsError as error:
+        return IngestedFile(sha256=expected, rows=None, fault=str(error))
+    return IngestedFile(sha256=expected, rows=rows)

@@ -11,8 +11,8 @@ from ..errors import BadInput
 from ..files import write_parquet
 from ..registry import registry
 from ..run.plan import require
+from ..source.address import source_of
 from ..source.contract import find_faults
-from ..source.reader import Source
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def predict(params: Params, period: str) -> UPath:
     Raises:
         BadInput: the source lacks the period, its data break the contract, or nothing was released.
     """
-    source, names = Source(params.source, params.source_timeout), room.tables()
+    source, names = source_of(params), room.tables()
     require(period, source.periods())
     champion = registry.champion(params.model_name)
     if champion is None:

@@ -12,7 +12,8 @@ from ..periods import FEWEST_PERIODS
 from ..results import Finding, Manifest, PeriodQuality, Plan, Quality
 from ..run import Run, RunDir, cache, read_plan
 from ..source.contract import find_faults
-from ..source.reader import Source, table_of
+from ..source.kinds import table_of
+from ..source.reader import Source
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _check_period(run_dir: RunDir, plan: Plan, period: str, shared: list[Finding
     """Check a period; `shared` is what was found in the tables that all periods share."""
     manifest = read_json(run_dir.manifest(period), Manifest)
     unreadable = [
-        Finding(table=table_of(name), column=None, message=f"{name} is not readable as Parquet")
+        Finding(table=table_of(name), column=None, message=file.fault or f"{name} is damaged")
         for name, file in manifest.files.items()
         if file.rows is None
     ]

@@ -22,7 +22,7 @@ from ..run import Run, RunDir, read_plan
 from ..run.checksums import checksums
 from ..run.identity import PACKAGE
 from ..run.plan import Checksums, draft, identify
-from ..source.reader import Source
+from ..source.address import source_of
 from .validate import good_periods
 
 STEPS = ("ingest", "validate", "snapshot", "features", "train", "evaluate")
@@ -75,8 +75,8 @@ def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
             for period, manifest in found.items()
         }
 
-    source = Source(params.source, params.source_timeout)
-    found = of_manifests if ingested else partial(checksums, source, UPath(params.runs))
+    of_source = partial(checksums, source_of(params), UPath(params.runs))
+    found = of_manifests if ingested else of_source
     plan = draft(params, params.experiment.period or None, at, found)
     run = identify(plan, UPath(), FOLDER)
     write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files

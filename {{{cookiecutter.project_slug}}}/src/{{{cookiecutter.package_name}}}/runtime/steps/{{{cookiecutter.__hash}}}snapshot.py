@@ -6,7 +6,7 @@ import logging
 from ..files import write_json
 from ..results import Snapshot
 from ..run import Run, RunDir, read_plan
-from ..source.reader import sha256
+from ..source.content import is_intact
 
 log = logging.getLogger(__name__)
 
@@ -14,8 +14,10 @@ log = logging.getLogger(__name__)
 def snapshot(run: Run) -> Snapshot:
     """Check the raw files, and give them a version, 64 hex; they are stored nowhere else.
 
-    It is the SHA-256 of what `sha256sum` prints for the files, in the order of their names. So the
-    same names and contents have the same version. Writes `snapshot.json`.
+    It is the SHA-256 of lines of checksum and name, as `sha256sum` prints them for delivered files,
+    in the order of the names. So the same names and contents have the same version.
+
+    Writes `snapshot.json`.
 
     Raises:
         RuntimeError: a file is not what its checksum says.
@@ -24,7 +26,7 @@ def snapshot(run: Run) -> Snapshot:
     digest = hashlib.sha256()
     for name, checksum in sorted(plan.files.items()):
         file = run_dir.raw / name
-        if sha256(file.read_bytes()) != checksum:
+        if not is_intact(file, checksum):
             raise RuntimeError(
                 f"{file} is damaged: remove it, {checksum} in `.cache/files` of the folder of "
                 "runs, and this run's directory; then start the run again."

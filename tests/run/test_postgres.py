@@ -1,0 +1,247 @@
+"""Postgres as the source: memory, cut connections, changed rows, limits, grants, secrets."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.projects import Project, install, until
+from tests.run.postgres import Postgres
+from tests.shared import once
+from tests.shell import Shell
+
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run postgres")]
+
+PASSWORD = "hunter2-of-reader"  # noqa: S105
+PERIOD = "2013-05"
+CROWDED = "2013-11"
+"""A period to which rows are added, so that it has a million."""
+
+# The sample as its owner would have it: with types of Postgres.
+LOAD = """
+import sqlite3, sys
+import psycopg
+source, target = sqlite3.connect("data/source.db"), psycopg.connect(sys.argv[1])
+def type_of(table, column):
+    if column == "time_hour":
+        return "timestamptz"
+    found = {kind for kind, in source.execute(f"SELECT DISTINCT typeof({column}) FROM {table}")}
+    return "text" if "text" in found else "double precision" if "real" in found else "integer"
+names = [name for name, in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+for name in names:
+    cursor = source.execute(f"SELECT * FROM {name}")
+    columns = [column for column, *_ in cursor.description]
+    ours = ", ".join(f'"{column}" {type_of(name, column)}' for column in columns)
+    target.execute(f"CREATE TABLE {name} ({ours})")
+    with target.cursor().copy(f"COPY {name} FROM STDIN") as copy:
+        for row in cursor:
+            copy.write_row(row)
+for name in ("flights", "weather"):
+    target.execute(f"CREATE INDEX ON {name} (time_hour)")
+target.commit()
+"""
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+import polars as pl
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.source.address import source_of
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def save(period):
+    return parts(period).save(Path(f"{period}.parquet"))
+def parts(period):
+    return source.parts(period)[f"flights/period={period}/flights.parquet"]
+source = source_of(load_params())
+save(sys.argv[1])
+before, checksum = peak(), save(sys.argv[2])
+grown = peak() - before
+rows = pl.read_parquet(f"{sys.argv[2]}.parquet")
+print(rows.height, grown, rows.estimated_size(), checksum == save(sys.argv[2]))
+"""
+
+CUT = """
+import sys
+from my_pipeline.runtime.config import load_params
+from my_pipeline.runtime.source.address import source_of
+batches = source_of(load_params()).parts(sys.argv[1])[sys.argv[2]].batches()
+print(sum(next(batches).height for _ in range(3)), flush=True)
+input()
+try:
+    list(batches)
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def project(shell: Shell, postgres: Postgres) -> Project:
+    """Give a project whose source is a Postgres database with the sample, and a run on it."""
+    out = shell.home / "on-sql"
+    once(out, lambda: install(shell, out.name, source="sql"))
+    project = Project(out / "my-pipeline", shell)
+    postgres(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE flights")
+    owner = f"postgresql://postgres:hunter2-of-root@127.0.0.1:{postgres.port}/flights"
+    run(project, LOAD, owner)
+    postgres("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "flights")
+    address = f"postgresql+psycopg://reader@127.0.0.1:{postgres.port}/flights"
+    tune(project, "source", address)
+    secret = address.replace("reader@", f"reader:{PASSWORD}@")
+    (project.folder / ".env").write_text(f"SOURCE_URL='{secret}'\n")
+    project.make("run", f"PERIOD={PERIOD}")
+    return project
+
+
+def run(project: Project, code: str, *words: str) -> str:
+    """Run code in a project; return what it printed."""
+    python = project.folder / ".venv/bin/python"
+    return project.shell(python, "-c", code, *words, cwd=project.folder).stdout
+
+
+def tune(project: Project, name: str, value: object) -> None:
+    """Change a parameter at the top of params.yaml."""
+    file = project.folder / "params.yaml"
+    lines = file.read_text().splitlines()
+    found = [f"{name}: {value}" if line.startswith(f"{name}:") else line for line in lines]
+    assert found != lines
+    file.write_text("\n".join(found) + "\n")
+
+
+def results(project: Project) -> list[dict[str, Any]]:
+    """Return the results of the runs for the period, the newest last."""
+    files = [*project.folder.glob(f"runs/{PERIOD}-*/result.json")]
+    files.sort(key=lambda file: file.stat().st_mtime)
+    return [json.loads(file.read_bytes()) for file in files]
+
+
+def test_a_run_on_postgres(project: Project, postgres: Postgres) -> None:
+    (result,) = results(project)
+    assert result["status"] == "released"
+    doctor = project.make("doctor", ok=False)
+    assert f"//127.0.0.1:{postgres.port}/flights has 2013-01 to 2013-12" in doctor
+    project.make("run", f"PERIOD={PERIOD}")
+    assert results(project) == [result]
+
+
+def test_a_row_that_changed_makes_a_new_run_and_says_so(
+    project: Project, postgres: Postgres
+) -> None:
+    (before,) = results(project)
+    postgres(
+        "UPDATE flights SET distance = distance + 1 WHERE ctid = (SELECT min(ctid) FROM flights "
+        "WHERE time_hour >= '2013-03-10 12:00Z')",
+        "flights",
+    )
+    said = project.make("run", f"PERIOD={PERIOD}")
+    after = results(project)[-1]
+    assert after["run_id"] != before["run_id"]
+    assert f"2013-03 was delivered again since run {before['run_id']} used it" in said
+    assert said.count(": read ") == 1  # of the periods, only this one
+
+
+def test_a_connection_that_is_cut_is_retried(
+    project: Project, postgres: Postgres, tmp_path: Path
+) -> None:
+    tune(project, "seed", 2014)
+    log = tmp_path / "run.log"
+    process = project.start(log, "run", f"PERIOD={PERIOD}")
+    # The input was checked before the server of Prefect starts; the plan reads the rows.
+    until(lambda: "temporary server" in log.read_text(), process)
+    with postgres.locked("planes", "flights"):
+        until(lambda: postgres.waiting("reader"), process)
+        postgres.terminate("reader")
+    assert process.wait() == 0
+    assert "terminating connection due to administrator command" in log.read_text()
+    assert PASSWORD not in log.read_text()
+    assert results(project)[-1]["status"] in ("released", "kept_champion")
+    tune(project, "seed", 2013)
+
+
+def test_a_connection_that_is_cut_between_batches_is_an_error_to_retry(
+    project: Project, postgres: Postgres
+) -> None:
+    python = project.folder / ".venv/bin/python"
+    words = [str(python), "-c", CUT, PERIOD, f"flights/period={PERIOD}/flights.parquet"]
+    with subprocess.Popen(
+        words, cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) > 20_000
+        postgres.terminate("reader")
+        said, _ = process.communicate("\n")
+    assert said.startswith("ConnectionError queries/flights.sql failed at the source postgresql")
+    assert PASSWORD not in said
+
+
+def test_a_million_rows_are_ingested_in_bounded_memory(
+    project: Project, postgres: Postgres
+) -> None:
+    columns = postgres(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute "
+        "WHERE attrelid = 'flights'::regclass AND attnum > 0 AND attname != 'flight'",
+        "flights",
+    )
+    postgres(
+        f"INSERT INTO flights (flight, {columns}) SELECT flight + 10000 * n, {columns} FROM "
+        "flights, generate_series(1, 37) n WHERE time_hour >= '2013-11-02' "
+        "AND time_hour < '2013-11-30'",
+        "flights",
+    )
+    rows, grown, size, again = run(project, STREAM, PERIOD, CROWDED).split()
+    assert int(rows) > 900_000
+    assert int(grown) < int(size) / 2
+    assert again == "True"
+
+
+def test_a_statement_that_takes_too_long_is_an_error_to_retry(
+    project: Project, postgres: Postgres
+) -> None:
+    tune(project, "source_timeout", 1)
+    with postgres.locked("weather", "flights"):
+        said = project.make("doctor", ok=False)
+    assert "canceling statement due to statement timeout" in said
+    assert "`source_timeout` in params.yaml is 1 s" in said
+    tune(project, "source_timeout", 120)
+
+
+def test_a_missing_grant_is_refused(project: Project, postgres: Postgres) -> None:
+    postgres("REVOKE SELECT ON weather FROM reader", "flights")
+    said = project.make("run", f"PERIOD={PERIOD}", ok=False)
+    assert "error: queries/weather.sql failed at the source postgresql+psycopg://reader@" in said
+    assert "permission denied for table weather" in said
+    assert "Error 2" in said
+    postgres("GRANT SELECT ON weather TO reader", "flights")
+
+
+def test_a_wrong_password_is_one_sentence(project: Project) -> None:
+    file = project.folder / ".env"
+    kept = file.read_text()
+    file.write_text(kept.replace(PASSWORD, "another"))
+    said = project.make("run", f"PERIOD={PERIOD}", ok=False)
+    assert "error: ConnectionError: queries/flights.sql failed at the source postgresql" in said
+    assert 'password authentication failed for user "reader"' in said
+    assert "Traceback" not in said
+    file.write_text(kept)
+
+
+def test_the_password_is_nowhere(project: Project) -> None:
+    """Neither in what the runs above wrote, nor in Prefect's database."""
+    files = [
+        file
+        for path in project.folder.iterdir()
+        if path.name not in (".env", ".venv", ".git")
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file()
+    ]
+    assert len(files) > 100
+    assert [file for file in files if PASSWORD.encode() in file.read_bytes()] == []

@@ -1,0 +1,95 @@
+"""A SQL database as the source, under every orchestrator: the results of the same data in files."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+
+import pytest
+
+from tests.projects import ORCHESTRATORS, Project, with_answers
+from tests.run.test_parity import assert_same
+from tests.run.test_variants import make
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run sources")]
+
+QUICK = "airflow"
+OTHERS = [name for name in ORCHESTRATORS if name != QUICK]
+PERIOD = "2013-05"
+
+# Rows of a database come in the order of their key.
+WRITE_FILES = """
+from pathlib import Path
+import polars as pl
+from my_pipeline.sample import main
+from my_pipeline.tables import TABLES
+main(Path("data/source"))
+for table, schema in TABLES.items():
+    for file in Path("data/source", table).rglob("*.parquet"):
+        pl.read_parquet(file).sort(schema.unique).write_parquet(file)
+"""
+
+
+@pytest.fixture(scope="module")
+def projects(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Project]:
+    """Give a project of an orchestrator that reads a database, and was run from nothing."""
+
+    @cache
+    def run(orchestrator: str) -> Project:
+        installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
+        folder = tmp_path_factory.mktemp("sql")
+        project = with_answers(installed, folder, orchestrator=orchestrator, source="sql")
+        make(project, "run", f"PERIOD={PERIOD}")
+        return project
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "orchestrator", [QUICK, *(pytest.param(name, marks=pytest.mark.matrix) for name in OTHERS)]
+)
+def test_a_database_gives_the_results_of_files(
+    orchestrator: str, projects: Callable[[str], Project]
+) -> None:
+    project = projects(orchestrator)
+    expected = project.results()[PERIOD]
+    assert expected["status"] == "released"
+    params = project.folder / "params.yaml"
+    kept = params.read_text()
+    for before, after in (
+        ("source: sqlite:///data/source.db ", "source: data/source "),
+        ('model_name: "my-pipeline"', 'model_name: "of-files"'),
+        ("runs: runs ", "runs: runs-of-files "),
+    ):
+        assert before in kept
+        params.write_text(params.read_text().replace(before, after))
+    python = project.folder / ".venv/bin/python"
+    own = f"PYTHONPATH={project.folder / 'src'}"
+    project.shell("env", own, python, "-c", WRITE_FILES, cwd=project.folder)
+    make(project, "run", f"PERIOD={PERIOD}")
+    params.write_text(kept)
+    found = project.results("runs-of-files")[PERIOD]
+    assert found["metrics"] == pytest.approx(expected["metrics"], abs=1e-9)
+    same = ("status", "reason", "rows", "code_version")
+    assert [found[name] for name in same] == [expected[name] for name in same]
+
+
+@pytest.mark.matrix
+def test_the_result_is_the_same(projects: Callable[[str], Project]) -> None:
+    expected, *others = (projects(name).results()[PERIOD] for name in ORCHESTRATORS)
+    for other in others:
+        assert_same(expected, other)
+
+
+def test_an_experiment_takes_the_rows_as_they_are(projects: Callable[[str], Project]) -> None:
+    """`make repro` reads the database again; a stage is stale by code, queries and parameters."""
+    project = projects(QUICK)
+    assert "ingest" in make(project, "repro", f"PERIOD={PERIOD}")
+    make(project, "dvc-check")
+    with closing(sqlite3.connect(project.folder / "data/source.db")) as database, database:
+        database.execute(f"UPDATE weather SET temp = 50 WHERE time_hour LIKE '{PERIOD}%'")
+    again = make(project, "repro")
+    assert "Stage 'ingest' didn't change, skipping" in again
+    assert "Running stage 'train'" in again

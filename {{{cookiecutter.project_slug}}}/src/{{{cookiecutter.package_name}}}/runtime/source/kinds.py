@@ -1,0 +1,154 @@
+"""What all kinds of source have in common. Steps, plan and cache do not know which kind there is.
+
+A source has *parts* of a period, of two kinds: files as they were delivered, which are copied byte
+for byte, and the rows that a table has of a period, which are written as Parquet.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+from ..periods import PARTITIONS
+from .content import write_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Answer = TypeVar("Answer")
+
+
+class Part(ABC):
+    """What becomes one file of a run."""
+
+    at_hand = False
+    """Whether it is a file of this machine, so that a plan need not copy it."""
+
+    @abstractmethod
+    def save(self, file: Path) -> str:
+        """Write its content to a file, and return the checksum; for errors see `read`."""
+
+    @abstractmethod
+    def read(self) -> "pl.DataFrame":
+        """Return its rows.
+
+        Raises:
+            polars.exceptions.PolarsError: it is a damaged file.
+            BadInput: we may not read it.
+            OSError: the source does not answer; a retry may help.
+        """
+
+    def checksum(self) -> str:
+        """Return the checksum of its content; for errors see `read`."""
+        with TemporaryDirectory() as folder:
+            return self.save(Path(folder) / "part")
+
+    def version(self) -> str | None:
+        """Return what names its content, None where the source has no name for it."""
+        return None
+
+
+class Rows(Part):
+    """The rows that a table has of a period, known by their content, whatever their order."""
+
+    @abstractmethod
+    def batches(self) -> "Iterator[pl.DataFrame]":
+        """Yield the rows, all with the same columns: at least one frame, which may be empty."""
+
+    def save(self, file: Path) -> str:
+        """Write the rows as Parquet, one batch at a time, and return their checksum."""
+        return write_rows(self.batches(), file)
+
+    def read(self) -> "pl.DataFrame":
+        """Return the rows."""
+        import polars as pl
+
+        return pl.concat(self.batches())
+
+
+class Kind(ABC):
+    """A source of one kind."""
+
+    address: str
+    """Where it is, for people: without a password."""
+
+    @abstractmethod
+    def periods(self) -> list[str]:
+        """Return the periods delivered so far, in order.
+
+        Raises:
+            BadInput: the source is missing, empty, or we may not read it.
+            OSError: it does not answer; a retry may help.
+        """
+
+    @abstractmethod
+    def parts(self, period: str) -> dict[str, Part]:
+        """Return the parts of a period by name, such as `<table>/part-0.parquet`.
+
+        It raises what `periods` does.
+        """
+
+    def tables(self, period: str, names: Collection[str]) -> "dict[str, pl.DataFrame]":
+        """Return the tables `names` of a period by name; one without parts is left out.
+
+        Raises:
+            polars.exceptions.PolarsError: a file is damaged, or the files of a table differ.
+            BadInput: we may not read a file.
+            OSError: the source does not answer; a retry may help.
+        """
+        read: dict[str, list[pl.DataFrame]] = {}
+        for name, part in self.parts(period).items():
+            if (table := table_of(name)) in names:
+                read.setdefault(table, []).append(part.read())
+        return {table: _concatenate(table, parts) for table, parts in read.items()}
+
+
+def _concatenate(table: str, parts: "list[pl.DataFrame]") -> "pl.DataFrame":
+    """Return the parts of a table as one."""
+    import polars as pl
+
+    first = parts[0].schema
+    for part in parts[1:]:
+        if odd := {column for column, _ in first.items() ^ part.schema.items()}:
+            raise pl.exceptions.SchemaError(f"those of {table} differ in {', '.join(sorted(odd))}")
+    return pl.concat([part.select(first.names()) for part in parts])
+
+
+def table_of(name: str) -> str:
+    """Return the table that a part of the source belongs to."""
+    return name.partition("/")[0]
+
+
+def name_of_rows(table: str, period: str | None) -> str:
+    """Return the name of the rows that a table has of a period, or altogether."""
+    folder = f"{table}/{PARTITIONS[-1]}={period}" if period else table
+    return f"{folder}/{table}.parquet"
+
+
+def within(patience: float, ask: Callable[[], Answer], address: str) -> Answer:
+    """Return what a source answers in `patience` seconds; raise `TimeoutError` where it does not.
+
+    The call runs in a thread of its own, which is abandoned where it hangs: not every protocol
+    has a time limit, and no orchestrator interrupts a call that waits in compiled code.
+    """
+    answer: Future[Answer] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised by the caller's thread
+            answer.set_exception(error)
+
+    Thread(target=wait, daemon=True).start()
+    try:
+        return answer.result(patience)
+    except TimeoutError:
+        if answer.done():
+            raise
+        raise TimeoutError(
+            f"the source {address} did not answer in {patience:g} s "
+            "(`source_timeout` in params.yaml)"
+        ) from None

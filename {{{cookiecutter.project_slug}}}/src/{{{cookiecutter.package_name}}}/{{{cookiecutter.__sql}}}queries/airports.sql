@@ -1,0 +1,2 @@
+SELECT faa, lat, lon
+FROM airports

@@ -1,0 +1,2 @@
+SELECT tailnum, year, engines, seats
+FROM planes
