@@ -164,6 +164,30 @@ def with_answers(installed: Project, folder: Path, **answers: str) -> Project:
     return project
 
 
+def equip(project: Path, other: Project) -> Project:
+    """Give a project a copy of another's environment, with hard links: `make setup` changes it."""
+    shutil.copytree(other.folder / ".venv", project / ".venv", symlinks=True, copy_function=link)
+    (project / ".venv/.synced").unlink()
+    for script in (project / ".venv/bin").iterdir():  # each names its Python in its first line
+        content = b"" if script.is_symlink() else script.read_bytes()
+        if str(other.folder).encode() in content:
+            script.unlink()
+            script.write_bytes(content.replace(bytes(other.folder), bytes(project)))
+            script.chmod(0o755)
+    if (other.folder / ".uv").exists():
+        (project / ".uv").symlink_to(other.folder / ".uv")
+        (project / ".git/info/exclude").write_text(".uv\n")
+    return Project(project, other.shell)
+
+
+def link(source: str, target: str) -> None:
+    """Make a hard link; copy a symbolic link."""
+    if Path(source).is_symlink():
+        Path(target).symlink_to(Path(source).readlink())
+    else:
+        os.link(source, target)
+
+
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
     """Return the first true value of `holds`; fail if the given process ends before."""
     end = time.monotonic() + PATIENCE
@@ -195,13 +219,18 @@ def fresh(project: Project, tmp_path: Path) -> Project:
     return clone(project, tmp_path / "my-pipeline")
 
 
-def install(shell: Shell, name: str, **answers: str) -> Project:
-    """Return a committed project with these answers and the sample's data, after `make setup`."""
+def install(shell: Shell, name: str, like: Project | None = None, /, **answers: str) -> Project:
+    """Return a committed project with these answers and the sample's data, after `make setup`.
+
+    It begins with a copy of the environment of a project that is `like` it.
+    """
     out = shell.home / name
     done = shell.cookiecutter(out, **answers)
     assert done.returncode == 0, done.stderr
     project = Project(out / "my-pipeline", shell)
     shell.commit(project.folder, "Rendered")
+    if like is not None:
+        equip(project.folder, like)
     project.make("setup")
     shell.commit(project.folder, "Locked")
     project.make("data")

@@ -83,6 +83,7 @@ def test_the_result_is_the_same(projects: Callable[[str], Project]) -> None:
         assert_same(expected, other)
 
 
+@pytest.mark.matrix
 def test_an_experiment_takes_the_rows_as_they_are(projects: Callable[[str], Project]) -> None:
     """`make repro` reads the database again; a stage is stale by code, queries and parameters."""
     project = projects(QUICK)

@@ -1,13 +1,12 @@
 """Projects after an update: the lock, the compiled pipeline, `make setup lint test run`."""
 
-import os
 import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.projects import Project
+from tests.projects import Project, equip
 from tests.shell import ROOT
 from tests.update.edits import edit
 from tests.update.releases import AFTER, BEFORE, COMPILED, NOW, Releases
@@ -22,24 +21,6 @@ def lock(releases: Releases, project: Path, *words: str) -> dict[str, str]:
     releases.shell(UV, "lock", "-q", *words, cwd=project)
     packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
     return {package["name"]: package["version"] for package in packages}
-
-
-def equip(project: Path, other: Project) -> Project:
-    """Copy another project's environment, with hard links instead of copies."""
-    shutil.copytree(other.folder / ".venv", project / ".venv", symlinks=True, copy_function=link)
-    (project / ".venv/.synced").unlink()
-    if (other.folder / ".uv").exists():
-        (project / ".uv").symlink_to(other.folder / ".uv")
-        (project / ".git/info/exclude").write_text(".uv\n")
-    return Project(project, other.shell)
-
-
-def link(source: str, target: str) -> None:
-    """Make a hard link; copy a symbolic link."""
-    if Path(source).is_symlink():
-        Path(target).symlink_to(Path(source).readlink())
-    else:
-        os.link(source, target)
 
 
 @pytest.mark.matrix
@@ -77,6 +58,7 @@ def updated(releases: Releases, tmp_path: Path, made: Project, front_end: str) -
     return project
 
 
+@pytest.mark.matrix
 def test_an_edited_project_works(releases: Releases, project: Project, tmp_path: Path) -> None:
     """A run executes its own step."""
     ours = updated(releases, tmp_path, project, "cookiecutter")
