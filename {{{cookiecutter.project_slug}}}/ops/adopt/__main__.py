@@ -35,7 +35,7 @@ def adopt(
     """Draft the team's modules from a table, in place of the sample's."""
     params, file = load_params(), Path(table).expanduser()
 {% if cookiecutter.source == "sql" %}
-    in_source = not file.exists() and is_database(params.source)
+    in_source = not file.is_file() and is_database(params.source)
     project.check_unedited(source_stays=in_source)
     whole = database.read(table, time, zone, params) if in_source else read(file, time, zone)
 {% else %}

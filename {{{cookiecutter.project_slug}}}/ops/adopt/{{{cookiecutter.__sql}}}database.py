@@ -54,7 +54,7 @@ def read(name: str, time: str, zone: str, params: Params) -> Table:
     """
     address = url_of(params.source)
     database = Database(address, params.source_timeout)
-    quoted = ".".join(map(database.quoted, name.split(".")))
+    quoted = _escaped(".".join(map(database.quoted, name.split("."))))
     whole = WholeTable(name, f"SELECT * FROM {quoted}", {}, None)  # noqa: S608
     try:
         rows = _newest_rows(database, whole, time)
@@ -63,7 +63,7 @@ def read(name: str, time: str, zone: str, params: Params) -> Table:
             f"{name} is no file, and cannot be read as a table: {one_line(error).rstrip('.')}."
         ) from None
     table = cut(rows, f"The table {name}", name.rsplit(".", maxsplit=1)[-1], time, zone)
-    kept = {column: database.quoted(column) for column in table.rows.columns}
+    kept = {column: _escaped(database.quoted(column)) for column in table.rows.columns}
     moment = _moment(kept[time], rows[time], zone, make_url(address).get_backend_name())
     said = f"Read: the newest {rows.height:,} rows." if rows.height >= MOST_ROWS else ""
     return replace(table, query=_query(quoted, kept, time, moment), said=said)
@@ -72,8 +72,8 @@ def read(name: str, time: str, zone: str, params: Params) -> Table:
 def _newest_rows(database: Database, whole: Query, time: str) -> pl.DataFrame:
     """Return the newest rows of a table, the newest first."""
     names = database.columns_of(whole)
-    quoted = [database.quoted(name) for name in names]
-    order = [f"{database.quoted(time)} DESC"] if time in names else []
+    quoted = [_escaped(database.quoted(name)) for name in names]
+    order = [f"{_escaped(database.quoted(time))} DESC"] if time in names else []
     parts, count = [pl.DataFrame(schema=names)], 0
     for batch in database.ask(whole, None, quoted, order):
         columns = zip(names, zip(*batch, strict=True), strict=True)
@@ -125,9 +125,8 @@ def _moment(column: str, values: pl.Series, zone: str, backend: str) -> str:
 def _query(quoted: str, columns: dict[str, str], time: str, moment: str) -> str:
     """Return the query for the rows of a period; `columns` are quoted, by name."""
     returned = columns | ({time: f"{moment} AS {columns[time]}"} if moment != columns[time] else {})
-    names = ",\n    ".join(_escaped(each) for each in returned.values())
-    table, when = _escaped(quoted), _escaped(moment)
-    return f"SELECT\n    {names}\nFROM {table}\nWHERE {when} >= :start AND {when} < :end\n"
+    names = ",\n    ".join(returned.values())
+    return f"SELECT\n    {names}\nFROM {quoted}\nWHERE {moment} >= :start AND {moment} < :end\n"
 
 
 def _escaped(text: str) -> str:
