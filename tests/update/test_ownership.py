@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.blocks import git_rm
 from tests.ownership import team_files, team_patterns
 from tests.update.releases import (
     AFTER,
@@ -52,6 +53,8 @@ def test_a_rewritten_room_stays(releases: Releases, tmp_path: Path, front_end: s
 
 def test_no_file_that_the_team_deleted_is_restored(releases: Releases, tmp_path: Path) -> None:
     project = releases.project(tmp_path / "project", NOW)
+    releases.shell("sh", "-c", git_rm(project), cwd=project)
+    assert all(file.startswith("src/") for file in team_files(project))
     for file in team_files(project):
         (project / file).unlink()
     releases.shell.commit(project, "Nothing of the sample")

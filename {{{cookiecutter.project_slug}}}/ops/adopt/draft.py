@@ -12,12 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
 from {{{ cookiecutter.package_name }}}.runtime.room import check_room
 
+{% if cookiecutter.source == "sql" %}
+from .database import read_files, write_query
+{% endif %}
 from .profile import Profile
-from .project import DATA, PACKAGE, PARAMS_FILE, PROJECT_FILE
+from .project import DATA, PACKAGE, PARAMS_FILE, PROJECT_FILE, SMALL
+from .small import small
+from .table import Table
 
 TEMPLATES = Path(__file__).with_name("room")
-FEW_ROWS, MANY_ROWS = 500, 2000
-"""The tests take whole periods until they have some rows, and a part of one that has many."""
 
 
 def write(found: Profile, staging: Path) -> None:
@@ -30,12 +33,18 @@ def write(found: Profile, staging: Path) -> None:
     check_room(staging / PACKAGE)
     text = params(PARAMS_FILE.read_text(encoding="utf-8"), found)
     (staging / PARAMS_FILE).write_text(text, encoding="utf-8")
+{% if cookiecutter.source == "sql" %}
+    if found.table.query:
+        write_query(found.table, staging)
+    else:
+        deliver(found.table.name, by_period(found.table), staging / DATA)
+        read_files(staging)
+{% else %}
+    deliver(found.table.name, by_period(found.table), staging / DATA)
+{% endif %}
     text = without_sample(PROJECT_FILE.read_text(encoding="utf-8"))
     (staging / PROJECT_FILE).write_text(text, encoding="utf-8")
-    deliver(found, staging / DATA)
-    sample = staging / "tests/data" / f"{found.table.name}.parquet"
-    sample.parent.mkdir(parents=True)
-    rows_for_tests(found).write_parquet(sample)
+    deliver(found.table.name, small(found), staging / SMALL)
 
 
 def modules_of(found: Profile) -> dict[Path, str]:
@@ -113,30 +122,18 @@ def without_sample(text: str) -> str:
     return re.sub(r"(?m)^.*# .*delete with sample\.py$\n", "", text)
 
 
-def deliver(found: Profile, source: Path) -> None:
-    """Write the data as an upstream system would deliver them: a folder for each period."""
-    table = found.table
-    for period, rows in by_period(found).items():
-        folder = source / table.name / f"{PARTITIONS[0]}={period}"
+def deliver(name: str, periods: Mapping[str, pl.DataFrame], source: Path) -> None:
+    """Write a table as an upstream system would deliver it: a folder for each period."""
+    for period, rows in periods.items():
+        folder = source / name / f"{PARTITIONS[0]}={period}"
         folder.mkdir(parents=True)
-        rows.write_parquet(folder / f"{table.name}.parquet")
+        rows.write_parquet(folder / f"{name}.parquet")
 
 
-def by_period(found: Profile) -> Mapping[str, pl.DataFrame]:
+def by_period(table: Table) -> Mapping[str, pl.DataFrame]:
     """Return the rows of each period, in order."""
-    names = [column.name for column in found.columns]
-    parts = found.table.rows.select(names).with_columns(found.table.period.alias(""))
+    parts = table.rows.with_columns(table.period.alias(""))
     return {
         str(period): rows.drop("")
         for (period,), rows in parts.partition_by("", maintain_order=True, as_dict=True).items()
     }
-
-
-def rows_for_tests(found: Profile) -> pl.DataFrame:
-    """Return the rows of the newest periods, until these are some; a part of one with many rows."""
-    parts: list[pl.DataFrame] = []
-    for rows in reversed([*by_period(found).values()]):
-        if parts and sum(part.height for part in parts) >= FEW_ROWS:
-            break
-        parts.append(rows.gather_every(max(1, rows.height * 2 // MANY_ROWS)))
-    return pl.concat(parts[::-1])

@@ -43,6 +43,8 @@ class Profile:
 
     table: Table
     target: str
+    labels: pl.Series
+    """The label of each row as a number, null where it is unknown."""
     problem: str
     positive: str | float | None
     """The value that means yes, where the target is not boolean."""
@@ -107,6 +109,7 @@ def profile(table: Table, target: str, problem: str | None, window: int) -> Prof
     return Profile(
         table=table,
         target=target,
+        labels=labels,
         problem=problem,
         positive=positive,
         negative=next(

@@ -13,19 +13,26 @@ from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
 PACKAGE = Path("src/{{{ cookiecutter.package_name }}}")
-DATA = Path("data/source")
+QUERIES = PACKAGE / "queries"
+"""Of a project whose source is a database."""
+DATA, SAMPLE_DATA = Path("data/source"), Path("{{{ cookiecutter.__sample }}}")
+SMALL = Path("tests/data/source")
+"""What the tests and CI read in place of the source."""
 PARAMS_FILE, PROJECT_FILE = Path("params.yaml"), Path("pyproject.toml")
 STAGING = Path(".adopt")
 
 SAMPLE = PACKAGE / "sample.py"
 MODULES = [SAMPLE, *(PACKAGE / f"{name}.py" for name in room.ROOM)]
-TESTS = ["tests/conftest.py", ":(glob)tests/test_*.py"]
+TESTS = ["tests/conftest.py", ":(glob)tests/test_*.py", f":(glob){QUERIES}/*.sql"]
 REPLACED = ("source", "model_name", "features", "train", "evaluate")
 """The keys of params.yaml whose values the draft replaces, or builds on."""
 
 
-def check_unedited() -> None:
+def check_unedited(*, source_stays: bool) -> None:
     """Check that the team's files are the sample's, as they were first committed.
+
+    Args:
+        source_stays: whether the table is in the source already, so that no data are written.
 
     Raises:
         BadInput: they are not, or data/source has other data than the sample's.
@@ -44,16 +51,22 @@ def check_unedited() -> None:
         f"{key} in {PARAMS_FILE}"
         for key, value in _params(_git("show", f"{first[0]}:./{PARAMS_FILE}")).items()
         if value != _params(PARAMS_FILE.read_text(encoding="utf-8")).get(key)
+        and not (source_stays and key == "source")
     ]
     if edited:
         raise BadInput(
             f"Nothing is written, because these are no longer the sample's: {', '.join(edited)}. "
             "Restore them with git, or go on by hand as docs/make-it-yours.md says."
         )
-    if others := {path.name for path in DATA.glob("*")} - {*room.tables().TABLES}:
+    others = {path.name for path in DATA.glob("*")} - {*room.tables().TABLES}
+    if others and not source_stays:
         raise BadInput(
             f"{DATA} has data that are not the sample's, {', '.join(sorted(others))}: move them, "
             "because the table's periods are written there."
+        )
+    if SMALL.exists():
+        raise BadInput(
+            f"{SMALL} is there already: move it, because a part of the table goes there."
         )
 
 
@@ -82,9 +95,11 @@ def replacing() -> Iterator[Path]:
     try:
         yield new
         moves = []
-        replaced = [DATA, *MODULES, *Path("tests").glob("test_*.py"), Path("tests/conftest.py")]
+        folders = [QUERIES, *([DATA, SAMPLE_DATA] if (new / DATA).exists() else [])]
+        tests = [*Path("tests").glob("test_*.py"), Path("tests/conftest.py")]
+        replaced = [*folders, *MODULES, *tests]
         drafted = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
-        drafted = [DATA, *(path for path in drafted if not path.is_relative_to(DATA))]
+        drafted = [path for path in drafted if not {*path.parents} & {*folders}]
         for path in dict.fromkeys([*replaced, *drafted]):
             moves += [(path, old / path)] if path.exists() else []
             moves += [(new / path, path)] if (new / path).exists() else []

@@ -20,6 +20,8 @@ EXAMPLES = "2013-12-31, 2013-12-31 23:00 or 2013-12-31T23:00:00Z"
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
 LONGEST_NAME = 60
 UTC_TIME = pl.Datetime("us", "UTC")
+WITH_ZONE = r"[T ].*(?:Z|[+-]\d\d:?\d\d)$"
+"""A text of a time that has its zone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Table:
     """The period of each row."""
     incomplete: tuple[str, ...]
     """The first and the last period, where rows are missing at the ends of the table."""
+    query: str = ""
+    """The query for the rows of a period; of a file there is none."""
+    said: str = ""
+    """What people need to know of how the table was read."""
 
     @property
     def periods(self) -> list[str]:
@@ -53,12 +59,27 @@ def read(file: Path, time: str, zone: str) -> Table:
     Raises:
         BadInput: the file is not readable, the column is no time, or too few periods are whole.
     """
-    rows = _tidy(_content(file), file)
+    return cut(_content(file), str(file), file.name.split(".")[0], time, zone)
+
+
+def cut(rows: pl.DataFrame, where: str, name: str, time: str, zone: str) -> Table:
+    """Return rows as a table of whole periods; for errors see `read`.
+
+    Args:
+        rows: as they were read.
+        where: what people call the place of these.
+        name: what the table is called there.
+        time: the column of time.
+        zone: as of `read`.
+    """
+    if rows.is_empty():
+        raise BadInput(f"{where} has no rows.")
+    rows = _tidy(rows, where)
     if time not in rows.columns:
-        raise BadInput(f"{file} has no column {time!r}: it has {', '.join(rows.columns)}.")
+        raise BadInput(f"{where} has no column {time!r}: it has {', '.join(rows.columns)}.")
     moments, zone = _moments(rows[time], zone)
     rows = rows.with_columns(moments.alias(time)).sort(time, maintain_order=True)
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in file.name.split(".")[0])
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
     return _whole_periods(name.lower().strip("_") or "rows", time, zone, rows)
 
 
@@ -75,8 +96,6 @@ def _content(file: Path) -> pl.DataFrame:
         raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be read: {one_line(error)}.") from None
-    if rows.is_empty():
-        raise BadInput(f"{file} has no rows.")
     if rows.width == 1:
         raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
     return rows
@@ -86,22 +105,22 @@ def _csv(file: Path) -> pl.DataFrame:
     return pl.read_csv(file, null_values=MISSING, infer_schema_length=None)
 
 
-def _tidy(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
+def _tidy(rows: pl.DataFrame, where: str) -> pl.DataFrame:
     """Return the rows in few types, without empty columns and unnamed ones, such as an index."""
     casts = {}
     for name, dtype in rows.schema.items():
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise BadInput(
-                f"{file}: the column {name[:LONGEST_NAME]!r} has an unusual name: give it one of "
+                f"{where}: the column {name[:LONGEST_NAME]!r} has an unusual name: give it one of "
                 f"at most {LONGEST_NAME} letters in one line."
             )
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration, pl.Time):
             raise BadInput(
-                f"{file}: the column {name!r} is of {dtype}: leave it out, or write numbers "
+                f"{where}: the column {name!r} is of {dtype}: leave it out, or write numbers "
                 "or text."
             )
         if dtype.is_float() and rows[name].is_infinite().any():
-            raise BadInput(f"{file}: the column {name!r} has infinite values: leave them empty.")
+            raise BadInput(f"{where}: the column {name!r} has infinite values: leave them empty.")
         if dtype.is_integer():
             casts[name] = pl.col(name).cast(pl.Int64)
         elif dtype.is_numeric():
@@ -163,8 +182,7 @@ def _moments(values: pl.Series, zone: str) -> tuple[pl.Series, str]:
 def _parsed(texts: pl.Series) -> pl.Series:
     """Return texts as times: dates, or dates and times of ISO 8601."""
     iso = texts.str.strip_chars().str.replace(" ", "T", literal=True)
-    with_zone = iso.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$") & iso.str.contains("T", literal=True)
-    if with_zone.all():
+    if iso.str.contains(WITH_ZONE).all():
         iso = iso.str.replace(r"Z$", "+00:00")
         formats = ["%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%:z"]
         dtype = UTC_TIME

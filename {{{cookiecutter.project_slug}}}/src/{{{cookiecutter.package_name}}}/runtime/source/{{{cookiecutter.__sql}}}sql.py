@@ -189,7 +189,7 @@ class Database(Kind):
         """Return the query of each table; raise `BadInput` where one lacks bounds or a column."""
         queries = {table: read_query(table) for table in room.tables().TABLES}
         for query in queries.values():
-            returned = self._columns_of(query)
+            returned = self.columns_of(query)
             if lacking := [name for name in query.columns if name not in returned]:
                 raise BadInput(
                     f"{query.name} lacks {', '.join(lacking)}, which tables.py declares: it "
@@ -237,7 +237,7 @@ class Database(Kind):
             while rows := self._answer(query, lambda: next(batches, None)):
                 yield rows
 
-    def _columns_of(self, query: Query) -> list[str]:
+    def columns_of(self, query: Query) -> list[str]:
         """Return the names of the columns that a query returns, without a row of it."""
         statement = text(f"SELECT * FROM (\n{query.sql}\n) delivered WHERE 1 = 0")  # noqa: S608
         params = self._bounds(ALWAYS if query.time else None)
