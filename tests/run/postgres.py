@@ -23,7 +23,8 @@ class Postgres:
     def __init__(self) -> None:
         """Make an empty cluster in a folder that its user can reach."""
         if missing := [name for name in PROGRAMS if not shutil.which(name)]:
-            pytest.skip(f"Postgres is not on the PATH: {', '.join(missing)}")
+            end = pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip
+            end(f"Postgres is not on the PATH: {', '.join(missing)}")
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self.port = free_port()
         password = self.folder / "password"

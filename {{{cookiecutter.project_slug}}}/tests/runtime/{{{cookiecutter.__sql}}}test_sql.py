@@ -3,11 +3,13 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import polars as pl
 import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
@@ -195,9 +197,41 @@ def test_a_query_that_cannot_work_is_refused(project: Project, queries: Path, ki
 # The address
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([UUID(int=1), None], pl.String, ["00000000-0000-0000-0000-000000000001", None]),
+        (
+            [{"a": 1}],
+            pl.String,
+            "is no String, as tables.py declares it: the database returns dict",
+        ),
+        ([end_of(P[5])], pl.Date, "the time of day would be lost"),
+        ([1.5], pl.Int64, "digits would be lost"),
+    ],
+)
+def test_a_value_is_read_whole_or_refused(
+    values: list[object], dtype: pl.DataType, expected: list[str] | str
+) -> None:
+    query = sql.Query(MAIN, "", {}, None)
+    if isinstance(expected, list):
+        assert sql._column(query, "x", values, dtype).to_list() == expected
+        return
+    with pytest.raises(BadInput, match=expected):
+        sql._column(query, "x", values, dtype)
+
+
 @pytest.mark.usefixtures("queries")
-def test_a_password_in_the_parameters_is_refused(project: Project) -> None:
-    project.tune(source="postgresql+psycopg://reader:hunter2@127.0.0.1:1/x")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://reader:hunter2@127.0.0.1:1/x",
+        "postgresql+psycopg://127.0.0.1:1/x?user=reader&password=hunter2",
+        "mssql+pyodbc:///?odbc_connect=PWD%3Dhunter2",
+    ],
+)
+def test_a_password_in_the_parameters_is_refused(project: Project, address: str) -> None:
+    project.tune(source=address)
     with pytest.raises(BadInput, match="has a password, and each run keeps its parameters") as no:
         project.plan(P[6])
     assert "hunter2" not in str(no.value)
@@ -212,6 +246,9 @@ def test_the_variable_overrides_the_address(
         project.plan(P[6])
     Path(".env").write_text(f"{sql.VARIABLE}='sqlite:///{database}'\n")
     assert read_plan(project.plan(P[6])).params.source == ADDRESS
+    monkeypatch.setenv("SOURCE", f"sqlite:///{database}")
+    assert source_of(load_params()).address == f"sqlite:///{database}"
+    monkeypatch.delenv("SOURCE")
     monkeypatch.setenv(sql.VARIABLE, "postgresql+psycopg://reader:hunter2@127.0.0.1:1/x")
     with pytest.raises(
         ConnectionError, match=r"//reader@127\.0\.0\.1:1/x: connection failed"

@@ -7,13 +7,16 @@ columns that `tables.py` declares are read in batches, in the order of the table
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -40,7 +43,13 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 VARIABLE = "SOURCE_URL"
-"""Overrides `source` of params.yaml: in the environment, or in .env. It may have a password."""
+"""Overrides a database in `source` of params.yaml, not `SOURCE`. It may have a password.
+
+It stands in the environment, or in .env.
+"""
+
+SECRET = re.compile("pass|pwd|secret|token|odbc_connect", re.IGNORECASE)
+"""Names of parameters of a URL that may hold a password."""
 
 QUERIES = Path(__file__).parents[2] / "queries"
 
@@ -59,6 +68,12 @@ SESSION = {
 
 GRACE = 10.0
 """Seconds that a database has, after its own limit of a statement, to say that it has passed."""
+
+NAMES = (UUID, IPv4Address, IPv6Address)
+"""What drivers return for keys that tables.py declares as text."""
+
+_PASSING = ("starting up", "shutting down", "too many", "remaining connection slots")
+"""What Postgres says where it refuses a connection now, and not later."""
 
 _HOPELESS_STATES = ("0A", "22", "28", "3D", "3F", "42")
 """Classes of SQLSTATE that a retry does not cure: of the query, its names, types and grants."""
@@ -129,7 +144,8 @@ class RowsOfQuery(Rows):
         ours, query = room.tables(), self.query
         during = bounds(self.period, ours.TIME_ZONE) if query.time else None
         quoted = {name: self.database.quoted(name) for name in query.columns}
-        order = [quoted[name] for name in ours.TABLES[query.table].unique or quoted]
+        key = ours.TABLES[query.table].unique or quoted
+        order = [self.database.sortable(name, query.columns[name]) for name in key]
         yield pl.DataFrame(schema=dict(query.columns))
         for rows in self.database.ask(query, during, [*quoted.values()], order):
             columns = zip(query.columns.items(), zip(*rows, strict=True), strict=True)
@@ -152,7 +168,7 @@ class Database(Kind):
         url = make_url(address)
         named = (url.drivername, url.username, None, url.host, url.port, url.database)
         self.address = str(URL.create(*named))
-        self.patience, self._secret = patience, str(url.password or "")
+        self.patience, self._secrets = patience, secrets_of(url)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
             raise BadInput(  # SQLite would make an empty one
                 f"The source {self.address} does not exist: correct `source` in params.yaml "
@@ -255,7 +271,16 @@ class Database(Kind):
 
     def quoted(self, name: str) -> str:
         """Return a column's name as the database reads it."""
-        return self._engine.dialect.identifier_preparer.quote(name)
+        quoted = self._engine.dialect.identifier_preparer.quote(name)
+        return quoted.replace("%%", "%").replace(":", "\\:")  # as `text` reads it
+
+    def sortable(self, name: str, dtype: "pl.DataType") -> str:
+        """Return a column to sort by: text by its bytes, whatever the language of the database."""
+        import polars as pl
+
+        if dtype == pl.String and self._engine.dialect.name == "postgresql":
+            return f'CAST({self.quoted(name)} AS text) COLLATE "C"'
+        return self.quoted(name)
 
     @contextmanager
     def _connected(self, query: Query) -> Iterator[Connection]:
@@ -281,8 +306,8 @@ class Database(Kind):
         """Return what to raise for an error: the query, and the first line of the database."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         said = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-        if self._secret:
-            said = said.replace(self._secret, "…")
+        for secret in self._secrets:
+            said = said.replace(secret, "…")
         what = f"{query.name} failed at the source {self.address}: {said.rstrip('.')}"
         if _is_hopeless(error):
             return BadInput(f"{what}.")
@@ -296,7 +321,9 @@ def _is_hopeless(error: SQLAlchemyError) -> bool:
     """Return whether the database will give the same error again."""
     if not isinstance(error, DBAPIError) or isinstance(error, ProgrammingError | DataError):
         return True
-    state = str(getattr(error.orig, "sqlstate", None) or "")
+    state, said = str(getattr(error.orig, "sqlstate", None) or ""), str(error.orig)
+    if not state and "FATAL:" in said:  # psycopg has no SQLSTATE of a refused connection
+        return not any(passing in said for passing in _PASSING)
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return state.startswith(_HOPELESS_STATES) or code in _HOPELESS_CODES
 
@@ -312,15 +339,21 @@ def _column(query: Query, name: str, values: Sequence[Any], dtype: "pl.DataType"
         moments = [None if each is None else _moment(query, name, each) for each in values]
         utc = pl.Series(name, moments, pl.Datetime(dtype.time_unit, "UTC"))
         return utc.dt.convert_time_zone(dtype.time_zone)
+    if dtype == pl.String:
+        values = [str(each) if isinstance(each, NAMES) else each for each in values]
     try:
         found = pl.Series(name, values, dtype)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         found = pl.Series(name, values, strict=False)
     try:
         typed, why = found.cast(dtype), None
     except pl.exceptions.PolarsError as error:
         typed, why = found, str(error).splitlines()[0]
-    if found.dtype.is_numeric() and not typed.cast(pl.Float64).equals(found.cast(pl.Float64)):
+    if found.dtype != dtype and (found.dtype.is_nested() or found.dtype == pl.Object):
+        why = f"the database returns {type(values[0]).__name__}"
+    elif dtype == pl.Date and any(isinstance(each, datetime) for each in values):
+        why = "the time of day would be lost"
+    elif found.dtype.is_numeric() and not typed.cast(pl.Float64).equals(found.cast(pl.Float64)):
         why = "digits would be lost"
     if why is not None:
         raise BadInput(
@@ -363,15 +396,25 @@ def url_of(source: str) -> str:
     Raises:
         BadInput: `source` has a password, which each run would keep with its parameters.
     """
-    if make_url(source).password:
+    if secrets_of(make_url(source)):
         raise BadInput(
             f"`source` in params.yaml has a password, and each run keeps its parameters: set "
             f"{VARIABLE} in .env instead, see .env.example."
         )
-    given = configured_url() or source
+    given = source if os.environ.get("SOURCE") else configured_url() or source
     if not is_database(given):
-        raise BadInput(f"{VARIABLE} is not the URL of a database: see .env.example.")
+        raise BadInput(
+            f"{VARIABLE} is not the URL of a database, or SQLAlchemy lacks the package for its "
+            "kind: see .env.example."
+        )
     return given
+
+
+def secrets_of(url: URL) -> list[str]:
+    """Return what nobody may read of a URL: its password, and parameters that may hold one."""
+    query = {name: value for name, value in url.query.items() if SECRET.search(name)}
+    found = [str(url.password or ""), *map(str, query.values())]
+    return [secret for secret in found if secret]
 
 
 def configured_url() -> str | None:
