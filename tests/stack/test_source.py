@@ -39,8 +39,8 @@ def psql(stack: Stack, statement: str) -> str:
 
 def test_a_run_releases_a_model_of_the_sample(stack: Stack) -> None:
     stack.project.make("retrain", f"PERIOD={PERIOD}")
-    assert stack.result(PERIOD)["status"] == "released"
-    assert "postgresql+psycopg://reader@postgres/source has 2013-01 to " in stack.tool("doctor")
+    assert stack.ends(PERIOD)["status"] == "released"
+    assert "postgresql+psycopg://postgres/source has 2013-01 to 2013-12" in stack.tool("doctor")
     types = "SELECT DISTINCT data_type FROM information_schema.columns WHERE column_name = "
     assert psql(stack, f"{types} 'time_hour'") == "timestamp with time zone"
 
