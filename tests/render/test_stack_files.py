@@ -18,13 +18,13 @@ TOOLS = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def projects(render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return a project of each orchestrator, with monitoring and without."""
+    """Return a project of each orchestrator, with monitoring and without, of files and of SQL."""
     out = tmp_path_factory.mktemp("stacks")
     return [
-        render_cookiecutter(out / f"{orchestrator}-{watching}", **answers)
+        render_cookiecutter(out / f"{orchestrator}-{source}", **answers)
         for orchestrator in ORCHESTRATORS
-        for watching in ("prometheus", "none")
-        if (answers := {"orchestrator": orchestrator, "monitoring": watching})
+        for watching, source in (("prometheus", "files"), ("none", "sql"))
+        if (answers := {"orchestrator": orchestrator, "monitoring": watching, "source": source})
     ]
 
 
@@ -93,3 +93,26 @@ def test_secrets_have_no_default(projects: list[Path]) -> None:
         text = (project / "ops/compose.yaml").read_text()
         for name, default in re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)([^}]*)\}", text):
             assert default == ":?run make env", name
+
+
+def test_postgres_has_a_database_for_each_password(projects: list[Path]) -> None:
+    for project in projects:
+        known = dict(services(project))["postgres"]["environment"]
+        script = (project / "ops/databases.sh").read_text()
+        passwords = set(re.findall(r"[A-Z]+_DB_PASSWORD", script))
+        assert passwords | {"POSTGRES_PASSWORD"} == known.keys()
+        assert ("READER_DB_PASSWORD" in passwords) == project.parent.name.endswith("-sql")
+
+
+def test_what_runs_steps_reaches_the_source(projects: list[Path]) -> None:
+    """As files, or in Postgres with a role that only reads."""
+    for project in projects:
+        for name, service in services(project):
+            volumes = service.get("volumes", [])
+            if "runs:/app/runs" not in volumes or name == "files":
+                continue
+            if project.parent.name.endswith("-files"):
+                assert "../data/source:/app/data/source:ro" in volumes, name
+            else:
+                assert "//reader:${READER_DB" in service["environment"]["SOURCE_URL"], name
+                assert {"source", "databases"} & {*service["networks"]}, name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.projects import Project, install, until
-from tests.run.postgres import Postgres
+from tests.run.postgres import SECRET, Postgres
 from tests.shared import once
 from tests.shell import Shell
 
@@ -19,30 +19,6 @@ PASSWORD = "hunter2-of-reader"  # noqa: S105
 PERIOD = "2013-05"
 CROWDED = "2013-11"
 """A period to which rows are added, so that it has a million."""
-
-# The sample as its owner would have it: with types of Postgres.
-LOAD = """
-import sqlite3, sys
-import psycopg
-source, target = sqlite3.connect("data/source.db"), psycopg.connect(sys.argv[1])
-def type_of(table, column):
-    if column == "time_hour":
-        return "timestamptz"
-    found = {kind for kind, in source.execute(f"SELECT DISTINCT typeof({column}) FROM {table}")}
-    return "text" if "text" in found else "double precision" if "real" in found else "integer"
-names = [name for name, in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-for name in names:
-    cursor = source.execute(f"SELECT * FROM {name}")
-    columns = [column for column, *_ in cursor.description]
-    ours = ", ".join(f'"{column}" {type_of(name, column)}' for column in columns)
-    target.execute(f"CREATE TABLE {name} ({ours})")
-    with target.cursor().copy(f"COPY {name} FROM STDIN") as copy:
-        for row in cursor:
-            copy.write_row(row)
-for name in ("flights", "weather"):
-    target.execute(f"CREATE INDEX ON {name} (time_hour)")
-target.commit()
-"""
 
 STREAM = """
 import resource, sys
@@ -91,8 +67,9 @@ def project(shell: Shell, postgres: Postgres) -> Project:
     once(out, lambda: install(shell, out.name, source="sql"))
     project = Project(out / "my-pipeline", shell)
     postgres(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE flights")
-    owner = f"postgresql://postgres:hunter2-of-root@127.0.0.1:{postgres.port}/flights"
-    run(project, LOAD, owner)
+    owner = f"postgresql+psycopg://postgres:{SECRET}@127.0.0.1:{postgres.port}/flights"
+    python = project.folder / ".venv/bin/python"
+    shell(python, "-m", "my_pipeline.sample", owner, cwd=project.folder)
     postgres("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "flights")
     address = f"postgresql+psycopg://reader@127.0.0.1:{postgres.port}/flights"
     tune(project, "source", address)

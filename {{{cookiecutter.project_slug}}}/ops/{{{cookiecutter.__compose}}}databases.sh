@@ -12,3 +12,12 @@ create mlflow MLFLOW_DB_PASSWORD
 {% if cookiecutter.orchestrator != "kubeflow" %}
 create {{{ cookiecutter.orchestrator }}} {{{ cookiecutter.orchestrator | upper }}}_DB_PASSWORD
 {% endif %}
+{% if cookiecutter.source == "sql" %}
+# The sample, until SOURCE_URL in .env names another database: `source` writes it, the pipeline is `reader`.
+create source SOURCE_DB_PASSWORD
+psql --no-psqlrc --set ON_ERROR_STOP=1 --dbname=source <<'END'
+\getenv password READER_DB_PASSWORD
+CREATE ROLE reader LOGIN PASSWORD :'password';
+ALTER DEFAULT PRIVILEGES FOR ROLE source GRANT SELECT ON TABLES TO reader;
+END
+{% endif %}

@@ -27,6 +27,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 ENV = Path(".env")
 COMPOSE_FILE = Path("ops/compose.yaml")
+{% if cookiecutter.source == "sql" %}
+SAMPLE = Path("src/{{{ cookiecutter.package_name }}}/sample.py")
+{% endif %}
 
 ENGINE, COMPOSE = (25, 0), (2, 24)
 """The oldest versions that work."""
@@ -182,6 +185,9 @@ def build() -> None:
 @app.command()
 def start() -> None:
     """Start or update the services, and wait until all are healthy."""
+{% if cookiecutter.source == "sql" %}
+    write_sample()
+{% endif %}
     typer.echo("Starting the stack, and waiting until all services are healthy.")
     up = ("compose", "--progress", "quiet", "up", "--detach", "--wait", "--remove-orphans")
     show(
@@ -195,6 +201,14 @@ def start() -> None:
 {% endif %}
 
 
+{% if cookiecutter.source == "sql" %}
+def write_sample() -> None:
+    """Write the sample into the stack's Postgres, where it lacks it and is the source."""
+    if SAMPLE.exists() and not (dotenv_values(ENV) | os.environ).get("SOURCE_URL"):
+        show("compose", "--progress", "quiet", "run", "--rm", "--no-TTY", "sample")
+
+
+{% endif %}
 @app.command()
 def where() -> None:
     """Print the addresses of the pages."""

