@@ -83,8 +83,11 @@ def size_of_small() -> str:
 
 def kept_data() -> list[str]:
     """Return where the data are that were replaced."""
-    kept = [str(path) for path in project.KEPT.values() if path.exists()]
-    return [f"Kept: {', '.join(kept)}, the data until now. Delete them when you like."] if kept else []
+    return [
+        f"Kept: {path}, the data until now. Delete it when you like."
+        for path in project.KEPT.values()
+        if path.exists()
+    ]
 
 
 if __name__ == "__main__":

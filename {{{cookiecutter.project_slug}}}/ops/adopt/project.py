@@ -74,7 +74,7 @@ def _check_data(file: Path) -> None:
     """Check that the periods of a file can be put in the place of the sample's data."""
     if DATA.resolve() in file.resolve().parents:
         raise BadInput(
-            f"{file} is in {DATA}: move it elsewhere, because the table's periods are written there."
+            f"{file} is in {DATA}: move it elsewhere, because its periods are written there."
         )
     others = {path.name for path in DATA.glob("*")} - {*room.tables().TABLES}
     if others:
