@@ -3,9 +3,11 @@
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -114,6 +116,7 @@ def test_a_file_in_place_of_the_database(on_sql: Project, tmp_path: Path) -> Non
     check_adopted(team, said, "2012-03", "AUC")
     for left in ("src/my_pipeline/queries", "data/source.db"):
         assert not (team.folder / left).exists(), left
+    assert (team.folder / "data/source.db.before-adopt").exists()
     team.make("repro")
     team.make("dvc-check")
 
@@ -189,6 +192,7 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("twice", "3 rows repeat another in all but cnt: remove them, or add a column that"),
         ("short", "The table has 2 whole months, and at least 3 are needed: 2 to train on, one"),
         ("one column", "one column.csv has one column: separate columns by commas"),
+        ("beyond 64 bits", "the column 'temp' has whole numbers of more than 64 bits: leave it out"),
         ("nothing", "nothing.csv has no rows."),
         ("nothing known", "No column is left that a model could learn from"),
         ("a.csv", "a.csv cannot be read: "),
@@ -202,6 +206,10 @@ def test_what_cannot_be_drafted_is_refused_in_a_sentence(
 ) -> None:
     assert sentence in said[case]
     assert "\n" not in said[case]
+
+
+def test_a_column_may_have_any_name(said: dict[str, Any]) -> None:
+    assert "Predicts: cnt, a regression. " in said["self"]
 
 
 def test_leaks_are_named(said: dict[str, Any]) -> None:
@@ -253,6 +261,15 @@ def deliver_for_ci(team: Project) -> None:
     (team.folder / "tests/data/source").mkdir(parents=True)
 
 
+def keep_the_table_there(team: Project) -> None:
+    shutil.move(team.folder.parent / "email.csv", team.folder / "data/source/flights/mine.csv")
+    (team.folder.parent / "email.csv").symlink_to(team.folder / "data/source/flights/mine.csv")
+
+
+def adopt_before(team: Project) -> None:
+    (team.folder / "data/source.before-adopt").mkdir()
+
+
 def block(team: Project) -> None:
     (team.folder / "tests/data").touch()
 
@@ -265,22 +282,46 @@ def block(team: Project) -> None:
         (tune, "no longer the sample's: train in params.yaml. "),
         (deliver, "data/source has data that are not the sample's, orders: move them"),
         (deliver_for_ci, "tests/data/source is there already: move it"),
-        (block, "tests/data"),  # the last of the files cannot be moved
+        (keep_the_table_there, "email.csv is in data/source: move it elsewhere, "),
+        (adopt_before, "data/source.before-adopt is there already: move it, "),
+        (block, "Nothing is changed, because .adopt/new/tests/data/"),  # the last of the files
     ],
 )
 def test_nothing_is_written_over_what_was_edited(
     project: Project, tmp_path: Path, edit: Callable[[Project], None], sentence: str
 ) -> None:
     team = clone(project, tmp_path / "my-pipeline")
-    edit(team)
     file = table(tmp_path, "openintro", "email")
-    words = ("--table", file, "--time", "time", "--target", "spam")
-    program = ("env", "PYTHONPATH=src", team.folder / ".venv/bin/python", "-m", "ops.adopt")
+    edit(team)
     before = files(team.folder)
-    done = team.shell(*program, *words, cwd=team.folder, ok=False)
+    done = adopt(team, file)
     assert done.returncode != 0
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
     assert files(team.folder) == before
+
+
+def adopt(team: Project, file: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program behind `make adopt`, with the project's environment as it is."""
+    program = ("env", "PYTHONPATH=src", team.folder / ".venv/bin/python", "-m", "ops.adopt")
+    words = ("--table", file, "--time", "time", "--target", "spam")
+    return team.shell(*program, *words, cwd=team.folder, ok=False)
+
+
+def test_data_are_kept_on_their_disk(project: Project, tmp_path: Path) -> None:
+    team = clone(project, tmp_path / "my-pipeline")
+    data = team.folder / "data"
+    (data / "source/flights/own.parquet").touch()
+    with TemporaryDirectory(dir="/dev/shm") as disk:  # noqa: S108
+        shutil.move(data, disk)
+        data.symlink_to(f"{disk}/data")
+        before = files(data / "source")
+        done = adopt(team, table(tmp_path, "openintro", "email"))
+        assert "Kept: data/source.before-adopt, the data until now." in done.stdout, done.stderr
+        kept = files(data / "source.before-adopt")
+        assert [*kept.values()] == [*before.values()]
+        assert {path.name for path in data.iterdir()} == {"source", "source.before-adopt"}
+        assert [path.name for path in (data / "source").iterdir()] == ["email"]
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -36,16 +36,16 @@ def adopt(
     params, file = load_params(), Path(table).expanduser()
 {% if cookiecutter.source == "sql" %}
     in_source = not file.is_file() and is_database(params.source)
-    project.check_unedited(source_stays=in_source)
+    project.check_unedited(None if in_source else file)
     whole = database.read(table, time, zone, params) if in_source else read(file, time, zone)
 {% else %}
-    project.check_unedited(source_stays=False)
+    project.check_unedited(file)
     whole = read(file, time, zone)
 {% endif %}
     found = profile(whole, target, problem, params.window)
     with project.replacing() as staging:
         draft.write(found, staging)
-    for line in [*summary(found), size_of_small()]:
+    for line in [*summary(found), size_of_small(), *kept_data()]:
         typer.echo(line)
 
 
@@ -79,6 +79,15 @@ def size_of_small() -> str:
     size = sum(path.stat().st_size for path in files) / 1e6
     much = ": much for git, so keep fewer columns or periods" if size > LARGE else ""
     return f"For the tests and CI: {project.SMALL}, {size:.1f} MB to commit{much}."
+
+
+def kept_data() -> list[str]:
+    """Return where the data are that were replaced."""
+    return [
+        f"Kept: {path}, the data until now. Delete it when you like."
+        for path in project.KEPT.values()
+        if path.exists()
+    ]
 
 
 if __name__ == "__main__":

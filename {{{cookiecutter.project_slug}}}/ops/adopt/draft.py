@@ -16,7 +16,7 @@ from {{{ cookiecutter.package_name }}}.runtime.room import check_room
 from .database import read_files, write_query
 {% endif %}
 from .profile import Profile
-from .project import DATA, PACKAGE, PARAMS_FILE, PROJECT_FILE, SMALL
+from .project import DRAFTED, PACKAGE, PARAMS_FILE, PROJECT_FILE, SMALL
 from .small import small
 from .table import Table
 
@@ -24,7 +24,10 @@ TEMPLATES = Path(__file__).with_name("room")
 
 
 def write(found: Profile, staging: Path) -> None:
-    """Write all files of the drafted room below a folder, as they lie in the project."""
+    """Write all files of the drafted room below a folder, as they lie in the project.
+
+    The periods of a file go to `DRAFTED`.
+    """
     modules = modules_of(found)
     for name, text in modules.items():
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,10 +40,10 @@ def write(found: Profile, staging: Path) -> None:
     if found.table.query:
         write_query(found.table, staging)
     else:
-        deliver(found.table.name, by_period(found.table), staging / DATA)
+        deliver(found.table.name, by_period(found.table), DRAFTED)
         read_files(staging)
 {% else %}
-    deliver(found.table.name, by_period(found.table), staging / DATA)
+    deliver(found.table.name, by_period(found.table), DRAFTED)
 {% endif %}
     text = without_sample(PROJECT_FILE.read_text(encoding="utf-8"))
     (staging / PROJECT_FILE).write_text(text, encoding="utf-8")

@@ -122,12 +122,17 @@ def _tidy(rows: pl.DataFrame, where: str) -> pl.DataFrame:
         if dtype.is_float() and rows[name].is_infinite().any():
             raise BadInput(f"{where}: the column {name!r} has infinite values: leave them empty.")
         if dtype.is_integer():
+            if rows[name].cast(pl.Int64, strict=False).null_count() > rows[name].null_count():
+                raise BadInput(
+                    f"{where}: the column {name!r} has whole numbers of more than 64 bits: leave "
+                    "it out, or write it as text."
+                )
             casts[name] = pl.col(name).cast(pl.Int64)
         elif dtype.is_numeric():
             casts[name] = pl.col(name).cast(pl.Float64).fill_nan(None)
         elif dtype in (pl.Categorical, pl.Enum):
             casts[name] = pl.col(name).cast(pl.String)
-    rows = rows.with_columns(**casts)
+    rows = rows.with_columns(cast.alias(name) for name, cast in casts.items())
     return rows.select(
         column for column in rows if column.name.strip() and column.null_count() < rows.height
     )
