@@ -7,9 +7,12 @@ which depend on columns, types and values, but not on the order of rows or colum
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from upath import UPath
+
+from ..files import is_local
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,18 +105,36 @@ def _with_first(first: "pl.DataFrame", rest: "Iterator[pl.DataFrame]") -> "Itera
 
 
 def rows_if_intact(file: UPath, checksum: str) -> int | None:
-    """Return how many rows a file of rows has, None where its content is not what it was."""
+    """Return how many rows a file has, None where it is missing or its content is not what it was.
+
+    Raises:
+        OSError: the file cannot be read; a retry may help.
+    """
+    with TemporaryDirectory() as folder:
+        local = Path(file.path) if is_local(file) else Path(folder) / "rows"
+        try:
+            if not is_local(file):  # so that no error of the store is taken for damage
+                file.fs.get_file(file.path, str(local))
+            return _rows_if_intact(local, checksum)
+        except FileNotFoundError:
+            return None
+
+
+def _rows_if_intact(file: Path, checksum: str) -> int | None:
     import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with file.open("rb") as stream:
-            parquet = pq.ParquetFile(stream)
+        with pq.ParquetFile(file) as parquet:
             found = RowsChecksum(pl.Schema(parquet.schema_arrow))
             for batch in parquet.iter_batches(BATCH):
                 found.add(pl.DataFrame(batch))
-    except (OSError, pa.ArrowException):  # damaged
+    except pa.ArrowException:
+        return None
+    except OSError as error:
+        if error.errno is not None:  # of the disk; pyarrow's own, of damage, have no number
+            raise
         return None
     return found.count if str(found) == checksum else None
 
