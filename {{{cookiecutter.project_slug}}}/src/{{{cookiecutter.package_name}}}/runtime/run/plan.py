@@ -23,6 +23,7 @@ from ..periods import (
 )
 from ..results import Plan
 from ..source.address import source_of
+from ..source.content import ROWS
 from ..source.kinds import table_of
 from . import cache
 from .checksums import checksums
@@ -169,13 +170,8 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     """Return the periods of which the newest run before had other files, with that run's id.
 
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
-    Tables without a date are delivered again every time, and do not count.
     """
-    runs, dated = UPath(plan.params.runs), room.tables().DATED
-
-    def files(checksums: dict[str, str]) -> dict[str, str]:
-        return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
-
+    runs = UPath(plan.params.runs)
     found = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
     read = [(file.parent.name, read_planned(file)) for file in found]
     earlier = [(run_id, planned) for run_id, planned in read if planned is not None]
@@ -186,8 +182,23 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     return {
         period: newest[period][0]
         for period in plan.periods
-        if period in newest and files(newest[period][1]) != files(plan.checksums[period])
+        if period in newest and _differ(newest[period][1], plan.checksums[period])
     }
+
+
+def _differ(before: dict[str, str], now: dict[str, str]) -> bool:
+    """Return whether a table has other content, by the checksums of its parts.
+
+    Tables without a date are delivered again every time, and do not count. Nor does a table that is
+    known by its rows in one of both, and by its files in the other: its content may be the same.
+    """
+
+    def of(table: str, checksums: dict[str, str]) -> dict[str, str]:
+        return {name: each for name, each in checksums.items() if table_of(name) == table}
+
+    pairs = [(of(table, before), of(table, now)) for table in room.tables().DATED]
+    kinds = [{each.startswith(ROWS) for each in (old | new).values()} for old, new in pairs]
+    return any(old != new and len(kind) == 1 for (old, new), kind in zip(pairs, kinds, strict=True))
 
 
 def read_plan(run: Run) -> Plan:
