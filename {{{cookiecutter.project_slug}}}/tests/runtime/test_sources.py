@@ -237,6 +237,15 @@ def test_the_checksum_is_the_same_in_every_version() -> None:
     assert checksum(EXAMPLE) == "rows-e995eb37cfa1801fe1b732d27cc15dfc"
 
 
+@pytest.mark.parametrize(
+    "dtype", [pl.List(pl.String), pl.Struct({"a": pl.Int64}), pl.Array(pl.Int8, 2), pl.Int128]
+)
+def test_columns_without_plain_values_are_refused(tmp_path: Path, dtype: pl.DataType) -> None:
+    rows = pl.DataFrame({"number": [1], "odd": pl.Series([None], dtype=dtype)})
+    with pytest.raises(BadInput, match=r"`odd` is .*: deliver the table as a file for each period"):
+        content.write_rows(iter([rows]), tmp_path / "rows.parquet")
+
+
 def test_a_file_has_the_rows_that_were_written(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     found = content.write_rows(EXAMPLE.iter_slices(2), file)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from upath import UPath
 
+from ..errors import BadInput
 from ..files import is_local
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+_REFUSED = {"Int128", "UInt128", "Object"}
+
+
 class RowsChecksum:
     """The checksum of rows that come in batches, in any order: the sum of a hash of each.
 
@@ -37,7 +41,17 @@ class RowsChecksum:
     """
 
     def __init__(self, schema: "pl.Schema") -> None:
-        """Begin the checksum of rows with these columns."""
+        """Begin the checksum of rows with these columns.
+
+        Raises:
+            BadInput: a column has a type whose values have no lasting text.
+        """
+        for name, dtype in schema.items():
+            if dtype.is_nested() or dtype.base_type().__name__ in _REFUSED:
+                raise BadInput(
+                    f"`{name}` is {dtype}, and rows are known by columns of plain values: deliver "
+                    "the table as a file for each period, or the column as text or numbers."
+                )
         self.count, self._sum, self._columns = 0, 0, sorted(schema)
         self._types = [f"{name!r} {_type_name(schema[name])}" for name in self._columns]
 
