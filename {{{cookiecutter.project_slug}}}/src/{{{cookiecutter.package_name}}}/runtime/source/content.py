@@ -6,6 +6,7 @@ which depend on columns, types and values, but not on the order of rows or colum
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -107,15 +108,10 @@ def write_rows(batches: "Iterator[pl.DataFrame]", file: Path) -> str:
     first = next(batches)
     checksum = RowsChecksum(first.schema)
     with pq.ParquetWriter(file, first.to_arrow(compat_level=oldest).schema) as writer:
-        for batch in _with_first(first, batches):
+        for batch in chain([first], batches):
             checksum.add(batch)
             writer.write_table(batch.to_arrow(compat_level=oldest))
     return str(checksum)
-
-
-def _with_first(first: "pl.DataFrame", rest: "Iterator[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
-    yield first
-    yield from rest
 
 
 def rows_if_intact(file: UPath, checksum: str) -> int | None:
