@@ -192,8 +192,10 @@ def _differ(before: dict[str, str], now: dict[str, str]) -> bool:
         return {name: each for name, each in checksums.items() if table_of(name) == table}
 
     pairs = [(of(table, before), of(table, now)) for table in room.tables().DATED]
-    kinds = [{each.startswith(ROWS) for each in (old | new).values()} for old, new in pairs]
-    return any(old != new and len(kind) == 1 for (old, new), kind in zip(pairs, kinds, strict=True))
+    return any(
+        old != new and len({each.startswith(ROWS) for each in [*old.values(), *new.values()]}) == 1
+        for old, new in pairs
+    )
 
 
 def read_plan(run: Run) -> Plan:
