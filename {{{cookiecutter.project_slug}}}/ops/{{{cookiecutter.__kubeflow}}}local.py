@@ -87,13 +87,20 @@ def runner() -> Any:
         raise BadInput(f"No such runner: {name}. RUNNER is subprocess or docker.")
     from docker.types import Mount
 
-    from {{{ cookiecutter.package_name }}}.runtime.notify.targets import VARIABLE
+    from {{{ cookiecutter.package_name }}}.runtime.notify import targets
+{% if cookiecutter.source == "sql" %}
+    from {{{ cookiecutter.package_name }}}.runtime.source import sql
 
+    passed = (targets.VARIABLE, "SOURCE", sql.VARIABLE)
+{% else %}
+
+    passed = (targets.VARIABLE, "SOURCE")
+{% endif %}
     # The package is the image's. The project's folder has the same path as here.
     here = str(Path.cwd())
     return local.DockerRunner(
         mounts=[Mount(target=here, source=here, type="bind")],
         working_dir=here,
         user=f"{os.getuid()}:{os.getgid()}",
-        environment={"HOME": "/tmp", VARIABLE: os.environ.get(VARIABLE, "")},  # noqa: S108
+        environment={"HOME": "/tmp"} | {name: os.environ.get(name, "") for name in passed},  # noqa: S108
     )

@@ -190,6 +190,16 @@ def test_a_redelivered_period_is_noted(project: Project, caplog: pytest.LogCaptu
     assert read_plan(project.plan(P[5])).notes == []
 
 
+def test_the_same_rows_as_files_are_not_delivered_again(project: Project) -> None:
+    folder = project.folder / "data/source" / MAIN
+    rows = pl.concat([pl.read_parquet(file) for file in sorted(folder.rglob("*.parquet"))])
+    rows.write_parquet(folder.with_suffix(".parquet"))
+    shutil.rmtree(folder)
+    run = project.work(P[6], last="ingest")
+    project.tune(source=f"{run.folder}/raw")
+    assert read_plan(project.plan(P[6])).notes == []
+
+
 def test_a_note_does_not_change_the_id(project: Project) -> None:
     june = project.plan(P[6])
     redeliver(project, P[5])

@@ -1,5 +1,6 @@
 """What a source may deliver: Parquet or CSV, partitions or one file; rows are known by content."""
 
+import errno
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,7 +8,9 @@ from pathlib import Path
 from random import Random
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from polars.testing import assert_frame_equal
 from upath import UPath
 
@@ -234,6 +237,15 @@ def test_the_checksum_is_the_same_in_every_version() -> None:
     assert checksum(EXAMPLE) == "rows-e995eb37cfa1801fe1b732d27cc15dfc"
 
 
+@pytest.mark.parametrize(
+    "dtype", [pl.List(pl.String), pl.Struct({"a": pl.Int64}), pl.Array(pl.Int8, 2), pl.Int128]
+)
+def test_columns_without_plain_values_are_refused(tmp_path: Path, dtype: pl.DataType) -> None:
+    rows = pl.DataFrame({"number": [1], "odd": pl.Series([None], dtype=dtype)})
+    with pytest.raises(BadInput, match=r"`odd` is .*: deliver the table as a file for each period"):
+        content.write_rows(iter([rows]), tmp_path / "rows.parquet")
+
+
 def test_a_file_has_the_rows_that_were_written(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     found = content.write_rows(EXAMPLE.iter_slices(2), file)
@@ -244,3 +256,26 @@ def test_a_file_has_the_rows_that_were_written(tmp_path: Path) -> None:
     assert content.rows_if_intact(UPath(file), found) == EXAMPLE.height
     EXAMPLE.head(3).write_parquet(file)
     assert content.rows_if_intact(UPath(file), found) is None
+
+
+@pytest.mark.parametrize("place", ["memory://rows", ""])
+def test_a_damaged_file_of_rows_is_told_from_one_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    found = content.write_rows(EXAMPLE.iter_slices(2), tmp_path / "written")
+    whole, file = (tmp_path / "written").read_bytes(), UPath(place or tmp_path) / "rows.parquet"
+    file.write_bytes(whole)
+    assert content.rows_if_intact(file, found) == EXAMPLE.height
+    for damage in (whole[:-9], b"", whole[:4] + bytes(200) + whole[204:]):
+        file.write_bytes(damage)
+        assert content.rows_if_intact(file, found) is None
+    file.unlink()
+    assert content.rows_if_intact(file, found) is None
+
+    def broken(*_: object, **__: object) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, "the store hung up")
+
+    monkeypatch.setattr(MemoryFileSystem, "open", broken)
+    monkeypatch.setattr(pq, "ParquetFile", broken)
+    with pytest.raises(ConnectionResetError):
+        content.rows_if_intact(file, found)

@@ -38,9 +38,10 @@ def run(period: Period = None) -> None:
     """Train on the periods before a period, evaluate on the period, release what is better."""
     from .notify.targets import warn_without_targets
     from .run.plan import choose_periods
+    from .source.address import source_of
 
     params = read_params()  # input errors are reported before a server starts
-    choose_periods(params, period, at=datetime.now(UTC))
+    choose_periods(params, source_of(params).periods(), period, at=datetime.now(UTC))
     warn_without_targets(params)
     collect_less_garbage()
     from {{{ cookiecutter.__adapter }}} import training

@@ -5,7 +5,7 @@ import logging
 from upath import UPath
 
 from ..config import Params
-from ..errors import one_line
+from ..errors import BadInput, one_line
 from ..files import read_json
 from ..results import Planned, Result
 from ..run import cache
@@ -41,10 +41,24 @@ def prune_runs(params: Params) -> None:
 
 
 def prune_cache(params: Params) -> None:
-    """Remove from the cache what only runs without files had."""
+    """Remove from the cache what only runs without files had.
+
+    Raises:
+        BadInput: the plan of a run is damaged, so what it needs is unknown; nothing is removed.
+    """
     runs = UPath(params.runs)
     plans = [file for file in runs.glob("*/plan.json") if not is_pruned(file.parent)]
-    cache.prune(runs, [read_json(file, Planned) for file in plans])
+    cache.prune(runs, [_planned(file) for file in plans])
+
+
+def _planned(file: UPath) -> Planned:
+    try:
+        return read_json(file, Planned)
+    except ValueError as error:
+        raise BadInput(
+            f"{file} is damaged, so the cached files that its run needs are unknown: remove "
+            f"{file.parent}, and try again."
+        ) from error
 
 
 def _completed(runs: UPath) -> list[UPath]:

@@ -23,7 +23,8 @@ from ..periods import (
 )
 from ..results import Plan
 from ..source.address import source_of
-from ..source.kinds import table_of
+from ..source.content import ROWS
+from ..source.kinds import Kind, table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
@@ -56,28 +57,20 @@ def plan_backfill(params: Params, first: str, last: str) -> list[str]:
     """
     periods, delivered = periods_between(first, last), source_of(params).periods()
     for period in periods:
-        _choose(params, delivered, period, at=datetime.now(UTC))
+        choose_periods(params, delivered, period, at=datetime.now(UTC))
     return periods
 
 
 def choose_periods(
-    params: Params, asked: str | None, at: datetime
+    params: Params, periods: list[str], asked: str | None, at: datetime
 ) -> tuple[str, list[str], list[str]]:
     """Return the period, the periods before it to train on, and those that were not delivered.
 
-    The period is the one asked for, or the newest that had ended at the time `at`.
+    The period is the one of `periods` asked for, or the newest that had ended at the time `at`.
 
     Raises:
-        BadInput: the source is missing or lacks the period, the period has not ended, or too few
-            periods come before it.
-        OSError: the source does not answer.
+        BadInput: the period was not delivered, it has not ended, or too few come before it.
     """
-    return _choose(params, source_of(params).periods(), asked, at)
-
-
-def _choose(
-    params: Params, periods: list[str], asked: str | None, at: datetime
-) -> tuple[str, list[str], list[str]]:
     zone = room.tables().TIME_ZONE
     ended = [period for period in periods if has_ended(period, at, zone)]
     if asked is None and not ended:
@@ -104,9 +97,11 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
     """Settle what a run works on, and write it to the run directory.
 
     The id is a hash of the source's checksums, the parameters and the code. So the same work finds
-    its own directory again, and is resumed there. For arguments and errors see `choose_periods`.
+    its own directory again, and is resumed there. For arguments and errors see `choose_periods`
+    and `Kind.periods`.
     """
-    plan = draft(params, asked, at, partial(checksums, source_of(params), UPath(params.runs)))
+    source = source_of(params)
+    plan = draft(params, source, asked, at, partial(checksums, source, UPath(params.runs)))
     plan = plan.model_copy(update={"prepared": cache.names_of(plan, plan.periods)})
     run = identify(plan, UPath(params.runs))
     plan = _record(plan, RunDir(run))
@@ -120,13 +115,14 @@ def plan_run(params: Params, asked: str | None, at: datetime) -> Run:
 
 def draft(
     params: Params,
+    source: Kind,
     asked: str | None,
     at: datetime,
     checksums_of: Callable[[list[str]], Checksums],
 ) -> Plan:
     """Return the plan of a run that starts now; `checksums_of` returns those of periods."""
     room.check_room()
-    period, window, absent = choose_periods(params, asked, at)
+    period, window, absent = choose_periods(params, source.periods(), asked, at)
     return Plan(
         begun=datetime.now(UTC),
         period=period,
@@ -169,13 +165,8 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     """Return the periods of which the newest run before had other files, with that run's id.
 
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
-    Tables without a date are delivered again every time, and do not count.
     """
-    runs, dated = UPath(plan.params.runs), room.tables().DATED
-
-    def files(checksums: dict[str, str]) -> dict[str, str]:
-        return {name: sha256 for name, sha256 in checksums.items() if table_of(name) in dated}
-
+    runs = UPath(plan.params.runs)
     found = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
     read = [(file.parent.name, read_planned(file)) for file in found]
     earlier = [(run_id, planned) for run_id, planned in read if planned is not None]
@@ -186,8 +177,25 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     return {
         period: newest[period][0]
         for period in plan.periods
-        if period in newest and files(newest[period][1]) != files(plan.checksums[period])
+        if period in newest and _differ(newest[period][1], plan.checksums[period])
     }
+
+
+def _differ(before: dict[str, str], now: dict[str, str]) -> bool:
+    """Return whether a table has other content, by the checksums of its parts.
+
+    Tables without a date are delivered again every time, and do not count. Nor does a table that is
+    known by its rows in one of both, and by its files in the other: its content may be the same.
+    """
+
+    def of(table: str, checksums: dict[str, str]) -> dict[str, str]:
+        return {name: each for name, each in checksums.items() if table_of(name) == table}
+
+    pairs = [(of(table, before), of(table, now)) for table in room.tables().DATED]
+    return any(
+        old != new and len({each.startswith(ROWS) for each in [*old.values(), *new.values()]}) == 1
+        for old, new in pairs
+    )
 
 
 def read_plan(run: Run) -> Plan:

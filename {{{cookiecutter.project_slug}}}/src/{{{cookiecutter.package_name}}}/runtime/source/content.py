@@ -6,10 +6,15 @@ which depend on columns, types and values, but not on the order of rows or colum
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from upath import UPath
+
+from ..errors import BadInput
+from ..files import is_local
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +31,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+_REFUSED = {"Int128", "UInt128", "Object"}
+
+
 class RowsChecksum:
     """The checksum of rows that come in batches, in any order: the sum of a hash of each.
 
@@ -34,7 +42,17 @@ class RowsChecksum:
     """
 
     def __init__(self, schema: "pl.Schema") -> None:
-        """Begin the checksum of rows with these columns."""
+        """Begin the checksum of rows with these columns.
+
+        Raises:
+            BadInput: a column has a type whose values have no lasting text.
+        """
+        for name, dtype in schema.items():
+            if dtype.is_nested() or dtype.base_type().__name__ in _REFUSED:
+                raise BadInput(
+                    f"`{name}` is {dtype}, and rows are known by columns of plain values: deliver "
+                    "the table as a file for each period, or the column as text or numbers."
+                )
         self.count, self._sum, self._columns = 0, 0, sorted(schema)
         self._types = [f"{name!r} {_type_name(schema[name])}" for name in self._columns]
 
@@ -90,30 +108,43 @@ def write_rows(batches: "Iterator[pl.DataFrame]", file: Path) -> str:
     first = next(batches)
     checksum = RowsChecksum(first.schema)
     with pq.ParquetWriter(file, first.to_arrow(compat_level=oldest).schema) as writer:
-        for batch in _with_first(first, batches):
+        for batch in chain([first], batches):
             checksum.add(batch)
             writer.write_table(batch.to_arrow(compat_level=oldest))
     return str(checksum)
 
 
-def _with_first(first: "pl.DataFrame", rest: "Iterator[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
-    yield first
-    yield from rest
-
-
 def rows_if_intact(file: UPath, checksum: str) -> int | None:
-    """Return how many rows a file of rows has, None where its content is not what it was."""
+    """Return how many rows a file has, None where it is missing or its content is not what it was.
+
+    Raises:
+        OSError: the file cannot be read; a retry may help.
+    """
+    with TemporaryDirectory() as folder:
+        local = Path(file.path) if is_local(file) else Path(folder) / "rows"
+        try:
+            if not is_local(file):  # so that no error of the store is taken for damage
+                file.fs.get_file(file.path, str(local))
+            return _rows_if_intact(local, checksum)
+        except FileNotFoundError:
+            return None
+
+
+def _rows_if_intact(file: Path, checksum: str) -> int | None:
     import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with file.open("rb") as stream:
-            parquet = pq.ParquetFile(stream)
+        with pq.ParquetFile(file) as parquet:
             found = RowsChecksum(pl.Schema(parquet.schema_arrow))
             for batch in parquet.iter_batches(BATCH):
                 found.add(pl.DataFrame(batch))
-    except (OSError, pa.ArrowException):  # damaged
+    except pa.ArrowException:
+        return None
+    except OSError as error:
+        if error.errno is not None:  # of the disk; pyarrow's own, of damage, have no number
+            raise
         return None
     return found.count if str(found) == checksum else None
 

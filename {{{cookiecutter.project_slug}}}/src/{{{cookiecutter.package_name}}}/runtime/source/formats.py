@@ -67,7 +67,7 @@ def read(table: str, name: str, content: bytes) -> "pl.DataFrame":
 
     try:
         return _read_csv(table, content)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
         raise pl.exceptions.ComputeError(f"{name}{_explain(str(error), table, content)}") from error
 
 

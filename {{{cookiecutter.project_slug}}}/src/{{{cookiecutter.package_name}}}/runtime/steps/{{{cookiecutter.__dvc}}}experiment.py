@@ -75,9 +75,10 @@ def plan_experiment(params: Params, at: datetime, *, ingested: bool) -> Run:
             for period, manifest in found.items()
         }
 
-    of_source = partial(checksums, source_of(params), UPath(params.runs))
+    source = source_of(params)
+    of_source = partial(checksums, source, UPath(params.runs))
     found = of_manifests if ingested else of_source
-    plan = draft(params, params.experiment.period or None, at, found)
+    plan = draft(params, source, params.experiment.period or None, at, found)
     run = identify(plan, UPath(), FOLDER)
     write_json(RunDir(run).plan, plan)  # DVC's stages depend on nothing but dvc.yaml's files
     return run
