@@ -192,7 +192,7 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("twice", "3 rows repeat another in all but cnt: remove them, or add a column that"),
         ("short", "The table has 2 whole months, and at least 3 are needed: 2 to train on, one"),
         ("one column", "one column.csv has one column: separate columns by commas"),
-        ("beyond 64 bits", "the column 'temp' has whole numbers of more than 64 bits: leave it out"),
+        ("too large", "the column 'temp' has numbers too large for Int64: leave it out, or"),
         ("nothing", "nothing.csv has no rows."),
         ("nothing known", "No column is left that a model could learn from"),
         ("a.csv", "a.csv cannot be read: "),
