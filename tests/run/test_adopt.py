@@ -312,7 +312,7 @@ def test_data_are_kept_on_their_disk(project: Project, tmp_path: Path) -> None:
     team = clone(project, tmp_path / "my-pipeline")
     data = team.folder / "data"
     (data / "source/flights/own.parquet").touch()
-    with TemporaryDirectory(dir="/dev/shm") as disk:  # noqa: S108
+    with TemporaryDirectory(dir="/dev/shm") as disk:
         shutil.move(data, disk)
         data.symlink_to(f"{disk}/data")
         before = files(data / "source")
