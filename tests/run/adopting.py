@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Change, dict[str, Any]]] = {
     "twice": (lambda rows: pl.concat([rows, rows.head(3)]), {}),
     "short": (lambda rows: rows.head(24 * 62), {}),
     "one column": (lambda rows: rows.select("cnt"), {}),
-    "beyond 64 bits": (lambda rows: rows.with_columns(temp=pl.lit(2**64 - 1, pl.UInt64)), {}),
+    "too large": (lambda rows: rows.with_columns(temp=pl.lit(2**64 - 1, pl.UInt64)), {}),
     "self": (lambda rows: rows.rename({"temp": "self"}), {}),
     "nothing": (lambda rows: rows.clear(), {}),
     "nothing known": (lambda rows: rows.select("when", "cnt").gather_every(7 * 24), {}),

@@ -192,7 +192,7 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("twice", "3 rows repeat another in all but cnt: remove them, or add a column that"),
         ("short", "The table has 2 whole months, and at least 3 are needed: 2 to train on, one"),
         ("one column", "one column.csv has one column: separate columns by commas"),
-        ("beyond 64 bits", "the column 'temp' has whole numbers of more than 64 bits: leave it out"),
+        ("too large", "the column 'temp' has numbers too large for Int64: leave it out, or"),
         ("nothing", "nothing.csv has no rows."),
         ("nothing known", "No column is left that a model could learn from"),
         ("a.csv", "a.csv cannot be read: "),
@@ -312,7 +312,7 @@ def test_data_are_kept_on_their_disk(project: Project, tmp_path: Path) -> None:
     team = clone(project, tmp_path / "my-pipeline")
     data = team.folder / "data"
     (data / "source/flights/own.parquet").touch()
-    with TemporaryDirectory(dir="/dev/shm") as disk:  # noqa: S108
+    with TemporaryDirectory(dir="/dev/shm") as disk:
         shutil.move(data, disk)
         data.symlink_to(f"{disk}/data")
         before = files(data / "source")

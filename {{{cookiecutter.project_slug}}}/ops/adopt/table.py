@@ -124,8 +124,8 @@ def _tidy(rows: pl.DataFrame, where: str) -> pl.DataFrame:
         if dtype.is_integer():
             if rows[name].cast(pl.Int64, strict=False).null_count() > rows[name].null_count():
                 raise BadInput(
-                    f"{where}: the column {name!r} has whole numbers of more than 64 bits: leave "
-                    "it out, or write it as text."
+                    f"{where}: the column {name!r} has numbers too large for Int64: leave it "
+                    "out, or write it as text."
                 )
             casts[name] = pl.col(name).cast(pl.Int64)
         elif dtype.is_numeric():
