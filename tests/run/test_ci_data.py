@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.projects import Project, clone
 
@@ -58,6 +59,16 @@ def test_dvc_lock_is_checked_where_the_source_cannot_be_read(own: Project) -> No
     done = own.shell("env", stale, "make", "-C", *given, ok=False)
     assert done.returncode != 0
     assert "dvc.lock is out of date: run `make repro`" in done.stderr
+
+
+def test_a_source_is_written_as_it_is_and_never_with_a_password(own: Project) -> None:
+    params, odd = own.folder / "params.yaml", r"data/a&b|c\d"
+    before = params.read_text()
+    said = own.make("repro", "SOURCE=sftp://me:secret@host/data", ok=False)
+    assert "error: SOURCE has a password, which params.yaml would keep" in said
+    assert params.read_text() == before
+    own.make("repro", f"SOURCE={odd}", ok=False)
+    assert yaml.safe_load(params.read_text())["source"] == odd
 
 
 @pytest.mark.matrix

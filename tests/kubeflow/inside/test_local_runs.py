@@ -15,6 +15,7 @@ from my_pipeline.runtime.errors import BadInput
 from my_pipeline.runtime.results import Result
 from my_pipeline.runtime.run import Run, RunDir
 from my_pipeline.runtime.run.outcome import history, load_result, write_failed
+from ops.local import runner
 from pipelines.training import training
 
 from .conftest import MAIN, ROOT, Project, copy_of, drop_a_third, enter, remove_after
@@ -98,6 +99,12 @@ def test_no_such_runner(adapter: Any, project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("RUNNER", "podman")
     with pytest.raises(BadInput, match=r"No such runner: podman\. RUNNER is subprocess or docker"):
         adapter.training("2013-04")
+
+
+def test_containers_have_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNNER", "docker")
+    monkeypatch.setenv("SOURCE", "tests/data/source")
+    assert runner().container_run_args["environment"]["SOURCE"] == "tests/data/source"
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,7 @@ BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "no zone": (changed("Z,", ","), f", line 4: `{TIME}` has no time zone: write times with "),
     "no time": (changed("T", " at "), f", line 4: `{TIME}` is '201"),
     "nothing": (lambda _: "", ": Empty CSV file"),
+    "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": column "),
 }
 
 
