@@ -83,6 +83,7 @@ def on_sql(shell: Shell) -> Project:
     return install(shell, "adopt-sql", source="sql")
 
 
+@pytest.mark.matrix
 def test_a_table_of_the_source(on_sql: Project, tmp_path: Path) -> None:
     """It stays where it is, and the draft has the query for it, which calculates its times."""
     team = own(on_sql, tmp_path / "my-pipeline")

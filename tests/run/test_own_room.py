@@ -39,6 +39,7 @@ def python(team: Project, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.matrix
 def test_runs_release_what_is_better_where_lower_is_better(team: Project) -> None:
     team.shell(
         *("env", "PYTHONPATH=src", team.folder / ".venv/bin/python"),
@@ -56,6 +57,7 @@ def test_runs_release_what_is_better_where_lower_is_better(team: Project) -> Non
     assert "than the champion: MAE " in result["reason"]
 
 
+@pytest.mark.matrix
 def test_what_people_read_names_the_team_s_metric(team: Project) -> None:
     _, said = python(team, "status")
     assert "MAE" in said

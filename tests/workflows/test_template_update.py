@@ -67,8 +67,9 @@ def release(shell: Shell) -> None:
     """Return the template a newer version: a licence, workflows, a page and a dependency."""
     tree = shell.home / "template" / TREE
     edit(tree, "{{{cookiecutter.__mit}}}LICENSE", THEIRS, -1)
-    edit(tree, CI, "name: Theirs\n", 0)
-    edit(tree, RETRAIN, "name: Newer\n", 0)
+    workflows = "{{{cookiecutter.__github}}}.github/workflows"
+    edit(tree, f"{workflows}/ci.yml", "name: Theirs\n", 0)
+    edit(tree, workflows + "/{{{cookiecutter.__image}}}retrain.yml", "name: Newer\n", 0)
     (tree / "docs" / "new.md").write_text("New.\n")
     needed = (tree / "pyproject.toml").read_text()
     needed = needed.replace("dependencies = [\n", 'dependencies = [\n  "tabulate>=0.9",\n', 1)
