@@ -188,6 +188,20 @@ def link(source: str, target: str) -> None:
         os.link(source, target)
 
 
+def make_own(project: Project, *words: str) -> str:
+    """Run `make` on the project's own package, not the one that the environment was made for."""
+    own = f"PYTHONPATH={project.folder / 'src'}"
+    done = project.shell("env", own, "make", *words, cwd=project.folder)
+    return done.stdout + done.stderr
+
+
+def share_types(checked: Project, project: Project) -> None:
+    """Give a project what mypy found out about libraries in one that was checked before."""
+    cache = checked.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
+    if cache.exists():
+        shutil.copytree(cache, project.folder / ".mypy_cache")
+
+
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
     """Return the first true value of `holds`; fail if the given process ends before."""
     end = time.monotonic() + PATIENCE

@@ -1,23 +1,21 @@
 """docs/make-it-yours.md: its code blocks, applied to a project as the page says, run there."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import blocks
-from tests.projects import ORCHESTRATORS, Project, clone
-from tests.shell import ROOT, TREE, Shell
+from tests.projects import (
+    ORCHESTRATORS,
+    Project,
+    clone,
+    make_own,
+    share_types,
+    with_answers,
+)
+from tests.shell import ROOT, TREE
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
-
-
-def make(project: Project, *words: str) -> str:
-    """Run `make` with the package of this folder, and not that of the environment."""
-    given = ("env", f"PYTHONPATH={project.folder / 'src'}", "make", *words)
-    done = project.shell(*given, cwd=project.folder)
-    return done.stdout + done.stderr
 
 
 def failing(project: Project, *words: str) -> set[str]:
@@ -51,12 +49,10 @@ def test_a_step_of_your_own(
 ) -> None:
     original: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
     project = clone(original, tmp_path / "my-pipeline")
-    checked = original.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
-    if checked.exists():
-        shutil.copytree(checked, project.folder / ".mypy_cache")
+    share_types(original, project)
     apply(project, "## A step of your own")
-    make(project, "format", "lint", *(["compile"] if orchestrator == "kubeflow" else []))
-    make(project, "run", "PERIOD=2013-05")
+    make_own(project, "format", "lint", *(["compile"] if orchestrator == "kubeflow" else []))
+    make_own(project, "run", "PERIOD=2013-05")
     result = project.results()["2013-05"]
     assert result["status"] == "released"
     assert list(result["seconds"])[-4:-1] == ["audit", "release", "report"]
@@ -74,7 +70,7 @@ def test_the_tests_of_the_runtime_pass_with_a_step_of_your_own(
     step = project.folder / "src/my_pipeline/audit.py"
     step.write_text(step.read_text().replace("[PREDICTION].n", '["carrier"].n'))
     if orchestrator == "kubeflow":
-        make(project, "compile")
+        make_own(project, "compile")
     own = (ROOT / TREE / "tests/runtime").glob(f"*__{orchestrator}}}}}}}test_*.py")
     names = [*(file.name.partition("}}}")[2] for file in own), "test_experiment.py"]
     assert failing(project, *(f"tests/runtime/{name}" for name in names)) == set()
@@ -84,7 +80,7 @@ def test_the_tests_of_the_runtime_pass_with_a_step_of_your_own(
 def test_a_step_of_your_own_is_a_stage_of_an_experiment(project: Project, tmp_path: Path) -> None:
     ours = clone(project, tmp_path / "my-pipeline")
     apply(ours, "## A step of your own")
-    make(ours, "repro")
+    make_own(ours, "repro")
     assert (ours.folder / "experiment/audit.json").exists()
     assert "audit" in (ours.folder / "dvc.lock").read_text()
 
@@ -93,31 +89,26 @@ def test_a_step_of_your_own_is_a_stage_of_an_experiment(project: Project, tmp_pa
 def test_more_than_two_classes(project: Project, tmp_path: Path) -> None:
     ours = clone(project, tmp_path / "my-pipeline")
     text = apply(ours, "## More than two classes")
-    make(ours, "format", "lint")
+    make_own(ours, "format", "lint")
     listed = set(blocks.FILE.findall(text.rpartition("```")[2]))
     assert failing(ours, "tests") == listed
     check_two_runs(ours, "log loss")
-    make(ours, "predict", "PERIOD=2013-07")
+    make_own(ours, "predict", "PERIOD=2013-07")
 
 
 @pytest.mark.matrix
-def test_a_forecast(shell: Shell, project: Project, tmp_path: Path) -> None:
-    assert shell.cookiecutter(tmp_path, problem="regression").returncode == 0
-    ours = Project(tmp_path / "my-pipeline", shell)
-    (ours.folder / ".venv").symlink_to(project.folder / ".venv")  # problems need the same packages
-    shutil.copy(project.folder / "uv.lock", ours.folder)
-    for file in ("pyproject.toml", "uv.lock"):
-        os.utime(ours.folder / file, (0, 0))
+def test_a_forecast(project: Project, tmp_path: Path) -> None:
+    ours = with_answers(project, tmp_path, problem="regression")
     apply(ours, "## A forecast")
-    make(ours, "format", "lint")
+    make_own(ours, "format", "lint")
     assert failing(ours, "tests") == set()
     check_two_runs(ours, "MAE")
-    make(ours, "predict", "PERIOD=2013-07")
+    make_own(ours, "predict", "PERIOD=2013-07")
 
 
 def check_two_runs(project: Project, headline: str) -> None:
     """Check that a first model is released, and that the next is compared with it."""
-    make(project, "backfill", "FROM=2013-05", "TO=2013-06")
+    make_own(project, "backfill", "FROM=2013-05", "TO=2013-06")
     first, second = (project.results()[period] for period in ("2013-05", "2013-06"))
     assert first["status"] == "released"
     assert f"than the champion: {headline} " in second["reason"]

@@ -1,12 +1,11 @@
 """The first change of docs/onboarding.md applies, and its test fails without it."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.projects import Project, clone
+from tests.projects import Project, clone, share_types
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
@@ -35,9 +34,7 @@ def test_the_first_change(project: Project, tmp_path: Path) -> None:
     assert "KeyError: 'scheduled_minutes'" in failed.stdout
     shell("git", "apply", "--include=src/*", file, cwd=folder)
     shell("env", "PYTHONPATH=src", python, *TEST, cwd=folder)
-    checked = project.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
-    if checked.exists():
-        shutil.copytree(checked, folder / ".mypy_cache")
+    share_types(project, newcomer)
     newcomer.make("lint")
     changed = shell("git", "diff", "--name-only", cwd=folder).stdout.split()
     assert changed == ["src/my_pipeline/model.py", "tests/test_model.py"]

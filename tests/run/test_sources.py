@@ -7,9 +7,8 @@ from functools import cache
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, with_answers
+from tests.projects import ORCHESTRATORS, Project, make_own, with_answers
 from tests.run.test_parity import assert_same
-from tests.run.test_variants import make
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run sources")]
 
@@ -41,7 +40,7 @@ def projects(
         installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
         folder = tmp_path_factory.mktemp("sql")
         project = with_answers(installed, folder, orchestrator=orchestrator, source="sql")
-        make(project, "run", f"PERIOD={PERIOD}")
+        make_own(project, "run", f"PERIOD={PERIOD}")
         return project
 
     return run
@@ -68,7 +67,7 @@ def test_a_database_gives_the_results_of_files(
     python = project.folder / ".venv/bin/python"
     own = f"PYTHONPATH={project.folder / 'src'}"
     project.shell("env", own, python, "-c", WRITE_FILES, cwd=project.folder)
-    make(project, "run", f"PERIOD={PERIOD}")
+    make_own(project, "run", f"PERIOD={PERIOD}")
     params.write_text(kept)
     found = project.results("runs-of-files")[PERIOD]
     assert found["metrics"] == pytest.approx(expected["metrics"], abs=1e-9)
@@ -87,10 +86,10 @@ def test_the_result_is_the_same(projects: Callable[[str], Project]) -> None:
 def test_an_experiment_takes_the_rows_as_they_are(projects: Callable[[str], Project]) -> None:
     """`make repro` reads the database again; a stage is stale by code, queries and parameters."""
     project = projects(QUICK)
-    assert "ingest" in make(project, "repro", f"PERIOD={PERIOD}")
-    make(project, "dvc-check")
+    assert "ingest" in make_own(project, "repro", f"PERIOD={PERIOD}")
+    make_own(project, "dvc-check")
     with closing(sqlite3.connect(project.folder / "data/source.db")) as database, database:
         database.execute(f"UPDATE weather SET temp = 50 WHERE time_hour LIKE '{PERIOD}%'")
-    again = make(project, "repro")
+    again = make_own(project, "repro")
     assert "Stage 'ingest' didn't change, skipping" in again
     assert "Running stage 'train'" in again

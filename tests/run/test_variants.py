@@ -3,14 +3,13 @@
 Two runs each: a release, then a comparison with it.
 """
 
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, with_answers
+from tests.projects import ORCHESTRATORS, Project, make_own, share_types, with_answers
 from tests.run.test_parity import assert_same
 
 pytestmark = pytest.mark.slow
@@ -34,13 +33,6 @@ def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: s
     return project
 
 
-def make(project: Project, *words: str) -> str:
-    """Run `make` on the project's own package, not the one that the environment was made for."""
-    own = f"PYTHONPATH={project.folder / 'src'}"
-    done = project.shell("env", own, "make", *words, cwd=project.folder)
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def projects(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -52,7 +44,7 @@ def projects(
         installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
         project = with_cadence(installed, tmp_path_factory.mktemp("own"), orchestrator, cadence)
         for period in PERIODS[cadence]:
-            make(project, "run", f"PERIOD={period}")
+            make_own(project, "run", f"PERIOD={period}")
         return project
 
     return run
@@ -90,9 +82,7 @@ def test_the_result_is_the_same(cadence: str, projects: Callable[[str, str], Pro
 def test_the_regression_passes_its_checks(airflow: Project, tmp_path: Path) -> None:
     """Those of the code, and the tests of its room."""
     project = with_cadence(airflow, tmp_path, "airflow", "weekly")
-    checked = airflow.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
-    if checked.exists():
-        shutil.copytree(checked, project.folder / ".mypy_cache")
+    share_types(airflow, project)
     own, programs = f"PYTHONPATH={project.folder / 'src'}", project.folder / ".venv/bin"
     for program, *words in (
         ("ruff", "check", "."),
