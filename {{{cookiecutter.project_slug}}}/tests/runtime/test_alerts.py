@@ -9,7 +9,7 @@ from filelock import FileLock
 from upath import UPath
 
 from {{{ cookiecutter.package_name }}}.runtime import room
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
 from {{{ cookiecutter.package_name }}}.runtime.cli import deploy_alert
 {% endif %}
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
@@ -45,7 +45,7 @@ def test_each_try_sends_its_alert_once(inbox: Inbox, tmp_path: Path) -> None:
     assert inbox.kinds == ["run_failed", "run_failed", "quarantined"]
 
 
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
 def test_the_alert_of_a_deploy(inbox: Inbox, project: Project) -> None:
     del project  # its parameters want alerts
     for outcome in ("success", "cancelled"):

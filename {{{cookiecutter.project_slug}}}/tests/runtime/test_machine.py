@@ -19,7 +19,7 @@ NAMED = 'case "$1$2" in --version) echo git 2;; configuser.name) echo Ada;; *) f
 @pytest.fixture
 def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project's repository, on a machine that has none of the programs."""
-    for name in ("pyproject.toml", "Makefile"{{{ ', "ops/Dockerfile"' if cookiecutter.stack == 'compose' or cookiecutter.orchestrator == 'kubeflow' else '' }}}):
+    for name in ("pyproject.toml", "Makefile"{{{ ', "ops/Dockerfile"' if cookiecutter.__has_image else '' }}}):
         (project.folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project.folder / name)
     (tmp_path / "bin").mkdir()
@@ -64,7 +64,7 @@ def test_only_what_is_needed_is_an_error(repository: Project) -> None:
     assert {name for name, (passed, _) in checks.items() if not passed} == {"git", "make"}
     assert checks["git"] == (False, "git is not installed, or does not start: install it.")
     assert "`make setup` fetches it" in checks["uv"][1]
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
     assert checks["docker"][1].startswith("not installed; only ")
 {% endif %}
     assert "kubectl" not in checks
@@ -77,7 +77,7 @@ def test_kubectl_is_checked_where_services_run_on_a_cluster(repository: Project)
     assert message.startswith("not installed; only ")
 
 
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
@@ -128,7 +128,7 @@ def test_another_python(repository: Project, monkeypatch: pytest.MonkeyPatch) ->
         messages[version] = found(repository)["python"]
     assert messages["3.10.13"] == (False, "This is Python 3.10.13; 3.11 or newer is needed.")
     same = "{{{ cookiecutter.python_version }}}.9"
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
     assert messages[same] == (True, f"{same}, as in the image")
     assert messages["3.99.1"][0]
     assert "the image has {{{ cookiecutter.python_version }}}" in messages["3.99.1"][1]

@@ -218,7 +218,7 @@ def alert_test() -> None:
     sys.exit(0 if all(arrived) else 1)
 
 
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
 @app.command()
 def deploy_alert(
     outcome: Annotated[str, typer.Option(envvar="OUTCOME", help="success, or failure.")],

@@ -35,7 +35,7 @@ def checks() -> dict[str, Callable[[], str]]:
             or "not installed; `make setup` fetches it when needed"
         ),
         "disk": _disk,
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
         "docker": _docker,
 {% endif %}
     }
@@ -71,7 +71,7 @@ def _python() -> str:
     )
     if needed and tuple(map(int, ours.split(".")[:2])) < (int(needed[1]), int(needed[2])):
         raise BadInput(f"This is Python {ours}; {needed[1]}.{needed[2]} or newer is needed.")
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
     dockerfile = Path("ops/Dockerfile")
     image = re.search(r"^FROM python:([\d.]+)", dockerfile.read_text(), re.MULTILINE)
     if image is None or ours.startswith(f"{image[1]}."):
@@ -112,7 +112,7 @@ def _disk() -> str:
     if free < FREE:
         raise BadInput(f"{free:.1f} GiB are free and a run needs {FREE:.0f}: try `make prune`.")
     return f"{free:.0f} GiB are free"
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
 
 
 def _docker() -> str:

@@ -1,1 +1,1 @@
-"""Alerts about runs, deadlines{{{ ' and deployments' if cookiecutter.stack == 'compose' or cookiecutter.orchestrator == 'kubeflow' else '' }}}, and the targets that receive them."""
+"""Alerts about runs, deadlines{{{ ' and deployments' if cookiecutter.__has_image else '' }}}, and the targets that receive them."""

@@ -20,7 +20,7 @@ Kind = Literal[
     "challenger_rejected",
     "champion_changed",
     "deadline_missed",
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
     "deployed",
     "deploy_failed",
 {% endif %}
@@ -37,7 +37,7 @@ SEVERITY: dict[Kind, Severity] = {
     "challenger_rejected": "info",
     "champion_changed": "info",
     "deadline_missed": "critical",
-{% if cookiecutter.stack == "compose" or cookiecutter.orchestrator == "kubeflow" %}
+{% if cookiecutter.__has_image %}
     "deployed": "info",
     "deploy_failed": "critical",
 {% endif %}
