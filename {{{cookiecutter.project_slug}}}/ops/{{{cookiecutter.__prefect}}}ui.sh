@@ -7,8 +7,8 @@ prefect_port=${PREFECT_PORT:-4200} logs=.prefect/logs
 export PATH="$PWD/.venv/bin:$PATH"
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
 {% if cookiecutter.__pages %}
-pages_port=${{{{ "{" ~ cookiecutter.__pages | upper }}}_PORT:-{{{ cookiecutter.__pages_port }}}}
-export {{{ cookiecutter.__pages | upper }}}_PORT=$pages_port
+export {{{ cookiecutter.__pages | upper }}}_PORT="{{{ "${" ~ cookiecutter.__pages | upper ~ "_PORT:-" ~ cookiecutter.__pages_port ~ "}" }}}"
+pages_port=${{{ cookiecutter.__pages | upper }}}_PORT
 {% endif %}
 {% if cookiecutter.__registry == "mlflow" %}
 export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false

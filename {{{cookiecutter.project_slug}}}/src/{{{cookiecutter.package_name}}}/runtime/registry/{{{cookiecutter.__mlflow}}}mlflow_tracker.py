@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..run import Run
+from . import mlflow_registry
 from .mlflow_client import address, exists, load_mlflow, mlflow_client
-from .mlflow_registry import log_model
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["log_model"]
-
 NAME = "MLflow"
+
+log_model = mlflow_registry.log_model  # to the open run
 
 
 def check() -> str:
