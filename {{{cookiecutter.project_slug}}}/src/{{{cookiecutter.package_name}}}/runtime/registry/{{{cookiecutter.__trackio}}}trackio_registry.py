@@ -136,9 +136,7 @@ def _source(link: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _add_link(
-    registry: str, model_name: str, link: Mapping[str, Any], aliases: list[str]
-) -> None:
+def _add_link(registry: str, model_name: str, link: Mapping[str, Any], aliases: list[str]) -> None:
     """Link what a link points at, with aliases: what is linked already only gets those."""
     from trackio.registry_storage import RegistryStorage
 

@@ -34,7 +34,7 @@ def check() -> str:
 def open_run(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
     """Open trackio's run of `run`, created on first use, and yield its name.
 
-    It is `known` once `train` has written it down{{{ ': an experiment of DVC may have been trained under another\n    run\'s id' if cookiecutter.versioning == 'dvc' else '' }}}.
+    It is `known` once `train` has written it down{{{ ': an experiment of DVC may have been trained\n    under another run\'s id' if cookiecutter.versioning == 'dvc' else '' }}}.
     """
     with opened(known or run.run_id) as ours:
         if not known:
