@@ -8,8 +8,8 @@ import pytest
 
 from my_pipeline.runtime.registry import registry, store
 
-from tests.runtime import tracked
-from tests.runtime.conftest import P, Project, V, enter
+from . import tracked
+from .conftest import P, Project, V, enter
 
 # For each write of a step, in a copy of the project: a process that is killed just before it, and
 # one that comes to its end. Writes are files opened for it, renamed, linked or removed, and databases
@@ -51,7 +51,7 @@ def fork(left: int) -> int:
 
 
 for number in count(1):
-    os.chdir(shutil.copytree(original, f"{copies}/{number}"))
+    os.chdir(shutil.copytree(original, f"{copies}/{number}", ignore=shutil.ignore_patterns("source")))
     ended = fork(number)
     if ended != -signal.SIGKILL:
         sys.exit(ended)
