@@ -27,10 +27,25 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
+failed() { # shows the end of a log
+  echo "error: $1; the end of $logs/$2.log:" >&2
+  tail -n 20 $logs/"$2".log >&2
+  exit 1
+}
+
+servers=() # their names, by process
+check_servers() {
+  for pid in "${!servers[@]}"; do
+    kill -0 "$pid" 2>/dev/null || failed "The ${servers[$pid]} stopped" "${servers[$pid]}"
+  done
+}
+
 echo "Starting the servers; their logs are in $logs/ ..."
 prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
+servers[$!]=prefect
 mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
   --backend-store-uri sqlite:///mlflow.db >$logs/mlflow.log 2>&1 &
+servers[$!]=mlflow
 deploy() {
   prefect server status --wait --timeout 120 &&
     prefect --no-prompt work-pool create local --type process --overwrite &&
@@ -40,11 +55,10 @@ deploy() {
 deploy 3>&1 >$logs/deploy.log 2>&1 &
 deploying=$!
 while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 0.2; done # until the deploy ends, or a server stops
-if [ "$(jobs -rp | grep -cvx $deploying)" -ne 2 ] || ! wait $deploying; then
-  tail -n 20 $logs/deploy.log $logs/prefect.log $logs/mlflow.log >&2
-  exit 1
-fi
+check_servers
+wait $deploying || failed "The flows were not deployed" deploy
 prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
+servers[$!]=worker
 
 echo "
   Prefect   http://127.0.0.1:$prefect_port
@@ -52,5 +66,4 @@ echo "
 
 A worker serves the deployments of prefect.yaml. Ctrl-C stops everything."
 while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 1; done
-echo "A server stopped: see $logs/." >&2
-exit 1
+check_servers
