@@ -12,7 +12,7 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import MAIN, NEVER, P, Project
+from .conftest import MAIN, NEVER, P, Project, V
 
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ def test_status_with_a_champion(released: Project) -> None:
     run = released.plan(P[4])
     done = cli("status")
     assert done.returncode == 0, done.stderr
-    assert f"Champion: version 1 of {released.params.model_name}" in done.stdout
+    assert f"Champion: version {V[1]} of {released.params.model_name}" in done.stdout
     assert f"evaluated on {P[4]}, registered" in done.stdout
     headline = released.result(run).metrics[room.evaluation().HEADLINE]
     (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
@@ -101,4 +101,4 @@ def test_rollback(evaluated: Project) -> None:
     release(evaluated.plan(P[5]))
     done = cli("rollback")
     assert done.returncode == 0, done.stderr
-    assert "The champion is version 1 again; it was version 2." in done.stdout
+    assert f"The champion is version {V[1]} again; it was version {V[2]}." in done.stdout

@@ -10,7 +10,7 @@ from ..config import Params
 from ..errors import BadInput, one_line, redact
 from ..files import is_local
 from ..notify import targets
-from ..registry import client, registry
+from ..registry import registry, store, tracker
 {% if cookiecutter.versioning == "dvc" %}
 from ..source import snapshots
 {% endif %}
@@ -31,7 +31,8 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
 {% if cookiecutter.versioning == "dvc" %}
         "data versions": _snapshots,
 {% endif %}
-        "tracker": partial(_tracker, params),
+        "tracker": _tracker,
+        "registry": partial(_registry, params),
         "alerts": partial(_alerts, params),
     }
     for name, check in checks.items():
@@ -64,12 +65,17 @@ def _snapshots() -> str:
 
 
 {% endif %}
-def _tracker(params: Params) -> str:
-    if not client.exists():
-        return f"{client.address()} is created by the first run"
+def _tracker() -> str:
+    return f"{tracker.NAME}: {tracker.check()}"
+
+
+def _registry(params: Params) -> str:
+    where = f"{store.NAME}: {store.address()}"
+    if not store.exists():
+        return f"{where} is created by the first run"
     champion = registry.champion(params.model_name)
     what = f"version {champion.version} is the champion" if champion else "no champion yet"
-    return f"{client.address()} answers, {what}"
+    return f"{where} answers, {what}"
 
 
 def _alerts(params: Params) -> str:
