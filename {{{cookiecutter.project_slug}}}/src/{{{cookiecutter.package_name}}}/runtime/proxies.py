@@ -9,7 +9,7 @@ from .errors import redact
 
 HERE = ("127.0.0.1", "localhost", "::1")
 
-_NAMES = ("http_proxy", "https_proxy", "all_proxy")
+_NAMES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def bypass(*hosts: str) -> None:
@@ -22,8 +22,8 @@ def bypass(*hosts: str) -> None:
     for name, other in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")):
         listed = given[name] or given[other]
         if listed != "*":  # with which no proxy is used at all
-            names = [host.strip() for host in listed.split(",") if host.strip()]
-            listed = ",".join(dict.fromkeys([*names, *HERE, *hosts]))
+            there = [host.strip() for host in listed.split(",") if host.strip()]
+            listed = ",".join(dict.fromkeys([*there, *HERE, *hosts]))
         os.environ[name] = listed
     for name in ("ALL_PROXY", "all_proxy"):
         if (address := os.environ.get(name, "")).startswith("socks://"):
@@ -33,7 +33,7 @@ def bypass(*hosts: str) -> None:
 def configured() -> dict[str, str]:
     """Return the proxies that the environment names, by variable, without their passwords."""
     found = {}
-    for name in (spelt for name in _NAMES for spelt in (name.upper(), name)):
+    for name in _NAMES:
         if address := os.environ.get(name):
             found[name] = redact(address if "://" in address else f"http://{address}")
     return found

@@ -6,23 +6,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..run import Run
-from .mlflow_client import address, exists, load_mlflow, mlflow_client
+from .mlflow_client import address, check, load_mlflow, mlflow_client
 from .mlflow_registry import log_model
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["log_model"]
+__all__ = ["check", "log_model"]
 
 NAME = "MLflow"
-
-
-def check() -> str:
-    """Return where runs are logged."""
-    if not exists():
-        return f"{address()} is created by the first run"
-    mlflow_client().search_experiments(max_results=1)
-    return f"{address()} answers"
 
 
 @contextmanager
