@@ -6,6 +6,9 @@ set -m # each server has its own process group, so that `finish` stops its child
 prefect_port=${PREFECT_PORT:-4200} logs=.prefect/logs
 export PATH="$PWD/.venv/bin:$PATH"
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+if [ -n "${PREFECT_SERVER_API_AUTH_STRING:-}" ]; then # the server asks for it
+  export PREFECT_API_AUTH_STRING=$PREFECT_SERVER_API_AUTH_STRING
+fi
 {% if cookiecutter.__pages %}
 export {{{ cookiecutter.__pages | upper }}}_PORT="{{{ "${" ~ cookiecutter.__pages | upper ~ "_PORT:-" ~ cookiecutter.__pages_port ~ "}" }}}"
 pages_port=${{{ cookiecutter.__pages | upper }}}_PORT
