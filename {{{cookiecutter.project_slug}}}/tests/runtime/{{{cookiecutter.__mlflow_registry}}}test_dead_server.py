@@ -75,7 +75,7 @@ def test_a_server_that_answers_wrongly(
     with server(ANSWERS[reason]) as address:
         use(address, monkeypatch)
         with pytest.raises(Unavailable) as raised:
-            mlflow_client.check()
+            mlflow_client.answers()
     assert f"MLflow at {address} cannot be used, as {reason}" in str(raised.value)
     assert str(raised.value).endswith("start it, or correct MLFLOW_TRACKING_URI.")
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
@@ -97,7 +97,7 @@ def test_an_address_at_which_there_is_none(
     monkeypatch.setattr(mlflow_client, "PATIENCE", 2.0)
     use(address, monkeypatch)
     with pytest.raises(Unavailable) as raised:
-        mlflow_client.check()
+        mlflow_client.answers()
     assert reason in str(raised.value)
     assert "hunter2" not in str(raised.value)
 

@@ -30,7 +30,7 @@ _DEFAULTS = {
 }
 
 PATIENCE = 10.0
-"""Seconds in which a server must answer `check`."""
+"""Seconds in which a server must answer."""
 
 _REASONS = {
     "ProxyError|SOCKS": "as the proxy does not lead there",
@@ -71,7 +71,7 @@ def exists() -> bool:
     return file is None or file.exists()
 
 
-def check() -> str:
+def answers() -> str:
     """Return where MLflow is, in a clause that says that it works.
 
     Raises:
