@@ -51,7 +51,7 @@ servers=() # their names, by process
 all_run() { for pid in "${!servers[@]}" "$@"; do kill -0 "$pid" 2>/dev/null || return 1; done; }
 check_servers() {
   for pid in "${!servers[@]}"; do
-    kill -0 "$pid" 2>/dev/null || failed "The ${servers[$pid]} stopped" "${servers[$pid]}"
+    kill -0 "$pid" 2>/dev/null || failed "${servers[$pid]} stopped" "${servers[$pid]}"
   done
 }
 
