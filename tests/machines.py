@@ -19,6 +19,7 @@ PAGE = ROOT / TREE / "docs/machines.md"
 HTTP_PROXY = "`HTTP_PROXY` or `http_proxy`, without `NO_PROXY`"
 SOCKS = "`ALL_PROXY=socks5h://…`; `socks://…`, as desktops set it"
 PROFILE = "a profile of Prefect's that is active and names a server"
+DEAD_PREFECT = "`PREFECT_API_URL`: nothing listens there"
 ANOTHER_AIRFLOW = "`AIRFLOW__…` or `AIRFLOW_CONFIG`, for another Airflow"
 DEAD = {
     "refused": "`MLFLOW_TRACKING_URI`: nothing listens there",
@@ -33,7 +34,7 @@ RESET = "`make reset` or `make clean` during a run"
 
 NO_START = "a server of `make ui` that does not start"
 
-ROWS = [HTTP_PROXY, SOCKS, PROFILE, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET, NO_START]
+ROWS = [HTTP_PROXY, SOCKS, PROFILE, DEAD_PREFECT, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET, NO_START]
 """The rows of the page, in their order."""
 
 COLUMNS = ("what happens", "`make doctor` says")

@@ -47,7 +47,7 @@ DIFFERENT = {
 # Files of one orchestrator.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow)\.py",
+    r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow|server)\.py",
     "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py"
     r"|src/my_pipeline/runtime/run/command\.py",

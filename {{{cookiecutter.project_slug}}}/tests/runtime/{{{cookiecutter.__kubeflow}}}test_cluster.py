@@ -3,6 +3,7 @@
 import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import proxies
+
 from pipelines import server as kfp_server
 
 from .test_proxies import Server, ours, proxy  # noqa: F401 - fixtures

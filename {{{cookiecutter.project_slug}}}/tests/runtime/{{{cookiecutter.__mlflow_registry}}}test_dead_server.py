@@ -106,7 +106,7 @@ def test_a_registry_on_another_server(project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
     with pytest.raises(Unavailable) as raised:
         mlflow_client.answers()
-    assert "with its registry at http://127.0.0.1:9, cannot be used, as nothing" in str(raised.value)
+    assert "its registry at http://127.0.0.1:9, cannot be used, as nothing" in str(raised.value)
     assert "MLFLOW_TRACKING_URI or MLFLOW_REGISTRY_URI" in str(raised.value)
 
 
