@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from typing import NoReturn
 
 import psutil
 from filelock import FileLock, Timeout
@@ -76,7 +77,7 @@ def serve(servers: Servers) -> None:
     with (LOGS / "prepare.log").open("wb") as log:
         for command in PREPARE:
             if subprocess.run(command.split(), check=False, stdout=log, stderr=log).returncode:  # noqa: S603
-                sys.exit(f"`{command}` failed: see {log.name}.")
+                stop(f"`{command}` failed", "prepare")
     for name, command in SERVERS.items():
         servers[name] = start(name, command)
     limit = time.monotonic() + 600
@@ -117,7 +118,14 @@ def exit_if_one_ended(servers: Servers) -> None:
     time.sleep(0.3)
     for name, server in servers.items():
         if server.poll() is not None:
-            sys.exit(f"A server ended: see {LOGS}/{name}.log.")
+            stop(f"{name} stopped", name)
+
+
+def stop(what: str, log: str) -> NoReturn:
+    """Exit with what happened, and the end of a log."""
+    file = LOGS / f"{log}.log"
+    end = file.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    sys.exit("\n".join([f"error: {what}; the end of {file}:", *end]))
 
 
 def end(servers: Servers) -> None:

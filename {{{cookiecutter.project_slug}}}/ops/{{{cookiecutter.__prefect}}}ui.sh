@@ -6,6 +6,9 @@ set -m # each server has its own process group, so that `finish` stops its child
 prefect_port=${PREFECT_PORT:-4200} logs=.prefect/logs
 export PATH="$PWD/.venv/bin:$PATH"
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+if [ -n "${PREFECT_SERVER_API_AUTH_STRING:-}" ]; then # the server asks for it
+  export PREFECT_API_AUTH_STRING=$PREFECT_SERVER_API_AUTH_STRING
+fi
 {% if cookiecutter.__pages %}
 export {{{ cookiecutter.__pages | upper }}}_PORT="{{{ "${" ~ cookiecutter.__pages | upper ~ "_PORT:-" ~ cookiecutter.__pages_port ~ "}" }}}"
 pages_port=${{{ cookiecutter.__pages | upper }}}_PORT
@@ -38,10 +41,26 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
+failed() { # shows the end of a log
+  echo "error: $1; the end of $logs/$2.log:" >&2
+  tail -n 20 $logs/"$2".log >&2
+  exit 1
+}
+
+servers=() # their names, by process
+all_run() { for pid in "${!servers[@]}" "$@"; do kill -0 "$pid" 2>/dev/null || return 1; done; }
+check_servers() {
+  for pid in "${!servers[@]}"; do
+    kill -0 "$pid" 2>/dev/null || failed "${servers[$pid]} stopped" "${servers[$pid]}"
+  done
+}
+
 echo "Starting the servers; their logs are in $logs/ ..."
 prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
+servers[$!]=prefect
 {% if cookiecutter.__pages %}
 pages >$logs/{{{ cookiecutter.__pages | lower }}}.log 2>&1 &
+servers[$!]={{{ cookiecutter.__pages | lower }}}
 {% endif %}
 deploy() {
   prefect server status --wait --timeout 120 &&
@@ -51,12 +70,11 @@ deploy() {
 }
 deploy 3>&1 >$logs/deploy.log 2>&1 &
 deploying=$!
-while [ "$(jobs -rp | wc -l)" -eq {{{ 3 if cookiecutter.__pages else 2 }}} ]; do sleep 0.2; done # until the deploy ends, or a server stops
-if [ "$(jobs -rp | grep -cvx $deploying)" -ne {{{ 2 if cookiecutter.__pages else 1 }}} ] || ! wait $deploying; then
-  tail -n 20 $logs/deploy.log $logs/prefect.log{{{ " $logs/" ~ cookiecutter.__pages | lower ~ ".log" if cookiecutter.__pages else "" }}} >&2
-  exit 1
-fi
+while all_run $deploying; do sleep 0.2; done # until the deploy ends, or a server stops
+check_servers
+wait $deploying || failed "The flows were not deployed" deploy
 prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
+servers[$!]=worker
 
 echo "
   Prefect   http://127.0.0.1:$prefect_port
@@ -65,6 +83,5 @@ echo "
 {% endif %}
 
 A worker serves the deployments of prefect.yaml. Ctrl-C stops everything."
-while [ "$(jobs -rp | wc -l)" -eq {{{ 3 if cookiecutter.__pages else 2 }}} ]; do sleep 1; done
-echo "A server stopped: see $logs/." >&2
-exit 1
+while all_run; do sleep 1; done
+check_servers

@@ -97,8 +97,12 @@ def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
     assert pl.read_parquet(f"predictions/{P[6]}.parquet").height == rows
 
 
-def test_rollback(evaluated: Project) -> None:
+def test_rollback_is_shown_by_status(evaluated: Project) -> None:
     release(evaluated.plan(P[5]))
+    run = evaluated.plan(P[5])
+    write_failed(run, "none", OSError("its report was not written"))
     done = cli("rollback")
     assert done.returncode == 0, done.stderr
     assert f"The champion is version {V[1]} again; it was version {V[2]}." in done.stdout
+    (row,) = (line for line in cli("status").stdout.splitlines() if f"{run.run_id} │" in line)
+    assert "rolled back" in row

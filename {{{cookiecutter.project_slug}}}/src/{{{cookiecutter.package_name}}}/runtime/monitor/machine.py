@@ -1,8 +1,6 @@
 """The machine, as `make doctor` checks it in the project's repository."""
 
-{% if cookiecutter.versioning == "dvc" %}
 import os
-{% endif %}
 import re
 import shutil
 import socket
@@ -12,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from platform import python_version
 
+from .. import proxies
 from ..errors import BadInput
 
 PATIENCE = 10.0
@@ -19,6 +18,12 @@ PATIENCE = 10.0
 
 FREE = 1.0
 """GiB on the disk that a run, its data and its model need."""
+
+
+class Remark(str):
+    """What is no error, and worth knowing."""
+
+    __slots__ = ()
 
 
 def checks() -> dict[str, Callable[[], str]]:
@@ -35,6 +40,9 @@ def checks() -> dict[str, Callable[[], str]]:
             or "not installed; `make setup` fetches it when needed"
         ),
         "disk": _disk,
+        "proxy": _proxy,
+        "ports": _ports,
+        "orchestrator": _orchestrator,
 {% if cookiecutter.__has_image %}
         "docker": _docker,
 {% endif %}
@@ -107,6 +115,30 @@ def _git() -> str:
 
 
 {% endif %}
+def _proxy() -> str:
+    found = proxies.configured()
+    if not found:
+        return "none is set"
+    named = ", ".join(f"{name} is {address}" for name, address in found.items())
+    return Remark(f"{named}: for other machines; programs of this one reach each other without")
+
+
+def _ports() -> str:
+    from ops.local import PORTS
+
+    ports = {name: int(os.environ.get(name) or port) for name, port in PORTS.items()}
+    if used := {name: port for name, port in ports.items() if in_use(port)}:
+        named = ", ".join(f"{port} ({name})" for name, port in used.items())
+        return Remark(f"in use: {named}; a `make ui` needs others, or is up already")
+    return f"{', '.join(map(str, ports.values())) or 'none'}, of `make ui`, free"
+
+
+def _orchestrator() -> str:
+    from ops.local import check
+
+    return check()
+
+
 def _disk() -> str:
     free = shutil.disk_usage(".").free / 2**30
     if free < FREE:

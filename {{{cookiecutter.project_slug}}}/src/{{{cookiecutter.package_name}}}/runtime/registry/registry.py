@@ -30,6 +30,12 @@ def runs_in_use(model_name: str) -> set[str]:
     return {version.tags["run_id"] for version in versions if version is not None}
 
 
+def rolled_back(model_name: str) -> set[str]:
+    """Return the ids of the runs whose version was rolled back."""
+    versions = store.versions(model_name)
+    return {version.tags["run_id"] for version in versions if version.rolled_back}
+
+
 def registered_at(model_name: str, version: str) -> datetime:
     """Return when a version was registered, in UTC."""
     return store.find(model_name, version).registered

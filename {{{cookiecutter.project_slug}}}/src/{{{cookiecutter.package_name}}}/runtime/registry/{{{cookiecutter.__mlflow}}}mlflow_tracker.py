@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..run import Run
 from . import mlflow_registry
-from .mlflow_client import address, exists, load_mlflow, mlflow_client
+from .mlflow_client import address, answers, load_mlflow, mlflow_client
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,11 +18,8 @@ log_model = mlflow_registry.log_model  # to the open run
 
 
 def check() -> str:
-    """Return where runs are logged."""
-    if not exists():
-        return f"{address()} is created by the first run"
-    mlflow_client().search_experiments(max_results=1)
-    return f"{address()} answers"
+    """Return where runs are logged, or raise `Unavailable`, within seconds."""
+    return answers()
 
 
 @contextmanager
