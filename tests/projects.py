@@ -34,9 +34,10 @@ class Project:
     folder: Path
     shell: Shell
 
-    def make(self, *words: str, ok: bool = True) -> str:
-        """Run `make` and return what it printed, on both streams."""
-        done = self.shell("make", *words, cwd=self.folder, ok=ok)
+    def make(self, *words: str, ok: bool = True, **variables: str) -> str:
+        """Run `make`, with more variables, and return what it printed, on both streams."""
+        given = [f"{name}={value}" for name, value in variables.items()]
+        done = self.shell("env", *given, "make", *words, cwd=self.folder, ok=ok)
         return done.stdout + done.stderr
 
     def start(self, log: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
@@ -64,10 +65,11 @@ class Project:
                     found.add(int(process.name))
         return found
 
-    def python(self, *words: str) -> tuple[int, str]:
+    def python(self, *words: str, **variables: str) -> tuple[int, str]:
         """Run the package's command line; return its exit code and what it printed."""
-        python = self.folder / ".venv" / "bin" / "python"
-        done = self.shell(python, "-m", "my_pipeline", *words, cwd=self.folder, ok=False)
+        given = [f"{name}={value}" for name, value in variables.items()]
+        command = ["env", *given, self.folder / ".venv/bin/python", "-m", "my_pipeline", *words]
+        done = self.shell(*command, cwd=self.folder, ok=False)
         return done.returncode, done.stdout + done.stderr
 
     def begin(self, log: Path, *words: str, **variables: str) -> subprocess.Popen[str]:

@@ -52,6 +52,22 @@ def test_the_shell_scripts_are_sound(projects: list[Path]) -> None:
     check("shellcheck", "--severity=warning", *scripts)
 
 
+def test_services_reach_each_other_without_the_proxy_of_docker_s_client(
+    projects: list[Path],
+) -> None:
+    for project in projects:
+        files = [project / "ops/compose.yaml", *project.glob("ops/monitoring/**/*.y*ml")]
+        text = "".join(file.read_text() for file in files)
+        called = set(re.findall(r"https?://([a-z-]+):\d", text)) | {"127.0.0.1"}
+        called &= {"127.0.0.1", *(name for name, _ in services(project))}
+        for name, service in services(project):
+            if service.get("network_mode") == "none":
+                continue
+            listed = service["environment"]["NO_PROXY"]
+            assert listed == service["environment"]["no_proxy"], name
+            assert called <= {*listed.partition("}")[2].split(",")}, name
+
+
 def test_each_service_is_confined(projects: list[Path]) -> None:
     for project in projects:
         for name, service in services(project):

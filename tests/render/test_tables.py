@@ -6,6 +6,8 @@ import pytest
 
 from tests.alerts.arrival import EVENTS, NAMES
 from tests.faults.survival import ROWS
+from tests.machines import PAGE as MACHINES
+from tests.machines import ROWS as MACHINE_ROWS
 from tests.tables import ALERTS, EMPTY, FAULTS, UPDATES, read
 from tests.update import test_releases
 
@@ -13,6 +15,7 @@ EXPECTED = {
     ALERTS: [f"{event}: {name}" for event in EVENTS.values() for name in NAMES.values()],
     FAULTS: list(ROWS),
     UPDATES: test_releases.ROWS,
+    MACHINES: MACHINE_ROWS,
 }
 
 

@@ -29,6 +29,8 @@ def on_kubeflow(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     return project
 
 
-def run_may(project: Project) -> str:
-    """Run May unless it is done; return what was printed."""
-    return "" if "2013-05" in project.results() else project.make("run", "PERIOD=2013-05")
+def run_may(project: Project, **variables: str) -> str:
+    """Run May, with more variables, unless it is done; return what was printed."""
+    if "2013-05" in project.results():
+        return ""
+    return project.make("run", "PERIOD=2013-05", **variables)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.machines import ANOTHER_AIRFLOW, SOCKS, company, doctor, record_machine
 from tests.projects import PATIENCE, Project, interrupt_and_go_on
 from tests.run.conftest import at_home, run_may
 
@@ -34,8 +35,22 @@ def lasting(airflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     return project
 
 
-def test_the_first_period_releases_a_model(fresh: Project) -> None:
-    said = run_may(fresh)
+def test_the_first_period_releases_a_model_beside_another_airflow(fresh: Project) -> None:
+    """Which the environment configures; and a proxy stands before all other machines."""
+    another = {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CORE__SQL_ALCHEMY_CONN": "postgresql://another",
+        "AIRFLOW_CONFIG": "/nowhere/airflow.cfg",
+        "AIRFLOW_HOME": "/nowhere",
+    }
+    with company("503") as proxy:
+        socks = {"all_proxy": "socks5h://127.0.0.1:9", "HTTP_PROXY": proxy.address}
+        said = run_may(fresh, **another, **socks)
+        found = doctor(fresh, **another, ALL_PROXY="socks://127.0.0.1:9/")
+        assert proxy.asked == []
+    (ignored,) = [line for line in said.splitlines() if "settings of another Airflow" in line]
+    record_machine(ANOTHER_AIRFLOW, ignored.replace(str(fresh.folder), "."), found["airflow"])
+    record_machine(SOCKS, "works", found["proxy"])
     result = fresh.results()["2013-05"]
     assert (result["status"], result["orchestrator"]) == ("released", "airflow")
     assert f"2013-05 released: {result['reason']}" in said

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from tests.projects import Project, clone, interrupt_and_go_on
+from tests.machines import HTTP_PROXY, PROFILE, company, doctor, record_machine
+from tests.projects import Project, interrupt_and_go_on
+from tests.run.conftest import at_home
 from tests.shell import Shell
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.
@@ -14,12 +16,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run default")]
 
 @pytest.fixture(scope="module")
 def project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give one project to the tests of this file."""
-    return clone(project, tmp_path_factory.mktemp("default") / "my-pipeline")
+    """Give one project, in a home of its own, to the tests of this file."""
+    return at_home(project, tmp_path_factory)
 
 
-def test_the_first_period_releases_a_model(project: Project) -> None:
-    project.make("run", "PERIOD=2013-05")
+def test_the_first_period_releases_a_model_behind_a_proxy(project: Project) -> None:
+    """Which answers 503 about this machine; and the user has a profile that names a server."""
+    profiles = project.shell.home / ".prefect/profiles.toml"
+    profiles.parent.mkdir()
+    with company("503") as proxy:
+        named = f'PREFECT_API_URL = "{proxy.address}/api"'
+        profiles.write_text(f'active = "company"\n\n[profiles.company]\n{named}\n')
+        said = project.make("run", "PERIOD=2013-05", HTTP_PROXY=proxy.address)
+        found = doctor(project, HTTP_PROXY=proxy.address.replace("//", "//ada:hunter2@"))
+        assert proxy.asked == []
+    assert "Warning" not in said
+    assert "hunter2" not in str(found)
+    record_machine(HTTP_PROXY, "works", found["proxy"])
+    record_machine(PROFILE, "works", found["prefect"])
     result = project.results()["2013-05"]
     assert result["status"] == "released"
     assert result["champion_before"] is None

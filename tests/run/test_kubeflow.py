@@ -16,6 +16,14 @@ from tests.run.conftest import at_home, run_may
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
+# Settings of other programs and of a company, none of which a run may heed.
+ELSEWHERE = {
+    "HTTP_PROXY": "http://proxy.example.invalid:3128",
+    "all_proxy": "socks://127.0.0.1:9/",
+    "KF_PIPELINES_ENDPOINT": "http://kfp.example.invalid",
+    "MLFLOW_RUN_ID": "0" * 32,
+}
+
 # All steps, as tasks do them on a cluster: no project's folder is there.
 STEPS = """
 import logging
@@ -60,7 +68,8 @@ def lasting(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
 def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
     """Root may leave it: not even this machine itself can be reached."""
     alone = ["unshare", "--net"] if os.geteuid() == 0 else []
-    done = fresh.shell(*alone, "make", "run", "PERIOD=2013-05", cwd=fresh.folder)
+    given = [f"{name}={value}" for name, value in ELSEWHERE.items()]
+    done = fresh.shell("env", *given, *alone, "make", "run", "PERIOD=2013-05", cwd=fresh.folder)
     result = fresh.results()["2013-05"]
     assert (result["status"], result["orchestrator"]) == ("released", "kubeflow")
     assert f"2013-05 released: {result['reason']}" in done.stdout

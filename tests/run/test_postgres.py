@@ -72,11 +72,16 @@ def project(shell: Shell, postgres: Postgres) -> Project:
     shell(python, "-m", "my_pipeline.sample", owner, cwd=project.folder)
     postgres("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "flights")
     address = f"postgresql+psycopg://reader@127.0.0.1:{postgres.port}/flights"
+    run_on(project, address)
+    return project
+
+
+def run_on(project: Project, address: str) -> None:
+    """Run a period on a database, whose password is in `.env`."""
     tune(project, "source", address)
     secret = address.replace("reader@", f"reader:{PASSWORD}@")
     (project.folder / ".env").write_text(f"SOURCE_URL='{secret}'\n")
     project.make("run", f"PERIOD={PERIOD}")
-    return project
 
 
 def run(project: Project, code: str, *words: str) -> str:
@@ -213,6 +218,29 @@ def test_a_wrong_password_is_one_sentence(project: Project) -> None:
 
 def test_the_password_is_nowhere(project: Project) -> None:
     """Neither in what the runs above wrote, nor in Prefect's database."""
+    assert files_with_the_password(project) == []
+
+
+@pytest.mark.parametrize("orchestrator", ["airflow", "kubeflow"])
+def test_the_password_is_nowhere_under_others(
+    orchestrator: str,
+    shell: Shell,
+    project: Project,
+    postgres: Postgres,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Neither in the logs and the database of Airflow, nor in what KFP's tasks print and keep."""
+    out, like = shell.home / f"{orchestrator}-on-sql", request.getfixturevalue(orchestrator)
+    answers = {"orchestrator": orchestrator, "source": "sql"}
+    once(out, lambda: install(shell, out.name, like, **answers))
+    other = Project(out / "my-pipeline", shell)
+    run_on(other, f"postgresql+psycopg://reader@127.0.0.1:{postgres.port}/flights")
+    assert other.results()[PERIOD]["status"] == "released"
+    assert files_with_the_password(other) == []
+
+
+def files_with_the_password(project: Project) -> list[Path]:
+    """Return the files of a project, but for `.env`, that have the password of the source."""
     files = [
         file
         for path in project.folder.iterdir()
@@ -221,4 +249,4 @@ def test_the_password_is_nowhere(project: Project) -> None:
         if file.is_file()
     ]
     assert len(files) > 100
-    assert [file for file in files if PASSWORD.encode() in file.read_bytes()] == []
+    return [file for file in files if PASSWORD.encode() in file.read_bytes()]

@@ -5,7 +5,10 @@ All that Airflow keeps is in `.airflow/`. For example: `.venv/bin/python -m ops.
 
 import json
 import os
+import sys
 from pathlib import Path
+
+from {{{ cookiecutter.package_name }}}.runtime import proxies
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".airflow"
@@ -15,10 +18,33 @@ ADDRESS = HOME / "ui.address"  # of Airflow's API, once `make ui` is ready
 
 def configure(database: str = "airflow.db") -> None:
     """Set the environment of Airflow, before it is imported, for this process and its children."""
+    proxies.bypass("in-process.invalid.")  # what a process calls an API server within itself
     HOME.mkdir(exist_ok=True)
     HOME.chmod(0o700)  # it holds the password of `make ui`
-    port = os.environ.setdefault("AIRFLOW_PORT", "8080")
-    os.environ |= {
+    settings = settings_for(database)
+    if others := foreign(settings):
+        names, file = ", ".join(others), HOME / "airflow.cfg"
+        print(f"Ignored, as settings of another Airflow: {names}. Yours: {file}.", file=sys.stderr)
+        for name in others:
+            del os.environ[name]
+    os.environ |= settings
+
+
+def foreign(settings: dict[str, str]) -> list[str]:
+    """Return the variables of the environment that configure Airflow otherwise."""
+    return sorted(
+        name
+        for name, value in os.environ.items()
+        if name == "AIRFLOW_CONFIG"
+        or (name.startswith("AIRFLOW__") and value != settings.get(name))
+    )
+
+
+def settings_for(database: str = "airflow.db") -> dict[str, str]:
+    """Return the variables that configure Airflow, with a database in its folder."""
+    port = os.environ.get("AIRFLOW_PORT", "8080")
+    return {
+        "AIRFLOW_PORT": port,
         "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),

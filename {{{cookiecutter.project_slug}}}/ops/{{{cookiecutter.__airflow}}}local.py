@@ -17,12 +17,13 @@ from filelock import FileLock, Timeout
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, one_line
+from {{{ cookiecutter.package_name }}}.runtime.monitor.machine import Remark
 from {{{ cookiecutter.package_name }}}.runtime.notify.alerts import alert_outcome
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 from {{{ cookiecutter.package_name }}}.runtime.run import Run, outcome
 from {{{ cookiecutter.package_name }}}.runtime.run.command import run_period, run_periods
 
-from .airflow import ADDRESS, LOCK, configure, password
+from .airflow import ADDRESS, HOME, LOCK, configure, foreign, password, settings_for
 
 DAG = f"/api/v2/dags/{PROJECT}"
 
@@ -35,6 +36,13 @@ def training(period: str | None = None) -> Result:
 def backfill(first: str, last: str) -> list[Result]:
     """Return the results of the runs for the periods from `first` to `last`, in order."""
     return run_periods(first, last, execute)
+
+
+def check() -> str:
+    """Return where Airflow's settings come from, in a clause; foreign ones are a remark."""
+    if others := foreign(settings_for()):
+        return Remark(f"ignored, as settings of another Airflow: {', '.join(others)}")
+    return f"all of it is in {HOME.name}/"
 
 
 def execute(run: Run) -> None:

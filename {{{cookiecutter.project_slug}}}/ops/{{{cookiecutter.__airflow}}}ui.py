@@ -1,7 +1,7 @@
-"""Start Airflow and the MLflow pages on this machine: `make ui`. Ctrl-C ends them all.
+"""Start Airflow{{{ " and the " ~ cookiecutter.__pages ~ " pages" if cookiecutter.__pages else "" }}} on this machine: `make ui`. Ctrl-C ends them all.
 
 `airflow standalone` is not used: it also starts log servers, which listen on all addresses.
-Ports: AIRFLOW_PORT (8080), MLFLOW_PORT (5000).
+{{{ "Ports: AIRFLOW_PORT (8080), " ~ cookiecutter.__pages | upper ~ "_PORT (" ~ cookiecutter.__pages_port ~ ")." if cookiecutter.__pages else "Port: AIRFLOW_PORT (8080)." }}}
 """
 
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from typing import NoReturn
 
 import psutil
 from filelock import FileLock, Timeout
@@ -24,7 +25,9 @@ from {{{ cookiecutter.package_name }}}.runtime.notify.targets import warn_withou
 
 from .airflow import ADDRESS, HOME, LOCK, configure, password
 
-MLFLOW_PORT = os.environ.get("MLFLOW_PORT", "5000")
+{% if cookiecutter.__pages %}
+PAGES_PORT = os.environ.get("{{{ cookiecutter.__pages | upper }}}_PORT", "{{{ cookiecutter.__pages_port }}}")
+{% endif %}
 LOGS = HOME / "logs"
 PREPARE = ("airflow db migrate", "airflow dags reserialize")  # so the pages show the DAG at once
 SERVERS = {
@@ -32,8 +35,12 @@ SERVERS = {
     "scheduler": "airflow scheduler --skip-serve-logs",
     "dag-processor": "airflow dag-processor",
     "triggerer": "airflow triggerer --skip-serve-logs",
-    "mlflow": f"mlflow server --host 127.0.0.1 --port {MLFLOW_PORT} --workers 1"
+{% if cookiecutter.__registry == "mlflow" %}
+    "mlflow": f"mlflow server --host 127.0.0.1 --port {PAGES_PORT} --workers 1"
     " --backend-store-uri sqlite:///mlflow.db",
+{% elif cookiecutter.tracker == "trackio" %}
+    "trackio": "python -m ops.pages",
+{% endif %}
 }
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,9 +50,11 @@ Servers = dict[str, subprocess.Popen[bytes]]
 def main() -> None:
     """Run the servers until one of them ends, or until Ctrl-C."""
     warn_without_targets(load_params())
-    for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT):
-        if in_use(int(port)):
-            raise BadInput(f"Port {port} is taken: free it, or set AIRFLOW_PORT or MLFLOW_PORT.")
+    for port in ports():
+        if in_use(port):
+            raise BadInput(
+                f"Port {port} is taken: free it, or set AIRFLOW_PORT{{{ " or " ~ cookiecutter.__pages | upper ~ "_PORT" if cookiecutter.__pages else "" }}}."
+            )
     ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
     servers: Servers = {}
     try:
@@ -58,33 +67,44 @@ def main() -> None:
 def serve(servers: Servers) -> None:
     """Start the servers, print their addresses, and exit when one of them ends."""
     print(f"Starting the servers; their logs are in {LOGS} ...", flush=True)
+{% if cookiecutter.__registry == "mlflow" %}
     os.environ |= {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # pages only
     }
+{% endif %}
     LOGS.mkdir(exist_ok=True)
     with (LOGS / "prepare.log").open("wb") as log:
         for command in PREPARE:
             if subprocess.run(command.split(), check=False, stdout=log, stderr=log).returncode:  # noqa: S603
-                sys.exit(f"`{command}` failed: see {log.name}.")
+                stop(f"`{command}` failed", "prepare")
     for name, command in SERVERS.items():
         servers[name] = start(name, command)
     limit = time.monotonic() + 600
-    while not all(in_use(int(port)) for port in (os.environ["AIRFLOW_PORT"], MLFLOW_PORT)):
+    while not all(in_use(port) for port in ports()):
         exit_if_one_ended(servers)
         if time.monotonic() > limit:
             sys.exit(f"The servers do not answer after ten minutes: see {LOGS}.")
-    airflow, mlflow = os.environ["AIRFLOW__API__BASE_URL"], f"http://127.0.0.1:{MLFLOW_PORT}"
+    airflow = os.environ["AIRFLOW__API__BASE_URL"]
     print(f"""
   Airflow   {airflow}/dags/{PROJECT}
             user admin, password {password()}
-  MLflow    {mlflow}
-            {mlflow}/#/models for the released versions
+{% if cookiecutter.__pages %}
+  {{{ "%-9s" | format(cookiecutter.__pages) }}} http://127.0.0.1:{PAGES_PORT}
+{% endif %}
+{% if cookiecutter.__registry == "mlflow" %}
+            http://127.0.0.1:{PAGES_PORT}/#/models for the released versions
+{% endif %}
 
 Ctrl-C ends all.""", flush=True)  # fmt: skip
     write(UPath(ADDRESS), airflow.encode())  # from now on, `make run` hands over
     while True:
         exit_if_one_ended(servers)
+
+
+def ports() -> list[int]:
+    """Return the ports that the servers listen on."""
+    return [int(os.environ["AIRFLOW_PORT"]){{{ ", int(PAGES_PORT)" if cookiecutter.__pages else "" }}}]
 
 
 def start(name: str, command: str) -> subprocess.Popen[bytes]:
@@ -98,7 +118,14 @@ def exit_if_one_ended(servers: Servers) -> None:
     time.sleep(0.3)
     for name, server in servers.items():
         if server.poll() is not None:
-            sys.exit(f"A server ended: see {LOGS}/{name}.log.")
+            stop(f"The {name} ended", name)
+
+
+def stop(what: str, log: str) -> NoReturn:
+    """Exit with what happened, and the end of a log."""
+    file = LOGS / f"{log}.log"
+    end = file.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    sys.exit("\n".join([f"error: {what}; the end of {file}:", *end]))
 
 
 def end(servers: Servers) -> None:

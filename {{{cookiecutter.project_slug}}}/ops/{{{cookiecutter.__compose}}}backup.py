@@ -12,7 +12,7 @@ from . import stack
 from .stack import docker
 
 BACKUPS = Path("backups")
-DATABASES = ["mlflow"{{{ '' if cookiecutter.orchestrator == 'kubeflow' else ', "' ~ cookiecutter.orchestrator ~ '"' }}}]
+DATABASES: list[str] = [{% for name in cookiecutter.__databases.split() %}{{{ ", " if not loop.first else "" }}}"{{{ name }}}"{% endfor %}]
 # Runs continue during a backup. Runs and databases refer to models and data, so those are copied
 # last: then nothing that a copy refers to is missing.
 FIRST, LAST = "runs.tar", "models.tar"
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 @app.command()
 def backup() -> None:
     """Copy the stack's databases and files to a new folder in backups/, while runs continue."""
-    if not docker("compose", "ps", "--quiet", "--status=running", "postgres").stdout:
+    if not docker("compose", "ps", "--quiet", "--status=running").stdout:
         raise BadInput("The stack is not running: `make up` starts it.")
     folder = BACKUPS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     part = folder.with_suffix(".part")
@@ -74,7 +74,9 @@ def restore(folder: Path) -> None:
 
 def fill(folder: Path) -> None:
     """Load the databases and files of a backup."""
+{% if cookiecutter.__databases %}
     docker("compose", "up", "--detach", "--wait", "postgres")
+{% endif %}
     for name in DATABASES:
         load = ("pg_restore", "--username=postgres", "--no-owner", "--exit-on-error")
         into = (f"--role={name}", f"--dbname={name}")

@@ -8,10 +8,9 @@ CREATE ROLE :"name" LOGIN PASSWORD :'password';
 CREATE DATABASE :"name" OWNER :"name";
 END
 }
-create mlflow MLFLOW_DB_PASSWORD
-{% if cookiecutter.orchestrator != "kubeflow" %}
-create {{{ cookiecutter.orchestrator }}} {{{ cookiecutter.orchestrator | upper }}}_DB_PASSWORD
-{% endif %}
+{% for name in cookiecutter.__databases.split() %}
+create {{{ name }}} {{{ name | upper }}}_DB_PASSWORD
+{% endfor %}
 {% if cookiecutter.source == "sql" %}
 # The sample, until SOURCE_URL in .env names another database: `source` writes it, the pipeline is `reader`.
 create source SOURCE_DB_PASSWORD

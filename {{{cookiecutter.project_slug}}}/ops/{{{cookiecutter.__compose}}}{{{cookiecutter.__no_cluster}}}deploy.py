@@ -43,7 +43,7 @@ Period = Annotated[str, typer.Option(envvar="PERIOD", help="By default the newes
 POLL = 10
 """Seconds between two looks at a run."""
 {% endif %}
-STATEFUL = ["{{{ 'prefect' if cookiecutter.orchestrator == 'prefect' else 'apache-airflow' }}}", "mlflow"]
+STATEFUL = ["{{{ 'prefect' if cookiecutter.orchestrator == 'prefect' else 'apache-airflow' }}}"{{{ ', "mlflow"' if cookiecutter.__registry == 'mlflow' else ', "trackio"' if cookiecutter.tracker == 'trackio' else '' }}}]
 """Packages that migrate their database when a newer version starts."""
 PATIENCE = 90 * 60
 """Seconds that a run may take: less than the job of deploy-to.yml, so that it can go back."""

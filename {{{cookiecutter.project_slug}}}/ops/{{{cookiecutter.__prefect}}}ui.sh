@@ -1,17 +1,28 @@
 #!/usr/bin/env bash
-# `make ui`: start the Prefect server, the MLflow server and a worker; Ctrl-C stops all of them.
+# `make ui`: start the Prefect server{{{ ", the " ~ cookiecutter.__pages ~ " server" if cookiecutter.__pages else "" }}} and a worker; Ctrl-C stops all of them.
 set -euo pipefail
 set -m # each server has its own process group, so that `finish` stops its children too
 
-prefect_port=${PREFECT_PORT:-4200} mlflow_port=${MLFLOW_PORT:-5000} logs=.prefect/logs
-export PATH="$PWD/.venv/bin:$PATH" MLFLOW_PORT=$mlflow_port
+prefect_port=${PREFECT_PORT:-4200} logs=.prefect/logs
+export PATH="$PWD/.venv/bin:$PATH"
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+{% if cookiecutter.__pages %}
+export {{{ cookiecutter.__pages | upper }}}_PORT="{{{ "${" ~ cookiecutter.__pages | upper ~ "_PORT:-" ~ cookiecutter.__pages_port ~ "}" }}}"
+pages_port=${{{ cookiecutter.__pages | upper }}}_PORT
+{% endif %}
+{% if cookiecutter.__registry == "mlflow" %}
 export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+pages() {
+  mlflow server --host 127.0.0.1 --port "$pages_port" --workers 1 --backend-store-uri sqlite:///mlflow.db
+}
+{% elif cookiecutter.tracker == "trackio" %}
+pages() { python -m ops.pages; }
+{% endif %}
 mkdir -p $logs
 
-for port in "$prefect_port" "$mlflow_port"; do
+for port in "$prefect_port"{{{ ' "$pages_port"' if cookiecutter.__pages else "" }}}; do
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    echo "Port $port is taken: stop what uses it, or set PREFECT_PORT or MLFLOW_PORT." >&2
+    echo "Port $port is taken: stop what uses it, or set PREFECT_PORT{{{ " or " ~ cookiecutter.__pages | upper ~ "_PORT" if cookiecutter.__pages else "" }}}." >&2
     exit 2
   fi
 done
@@ -27,10 +38,27 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
+failed() { # shows the end of a log
+  echo "error: $1; the end of $logs/$2.log:" >&2
+  tail -n 20 $logs/"$2".log >&2
+  exit 1
+}
+
+servers=() # their names, by process
+all_run() { for pid in "${!servers[@]}" "$@"; do kill -0 "$pid" 2>/dev/null || return 1; done; }
+check_servers() {
+  for pid in "${!servers[@]}"; do
+    kill -0 "$pid" 2>/dev/null || failed "The ${servers[$pid]} stopped" "${servers[$pid]}"
+  done
+}
+
 echo "Starting the servers; their logs are in $logs/ ..."
 prefect server start --host 127.0.0.1 --port "$prefect_port" >$logs/prefect.log 2>&1 &
-mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
-  --backend-store-uri sqlite:///mlflow.db >$logs/mlflow.log 2>&1 &
+servers[$!]=prefect
+{% if cookiecutter.__pages %}
+pages >$logs/{{{ cookiecutter.__pages | lower }}}.log 2>&1 &
+servers[$!]={{{ cookiecutter.__pages | lower }}}
+{% endif %}
 deploy() {
   prefect server status --wait --timeout 120 &&
     prefect --no-prompt work-pool create local --type process --overwrite &&
@@ -39,18 +67,18 @@ deploy() {
 }
 deploy 3>&1 >$logs/deploy.log 2>&1 &
 deploying=$!
-while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 0.2; done # until the deploy ends, or a server stops
-if [ "$(jobs -rp | grep -cvx $deploying)" -ne 2 ] || ! wait $deploying; then
-  tail -n 20 $logs/deploy.log $logs/prefect.log $logs/mlflow.log >&2
-  exit 1
-fi
+while all_run $deploying; do sleep 0.2; done # until the deploy ends, or a server stops
+check_servers
+wait $deploying || failed "The flows were not deployed" deploy
 prefect worker start --pool local --name local >$logs/worker.log 2>&1 &
+servers[$!]=worker
 
 echo "
   Prefect   http://127.0.0.1:$prefect_port
-  MLflow    http://127.0.0.1:$mlflow_port
+{% if cookiecutter.__pages %}
+  {{{ "%-9s" | format(cookiecutter.__pages) }}} http://127.0.0.1:$pages_port
+{% endif %}
 
 A worker serves the deployments of prefect.yaml. Ctrl-C stops everything."
-while [ "$(jobs -rp | wc -l)" -eq 3 ]; do sleep 1; done
-echo "A server stopped: see $logs/." >&2
-exit 1
+while all_run; do sleep 1; done
+check_servers

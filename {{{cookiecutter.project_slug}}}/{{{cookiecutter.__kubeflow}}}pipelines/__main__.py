@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from {{{ cookiecutter.package_name }}}.runtime import proxies
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.notify.targets import VARIABLE, targets
@@ -74,6 +75,7 @@ def retrain(period: Period = "", minutes: Minutes = 60) -> None:
 
 
 if __name__ == "__main__":
+    proxies.bypass()
     try:
         app()
     except (BadInput, DeployError) as error:

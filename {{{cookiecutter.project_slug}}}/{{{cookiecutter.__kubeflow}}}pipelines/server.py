@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import kfp_server_api as kfp
-from urllib3 import Retry
+from urllib3 import Retry, make_headers
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
@@ -56,6 +58,7 @@ class Server:
             raise BadInput(f"KFP_CA is {authority!r}: there is no such file.")
         configuration = kfp.Configuration(host=self.host)
         configuration.ssl_ca_cert = authority
+        self._use_proxy(configuration)
         if self._token:
             configuration.api_key = {"authorization": self._token}
             configuration.api_key_prefix = {"authorization": "Bearer"}
@@ -74,6 +77,18 @@ class Server:
         self.experiments: Any = kfp.ExperimentServiceApi(self._client)
         self.runs: Any = kfp.RunServiceApi(self._client)
         self.recurring_runs: Any = kfp.RecurringRunServiceApi(self._client)
+
+    def _use_proxy(self, configuration: Any) -> None:
+        """Reach the server as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say: the client reads none."""
+        address = urlsplit(self.host)
+        proxy = getproxies().get(address.scheme)
+        if not proxy or proxy_bypass(address.netloc):
+            return
+        configuration.proxy = proxy
+        named = urlsplit(proxy)
+        if named.username:
+            user = f"{unquote(named.username)}:{unquote(named.password or '')}"
+            configuration.proxy_headers = make_headers(proxy_basic_auth=user)
 
     def ask(self, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Return the answer to a request.

@@ -186,7 +186,13 @@ def sized(
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     kubernetes.mount_pvc(task, PROJECT, "/app/data", sub_path="data")
     kubernetes.mount_pvc(task, PROJECT, "/app/runs", sub_path="runs")
+{% if cookiecutter.__registry == "mlflow" %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+{% elif cookiecutter.tracker == "trackio" %}
+    kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
+    for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):
+        kubernetes.use_config_map_as_env(task, PROJECT, {name: name})
+{% endif %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"KFP_UI_URL": "KFP_UI_URL"}, optional=True)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
     kubernetes.use_secret_as_env(task, f"{PROJECT}-s3", {key: key for key in keys}, optional=True)

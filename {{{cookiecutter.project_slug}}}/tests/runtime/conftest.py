@@ -2,7 +2,7 @@
 
 They run on a domain of their own, in `domain/`: see `package.py`.
 
-- Fixtures: `project` (nothing has run), `released` (version 1, of `P[4]`, is the champion) and
+- Fixtures: `project` (nothing has run), `released` (version `V[1]`, of `P[4]`, is the champion) and
   `evaluated` (the same, and `P[5]` is about to be released) are a test's own and the current
   folder. `fresh`, `released_folder` and `evaluated_folder` are what they are copied from.
 - `Project` changes parameters and deliveries, and runs steps without an orchestrator.
@@ -39,7 +39,6 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import (
     period_of,
     shift,
 )
-from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
 from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
@@ -57,7 +56,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import (
     validate,
 )
 
-from . import package
+from . import package, tracked
 from .deliveries import FIRST, write_source
 from .inbox import inbox  # noqa: F401 - a fixture
 from .orchestrator import adapter, server  # noqa: F401 - fixtures
@@ -102,6 +101,9 @@ OTHER_TRAIN = {"alpha": 100.0}
 
 P = ["", *(shift(FIRST, number) for number in range(12))]
 """The periods of the source: `P[1]` is the first, `P[12]` the last."""
+
+V = tracked.VERSIONS
+"""What the registry calls its versions: `V[1]` is the first."""
 
 NEXT, NEVER = shift(P[12], 1), period_of(date(2099, 1, 5))
 """Periods that the source lacks: the one after its last, and one that has not ended."""
@@ -222,13 +224,13 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 {% endif %}
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        mlflow_client()
+        tracked.prepare()
     return folder
 
 
 @pytest.fixture(scope="session")
 def released_folder(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose champion is version 1, of `P[4]`."""
+    """A project whose champion is version `V[1]`, of `P[4]`."""
     folder = shutil.copytree(fresh, tmp_path_factory.mktemp("released") / "project")
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch).work(P[4])
@@ -247,14 +249,14 @@ def evaluated_folder(released_folder: Path, tmp_path_factory: pytest.TempPathFac
 def enter(folder: Path, patch: pytest.MonkeyPatch) -> Project:
     """Make a project the current one, and return it."""
     patch.chdir(folder)
-    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    tracked.point(folder, patch)
     return Project(folder)
 
 
 def copy_of(folder: Path, tmp_path: Path) -> Path:
     """Copy a project to where none was before, and return where that is.
 
-    MLflow remembers databases by their path, and pytest may give the path of a test that has
+    A tracker may remember databases by their path, and pytest may give the path of a test that has
     passed to another one.
     """
     return shutil.copytree(folder, tmp_path / uuid4().hex[:8])
@@ -268,7 +270,7 @@ def project(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 @pytest.fixture
 def released(released_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project of the test's own, whose champion is version 1, of `P[4]`."""
+    """A project of the test's own, whose champion is version `V[1]`, of `P[4]`."""
     return enter(copy_of(released_folder, tmp_path), monkeypatch)
 
 

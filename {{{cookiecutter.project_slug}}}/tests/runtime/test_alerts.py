@@ -29,7 +29,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import MAIN, SCHEMA, P, Project
+from .conftest import MAIN, SCHEMA, P, Project, V
 from .inbox import Inbox
 
 FAILED = Event(kind="run_failed", title=f"{P[5]} failed", reason="why", attempt="1")
@@ -194,7 +194,7 @@ def test_a_quarantine_reports_the_three_worst_findings(released: Project) -> Non
     assert event is not None
     assert (event.kind, event.severity) == ("quarantined", "warning")
     assert all(fact.startswith(f"{P[5]}: {MAIN}.") for fact in event.facts[:3])
-    assert event.facts[3:] == ["and 1 more", "the champion stays: version 1"]
+    assert event.facts[3:] == ["and 1 more", f"the champion stays: version {V[1]}"]
 
 
 def test_of_the_findings_the_largest_share_comes_first(released: Project) -> None:

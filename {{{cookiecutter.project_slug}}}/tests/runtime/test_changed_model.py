@@ -20,7 +20,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-from .conftest import ROOT, P, Project
+from .conftest import ROOT, P, Project, V
 
 PERIOD = P[5]
 
@@ -98,5 +98,5 @@ def test_the_former_champion_is_compared(evaluated: Project) -> None:
     assert result.champion_after == registry.champion(evaluated.params.model_name)
     # The code of before loads both, and so a rollback works.
     predictions = read_parquet(RunDir(changed).scores)[room.model().PREDICTION]
-    assert score(evaluated, "2", changed) == pytest.approx(predictions.to_list(), abs=1e-12)
-    assert len(np.unique(score(evaluated, "1", changed))) > 1
+    assert score(evaluated, V[2], changed) == pytest.approx(predictions.to_list(), abs=1e-12)
+    assert len(np.unique(score(evaluated, V[1], changed))) > 1

@@ -12,7 +12,7 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import MAIN, NEVER, P, Project
+from .conftest import MAIN, NEVER, P, Project, V
 
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ def test_status_with_a_champion(released: Project) -> None:
     run = released.plan(P[4])
     done = cli("status")
     assert done.returncode == 0, done.stderr
-    assert f"Champion: version 1 of {released.params.model_name}" in done.stdout
+    assert f"Champion: version {V[1]} of {released.params.model_name}" in done.stdout
     assert f"evaluated on {P[4]}, registered" in done.stdout
     headline = released.result(run).metrics[room.evaluation().HEADLINE]
     (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)
@@ -97,8 +97,12 @@ def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
     assert pl.read_parquet(f"predictions/{P[6]}.parquet").height == rows
 
 
-def test_rollback(evaluated: Project) -> None:
+def test_rollback_is_shown_by_status(evaluated: Project) -> None:
     release(evaluated.plan(P[5]))
+    run = evaluated.plan(P[5])
+    write_failed(run, "none", OSError("its report was not written"))
     done = cli("rollback")
     assert done.returncode == 0, done.stderr
-    assert "The champion is version 1 again; it was version 2." in done.stdout
+    assert f"The champion is version {V[1]} again; it was version {V[2]}." in done.stdout
+    (row,) = (line for line in cli("status").stdout.splitlines() if f"{run.run_id} │" in line)
+    assert "rolled back" in row

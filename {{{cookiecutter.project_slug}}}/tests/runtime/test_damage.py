@@ -23,7 +23,7 @@ from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Evaluati
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.predict import predict
 
-from .conftest import KEY, MAIN, NEVER, OUTCOME, REQUIRED, ROOT, P, Project
+from .conftest import KEY, MAIN, NEVER, OUTCOME, REQUIRED, ROOT, P, Project, V
 from .damage import DAMAGES, Damage
 
 DOCUMENT = ROOT / "docs/data-faults.md"
@@ -120,7 +120,7 @@ def check_champion(project: Project, source: Path, before: Champion, result: Res
     if result is not None:
         assert (result.champion_before, result.champion_after) == (before, now)
     if result is not None and result.status == "released":
-        assert (now.version, now.run_id) == ("2", result.run_id)
+        assert (now.version, now.run_id) == (V[2], result.run_id)
     else:
         assert now == before
     good = project.params.model_copy(update={"source": str(source)})

@@ -15,7 +15,8 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.source import snapshots
 {% endif %}
 
-from .conftest import MAIN, PARAMS, {{{ 'ROOT, ' if cookiecutter.versioning == 'dvc' else '' }}}P, Project, enter
+from .conftest import MAIN, PARAMS, {{{ 'ROOT, ' if cookiecutter.versioning == 'dvc' else '' }}}P, Project, V, enter
+from .tracked import break_down
 
 
 def errors(project: Project) -> dict[str, str]:
@@ -35,7 +36,7 @@ def test_a_project_that_works(released: Project) -> None:
     assert all(passed for _, passed, _ in found)
     messages = " ".join(message for _, _, message in found)
     assert f"data/source has {P[1]} to " in messages
-    assert "version 1 is the champion" in messages
+    assert f"version {V[1]} is the champion" in messages
     assert "hunter2" not in messages
 
 
@@ -75,12 +76,12 @@ def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.Monke
     Path("data/remote").touch()
 {% endif %}
     monkeypatch.setenv("ALERT_URLS", "slack://hush")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    named = break_down(monkeypatch)
     found = errors(project)
-    assert set(found) == {"source", {{{ '"data versions", ' if cookiecutter.versioning == 'dvc' else '' }}}"tracker", "alerts"}
+    assert set(found) == {"source", {{{ '"data versions", ' if cookiecutter.versioning == 'dvc' else '' }}}"tracker", "registry", "alerts"}
     assert found["source"].startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
-    assert "127.0.0.1" in found["tracker"]
+    assert named in found["tracker"]
+    assert named in found["registry"]
     assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")
 
 

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
-from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
+from {{{ cookiecutter.package_name }}}.runtime.registry import store
 from {{{ cookiecutter.package_name }}}.runtime.registry.pickling import load_model
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
@@ -102,11 +102,15 @@ def test_the_rows_of_a_period_do_not_depend_on_other_periods(trained: Project) -
     assert_frame_equal(rows_of(before, WINDOW[-1]), rows_of(after, WINDOW[-1]))
 
 
-def test_a_champion_of_another_cadence_may_have_seen_the_period(released: Project) -> None:
+def test_a_champion_of_another_cadence_may_have_seen_the_period(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is of a day within the period, as after a change of the cadence."""
     day = bounds(PERIOD, "UTC")[0].date() + timedelta(days=1)
-    name = released.params.model_name
-    mlflow_client().set_model_version_tag(name, "1", "period", day.isoformat())
+    champion = store.aliased(released.params.model_name, "champion")
+    assert champion is not None
+    other = champion.model_copy(update={"tags": champion.tags | {"period": day.isoformat()}})
+    monkeypatch.setattr(store, "aliased", lambda *_: other)
     run = released.work(PERIOD, last="evaluate")
     evaluation = read_json(RunDir(run).evaluation, Evaluation)
     assert evaluation.champion_metrics is None

@@ -1,6 +1,7 @@
 """`make doctor` reports what this machine lacks and what needs it; optional tools are no error."""
 
 import shutil
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,23 @@ def test_a_machine_on_which_tests_run_passes(monkeypatch: pytest.MonkeyPatch) ->
     messages = {name: check() for name, check in machine.checks().items()}
     assert list(messages)[:5] == ["python", "git", "make", "uv", "disk"]
     assert all(messages.values())
+
+
+def test_what_is_no_error_is_a_remark(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALERT_URLS")
+    monkeypatch.setenv("http_proxy", "ada:hunter2@proxy.example.com:3128")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("MLFLOW_PORT", str(listener.getsockname()[1]))
+        checks = found(repository)
+    for name, words in (
+        ("alerts", "ALERT_URLS is not set"),
+        ("proxy", "http_proxy is http://proxy.example.com:3128: for other machines"),
+        ("ports", "(MLFLOW_PORT)"),
+    ):
+        passed, message = checks[name]
+        assert passed
+        assert isinstance(message, machine.Remark)
+        assert words in message
 
 
 def test_an_image_is_not_checked(project: Project) -> None:

@@ -19,7 +19,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import pickling, registr
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import evaluate
 
-from .conftest import P, Project
+from .conftest import P, Project, V
 
 SCORE = """
 import sys
@@ -31,8 +31,8 @@ from {package} import model
 from {package}.runtime.registry.registry import load_model
 
 assert not hasattr(model, "build_model")
-name, method, rows, scores = sys.argv[1:]
-np.save(scores, getattr(load_model(name, "1"), method)(pl.read_parquet(rows)))
+name, version, method, rows, scores = sys.argv[1:]
+np.save(scores, getattr(load_model(name, version), method)(pl.read_parquet(rows)))
 """
 
 
@@ -46,15 +46,16 @@ def test_a_champion_outlives_the_code_that_built_it(released: Project, tmp_path:
     inputs = table.drop(room.features().LABEL)
     inputs.write_parquet(rows)
     name, method = released.params.model_name, room.model().PREDICT_METHOD
+    script = SCORE.format(package=package.__name__)
     done = subprocess.run(
-        [sys.executable, "-c", SCORE.format(package=package.__name__), name, method, rows, scores],
+        [sys.executable, "-c", script, name, V[1], method, rows, scores],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    expected = getattr(registry.load_model(name, "1"), method)(inputs)
+    expected = getattr(registry.load_model(name, V[1]), method)(inputs)
     np.testing.assert_array_equal(np.load(scores), expected)
 
 
@@ -63,10 +64,10 @@ def test_a_champion_made_by_another_python(
 ) -> None:
     """Its compiled code would crash this one."""
     name = released.params.model_name
-    assert registry.load_model(name, "1")
+    assert registry.load_model(name, V[1])
     monkeypatch.setattr(pickling, "python_version", lambda: "3.99.1")
-    with pytest.raises(BadInput, match=r"Version 1 of .* was made by Python 3\.\d+\.\d+ and loads"):
-        registry.load_model(name, "1")
+    with pytest.raises(BadInput, match=rf"Version {V[1]} of .* was made by Python 3\.\d+\.\d+ and loads"):
+        registry.load_model(name, V[1])
 
 
 def test_a_challenger_made_by_another_python(evaluated: Project) -> None:

@@ -14,7 +14,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.predict import predict
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import KEY, MAIN, NEVER, REQUIRED, P, Project
+from .conftest import KEY, MAIN, NEVER, REQUIRED, P, Project, V
 
 PREDICTION = room.model().PREDICTION
 
@@ -29,7 +29,7 @@ def test_every_row_is_scored(released: Project) -> None:
     assert scored.select(KEY).equals(rows.select(KEY))
     assert scored[PREDICTION].is_finite().all()
     assert scored[PREDICTION].n_unique() > 1
-    assert scored["version"].unique().to_list() == ["1"]
+    assert scored["version"].unique().to_list() == [V[1]]
     released.deliver(MAIN, P[6], lambda rows: rows.drop(room.tables().KNOWN_AFTERWARDS))
     assert read_parquet(predict(released.params, P[6])).equals(scored)
 
@@ -44,9 +44,9 @@ def test_the_predictions_are_those_of_the_evaluation(released: Project) -> None:
 
 def test_after_a_rollback_the_other_version_scores(evaluated: Project) -> None:
     release(evaluated.plan(P[5]))
-    assert read_parquet(predict(evaluated.params, P[6]))["version"][0] == "2"
+    assert read_parquet(predict(evaluated.params, P[6]))["version"][0] == V[2]
     registry.rollback(evaluated.params.model_name)
-    assert read_parquet(predict(evaluated.params, P[6]))["version"][0] == "1"
+    assert read_parquet(predict(evaluated.params, P[6]))["version"][0] == V[1]
 
 
 def refused(project: Project, period: str = P[6]) -> str:

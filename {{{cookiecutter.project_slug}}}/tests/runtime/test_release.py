@@ -3,7 +3,6 @@
 import shutil
 from typing import Any
 
-import mlflow
 import polars as pl
 import pytest
 from filelock import FileLock, Timeout
@@ -11,12 +10,11 @@ from filelock import FileLock, Timeout
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
-from {{{ cookiecutter.package_name }}}.runtime.registry import registry, tracker
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry, store
 from {{{ cookiecutter.package_name }}}.runtime.results import (
     Champion,
     Evaluation,
     Release,
-    Training,
 )
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
@@ -24,7 +22,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import release as release_s
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import decide, evaluate
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import P, Project
+from .conftest import P, Project, V
 
 HEADLINE = room.evaluation().HEADLINE
 PREDICTION = room.model().PREDICTION
@@ -37,14 +35,12 @@ def rule(patch: pytest.MonkeyPatch, *, release: bool) -> None:
 
 def version_of(project: Project, alias: str = "champion") -> str | None:
     """Return the version that has an alias."""
-    model = mlflow.MlflowClient().get_registered_model(project.params.model_name)
-    version = model.aliases.get(alias)
-    return None if version is None else str(version)
+    version = store.aliased(project.params.model_name, alias)
+    return None if version is None else version.version
 
 
 def versions(project: Project) -> int:
-    name = project.params.model_name
-    return len(mlflow.MlflowClient().search_model_versions(f"name = '{name}'"))
+    return len([*store.versions(project.params.model_name)])
 
 
 def evaluation_of(run: Run) -> Evaluation:
@@ -53,7 +49,7 @@ def evaluation_of(run: Run) -> Evaluation:
 
 def check_second_release(project: Project) -> None:
     """Check that version 2 is the champion, after version 1."""
-    assert (version_of(project), version_of(project, "previous")) == ("2", "1")
+    assert (version_of(project), version_of(project, "previous")) == (V[2], V[1])
     assert versions(project) == 2
 
 
@@ -141,7 +137,7 @@ def test_a_champion_that_cannot_score_is_named(
     monkeypatch.setattr(
         room.model(), "predict", lambda m, rows: (predict if m is champion else ours)(m, rows)
     )
-    with pytest.raises(BadInput, match=r"Version 1 of .* cannot score these rows .*former column"):
+    with pytest.raises(BadInput, match=rf"Version {V[1]} of .* cannot score these rows .*former column"):
         evaluate(run)
 
 
@@ -162,7 +158,7 @@ def test_the_first_release(released: Project) -> None:
     now = registry.champion(released.params.model_name)
     run = released.plan(P[4])
     assert now is not None
-    assert (now.version, now.run_id, now.period) == ("1", run.run_id, P[4])
+    assert (now.version, now.run_id, now.period) == (V[1], run.run_id, P[4])
     assert now.metrics == evaluation_of(run).metrics
     assert version_of(released, "previous") is None
 
@@ -192,7 +188,7 @@ def test_the_champion_stays_where_the_challenger_is_not_better(
     done = read_json(RunDir(run).release, Release)
     assert not done.released
     assert done.champion == registry.champion(released.params.model_name)
-    assert (version_of(released), versions(released)) == ("1", 1)
+    assert (version_of(released), versions(released)) == (V[1], 1)
 
 
 @pytest.mark.parametrize("fatal", ["register", "load_model", "promote"])
@@ -208,7 +204,7 @@ def test_a_release_that_was_killed_is_resumed(
         patch.setattr(registry, fatal, killed)
         with pytest.raises(KeyboardInterrupt):
             release(run)
-    assert version_of(evaluated) == "1"
+    assert version_of(evaluated) == V[1]
     assert not RunDir(run).release.exists()
     assert release(run).released
     check_second_release(evaluated)
@@ -218,18 +214,18 @@ def test_a_release_that_was_killed_between_the_two_aliases(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = evaluated.plan(P[5])
-    set_alias = mlflow.MlflowClient.set_registered_model_alias
+    set_alias = store.set_alias
 
-    def killed(client: Any, name: str, alias: str, version: str) -> None:
+    def killed(name: str, alias: str, version: str) -> None:
         if alias == "champion":
             raise KeyboardInterrupt
-        set_alias(client, name, alias, version)
+        set_alias(name, alias, version)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", killed)
+        patch.setattr(store, "set_alias", killed)
         with pytest.raises(KeyboardInterrupt):
             release(run)
-    assert version_of(evaluated) == "1"
+    assert version_of(evaluated) == V[1]
     assert release(run).released
     check_second_release(evaluated)
 
@@ -239,13 +235,13 @@ def test_after_another_release_the_challenger_is_evaluated_again(evaluated: Proj
     before = evaluation_of(run)
     evaluated.tune(seed=evaluated.params.seed + 1)
     other = evaluated.work(P[5], last="release")  # another run for the same period
-    assert version_of(evaluated) == "2"
+    assert version_of(evaluated) == V[2]
     done = release(run)
     after = evaluation_of(run)
     assert before.champion is not None
-    assert before.champion.version == "1"
+    assert before.champion.version == V[1]
     assert after.champion is not None
-    assert (after.champion.version, after.champion.run_id) == ("2", other.run_id)
+    assert (after.champion.version, after.champion.run_id) == (V[2], other.run_id)
     assert done.released is after.release
 
 
@@ -257,7 +253,7 @@ def test_a_champion_of_a_later_period_stays(evaluated: Project) -> None:
     assert not done.released
     assert done.champion is not None
     assert done.champion.run_id == later.run_id
-    assert version_of(evaluated) == "2"
+    assert version_of(evaluated) == V[2]
     assert "never replaces it" in evaluation_of(run).reason
 
 
@@ -269,7 +265,7 @@ def test_a_model_that_scores_differently_when_loaded_is_not_released(evaluated: 
     table.with_columns(pl.col(PREDICTION) + 1e-6).write_parquet(str(scores))
     with pytest.raises(RuntimeError, match="scores differently when loaded from the registry"):
         release(run)
-    assert version_of(evaluated) == "1"
+    assert version_of(evaluated) == V[1]
     assert version_of(evaluated, "previous") is None
     assert not RunDir(run).release.exists()
 
@@ -279,7 +275,7 @@ def test_one_release_at_a_time(evaluated: Project, monkeypatch: pytest.MonkeyPat
     run = evaluated.plan(P[5])
     with FileLock(evaluated.folder / "runs/.release.lock"), pytest.raises(Timeout):
         release(run)
-    assert version_of(evaluated) == "1"
+    assert version_of(evaluated) == V[1]
 
 
 def test_a_run_without_its_directory_finds_its_version(project: Project) -> None:
@@ -298,20 +294,20 @@ def test_rolling_back_and_forth(evaluated: Project) -> None:
     name = evaluated.params.model_name
     release(evaluated.plan(P[5]))
     before, after = registry.rollback(name)
-    assert (before.version, after.version) == ("2", "1")
-    assert (version_of(evaluated), version_of(evaluated, "previous")) == ("1", "2")
-    assert registry.was_rolled_back(name, "2")
+    assert (before.version, after.version) == (V[2], V[1])
+    assert (version_of(evaluated), version_of(evaluated, "previous")) == (V[1], V[2])
+    assert registry.was_rolled_back(name, V[2])
     before, after = registry.rollback(name)
-    assert (before.version, after.version) == ("1", "2")
-    assert (version_of(evaluated), version_of(evaluated, "previous")) == ("2", "1")
-    assert not registry.was_rolled_back(name, "2")
-    assert registry.was_rolled_back(name, "1")
+    assert (before.version, after.version) == (V[1], V[2])
+    assert (version_of(evaluated), version_of(evaluated, "previous")) == (V[2], V[1])
+    assert not registry.was_rolled_back(name, V[2])
+    assert registry.was_rolled_back(name, V[1])
 
 
 def test_nothing_to_roll_back_to(released: Project) -> None:
     with pytest.raises(BadInput, match="cannot be rolled back: no version was champion before"):
         registry.rollback(released.params.model_name)
-    assert version_of(released) == "1"
+    assert version_of(released) == V[1]
 
 
 def test_a_resumed_run_does_not_undo_a_rollback(evaluated: Project) -> None:
@@ -321,35 +317,5 @@ def test_a_resumed_run_does_not_undo_a_rollback(evaluated: Project) -> None:
     registry.rollback(evaluated.params.model_name)
     done = release(run)
     assert not done.released
-    assert done.reason == "version 2, of this run, was rolled back"
-    assert (version_of(evaluated), versions(evaluated)) == ("1", 2)
-
-
-# The tracker's page
-
-
-@pytest.mark.parametrize(
-    ("address", "for_people", "page"),
-    [
-        ("https://ada:secret@tracker.example/ml/", None, "https://tracker.example/ml/#/exp"),
-        ("postgresql://ada:secret@db.example/mlflow", None, None),
-        # A run may reach the tracker by a name that only its network knows.
-        ("http://mlflow:5000", "https://tracker.example/", "https://tracker.example/#/exp"),
-    ],
-)
-def test_the_page_of_a_run(
-    released: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    for_people: str | None,
-    page: str | None,
-) -> None:
-    run = released.plan(P[4])
-    tracker_id = read_json(RunDir(run).training, Training).tracker_id
-    tracked = mlflow.get_run(tracker_id)
-    monkeypatch.setattr("mlflow.get_run", lambda _: tracked)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    if for_people:
-        monkeypatch.setenv("MLFLOW_UI_URL", for_people)
-    found = tracker.page_of(tracker_id)
-    assert found == page or (page is not None and found is not None and found.startswith(page))
+    assert done.reason == f"version {V[2]}, of this run, was rolled back"
+    assert (version_of(evaluated), versions(evaluated)) == (V[1], 2)

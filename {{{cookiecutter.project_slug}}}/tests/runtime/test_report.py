@@ -8,7 +8,6 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import mlflow
 import pytest
 
 import {{{ cookiecutter.package_name }}} as package
@@ -26,7 +25,8 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import CHAIN, MAIN, REQUIRED, P, Project
+from .conftest import CHAIN, MAIN, REQUIRED, P, Project, V
+from .tracked import logged, runs
 
 HEADLINE = room.evaluation().HEADLINE
 KEYS = {
@@ -43,6 +43,7 @@ KEYS = {
     "champion_after",
     "data_version",
     "code_version",
+    "tracker",
     "tracker_url",
     "seconds",
     "retries",
@@ -121,7 +122,7 @@ def test_the_result_of_a_quarantine(released: Project) -> None:
     assert result.reason.endswith(f"{MAIN}.{REQUIRED}: the column is missing")
     assert result.champion_before == result.champion_after
     assert result.champion_after is not None
-    assert result.champion_after.version == "1"
+    assert result.champion_after.version == V[1]
     assert result.metrics == {}
     assert result.data_version is None
 
@@ -165,7 +166,7 @@ def test_the_page_of_a_release(released: Project) -> None:
     better = "higher" if ours.HIGHER_IS_BETTER else "lower"
     assert f"{ours.HEADLINE_LABEL} decides about a release: {better} is better." in page.text
     assert "used for" in page.text
-    shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", P[2], "champion, version 1"]
+    shown = [run.run_id, f"{result.metrics[HEADLINE]:.4f}", P[2], f"champion, version {V[1]}"]
     assert all(text in page.text for text in [*shown, result.data_version or ""])
 
 
@@ -191,15 +192,14 @@ def test_names_from_the_source_are_text_on_the_page(released: Project, good: boo
 
 def test_the_tracker_has_the_page(released: Project) -> None:
     run = released.plan(P[4])
-    (found,) = mlflow.search_runs(
-        search_all_experiments=True,
-        filter_string=f"tags.run_id = '{run.run_id}'",
-        output_format="list",
-    )
-    assert found.data.tags["status"] == "released"
-    tracked = mlflow.artifacts.load_text(f"{found.info.artifact_uri}/report.html")
-    assert tracked == RunDir(run).report.read_text(encoding="utf-8")
-    assert found.data.metrics[HEADLINE] == released.result(run).metrics[HEADLINE]
+    (tracker_id,) = runs(released.params.model_name)
+    found = logged(tracker_id)
+    assert found.tags["run_id"] == run.run_id
+    assert found.tags["status"] == "released"
+    assert found.report == RunDir(run).report.read_text(encoding="utf-8")
+    assert found.curves == {file.stem for file in Path(run.folder).glob("curves/*.csv")}
+    metrics = released.result(run).metrics
+    assert found.metrics == pytest.approx(metrics, abs=1e-12)
 
 
 OTHER_FIGURES = """

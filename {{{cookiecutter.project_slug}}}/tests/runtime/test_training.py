@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import mlflow
 import numpy as np
 import polars as pl
 import pytest
@@ -27,6 +26,7 @@ from {{{ cookiecutter.package_name }}}.runtime.source.content import sha256
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
 from .conftest import MAIN, OTHER_TRAIN, OUTCOME, P, Project, advance, drop_a_third
+from .tracked import logged, runs
 
 LABEL = room.features().LABEL
 TIME = room.tables().DATED[MAIN]
@@ -107,12 +107,9 @@ def use_derived(patch: pytest.MonkeyPatch, derive: Callable[[Any], Any]) -> None
 def test_a_model_may_read_times(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     use_derived(monkeypatch, lambda rows: pl.DataFrame(rows).select(pl.col(TIME).dt.hour()))
     run = project.work(P[4], last="train")
-    model = mlflow.models.get_model_info(read_json(RunDir(run).training, Training).model_uri)
-    assert model.signature is not None
-    assert [str(column.type) for column in model.signature.inputs.inputs] == ["DataType.datetime"]
-    served = mlflow.pyfunc.load_model(model.model_uri)
+    model = load_model(RunDir(run).model.read_bytes())
     given = pl.Series(TIME, ["2013-04-01T12:00:00"]).str.to_datetime().to_frame()
-    assert len(served.predict(given.to_pandas())) == 1
+    assert len(model.predict(given.to_pandas())) == 1  # as a model server calls it
 
 
 def test_a_model_that_no_server_can_call_is_refused(
@@ -154,16 +151,11 @@ def test_training_is_tracked_once(project: Project) -> None:
     first = read_json(RunDir(run).training, Training)
     again = train(run)
     assert again.tracker_id == first.tracker_id
-    tracked = mlflow.get_run(first.tracker_id).data
+    assert again.tracker_url == first.tracker_url
+    assert runs(project.params.model_name) == [first.tracker_id]
+    tracked = logged(first.tracker_id)
     assert tracked.tags["run_id"] == run.run_id
     assert tracked.tags["code_version"] == read_plan(run).code_version
     snapshot = read_json(RunDir(run).snapshot, Snapshot)
     assert tracked.tags["data_version"] == snapshot.data_version
     assert tracked.params["alpha"] == str(project.params.train.model_dump()["alpha"])
-    model = mlflow.models.get_model_info(again.model_uri)
-    assert model.signature is not None
-    rows = read_parquet(RunDir(run).features(P[4]))
-    assert set(model.signature.inputs.input_names()) <= set(rows.columns) - {LABEL}
-    types = {str(column.type) for column in model.signature.inputs.inputs}
-    assert not types & {"DataType.integer", "DataType.long"}  # pandas has floats where one is null
-    assert model.saved_input_example_info is not None

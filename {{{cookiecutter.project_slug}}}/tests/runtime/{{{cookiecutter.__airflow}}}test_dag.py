@@ -27,6 +27,7 @@ from .conftest import (
     TASKS,
     P,
     Project,
+    V,
     check_first_release,
     drop_a_third,
     end_of,
@@ -124,7 +125,7 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     assert result.reason.startswith(finding)
     assert "% are missing" in result.reason
     assert result.champion_after == result.champion_before
-    assert result.champion_after.version == "1"
+    assert result.champion_after.version == V[1]
     good = ("snapshot", "features", "train", "evaluate", "release")
     ingested = {"ingest": ["success"]}  # of the other periods, the champion's run did it
     ended = DONE | ingested | {task: ["skipped"] for task in good}
@@ -221,7 +222,7 @@ def test_a_backfill_compares_each_period_with_the_champion_before_it(
     assert [first.period, second.period] == [P[4], P[5]]
     assert first.champion_before is None
     assert second.champion_before == first.champion_after is not None
-    assert "of version 1" in second.reason
+    assert f"of version {V[1]}" in second.reason
 
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

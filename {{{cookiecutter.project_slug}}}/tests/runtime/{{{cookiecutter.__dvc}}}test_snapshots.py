@@ -145,7 +145,7 @@ def shared_storage(project: Project) -> None:
     ("change", "why"),
     [
         (another_storage, f"lacks the data of {P[6]}-"),
-        (no_run, "neither runs nor the registry at sqlite:///.*mlflow.db has a run"),
+        (no_run, "neither runs nor the registry at .* has a run"),
         (damaged_list, "or they are damaged"),
         (shared_storage, "other projects may store data there"),
     ],

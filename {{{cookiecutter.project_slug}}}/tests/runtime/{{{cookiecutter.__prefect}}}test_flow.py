@@ -36,6 +36,7 @@ from .conftest import (
     REQUIRED,
     P,
     Project,
+    V,
     check_first_release,
     drop_a_third,
     enter,
@@ -193,7 +194,7 @@ def test_bad_data_are_quarantined_and_the_champion_stays(
     assert "% are missing" in result.reason
     assert result.champion_after == result.champion_before
     assert result.champion_after is not None
-    assert result.champion_after.version == "1"
+    assert result.champion_after.version == V[1]
     bad = ("plan", "ingest", "validate", "quarantine", "report")
     assert waits(edges(state)) >= {*pairwise(bad)}
     assert not {"snapshot", "train", "release"} & set(ended(state))

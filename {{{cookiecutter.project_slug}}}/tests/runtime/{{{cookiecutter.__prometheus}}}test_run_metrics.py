@@ -35,6 +35,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
 from .conftest import MAIN, SCHEMA, P, Project, failing
 from .inbox import Inbox
+from .tracked import break_down
 
 HEADLINE = room.evaluation().HEADLINE
 LABELS = {"alertname": "RunFailed", "severity": "critical", "period": P[5], "run_id": "r"}
@@ -227,8 +228,7 @@ def test_runs_are_served_while_the_tracker_is_down(
     monitor: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = monitor.scrape()
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter2@127.0.0.1:9")
+    break_down(monkeypatch)
     seen = monitor.scrape()
     assert seen == whole | {"pipeline_tracker_up": 0}  # with the last champion known
     assert "tracker: no answer" in caplog.text

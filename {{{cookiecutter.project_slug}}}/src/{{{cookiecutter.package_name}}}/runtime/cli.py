@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .errors import BadInput, exit_if_refused, one_line, redact
+from . import proxies
+from .errors import BadInput, Unavailable, exit_if_refused, one_line
 from .periods import EXAMPLE
 from .wording import {{{ 'counted, ' if cookiecutter.versioning == 'dvc' else '' }}}listed, status_text
 
@@ -44,9 +46,10 @@ def run(period: Period = None) -> None:
 
     params = read_params()  # input errors are reported before a server starts
     choose_periods(params, source_of(params).periods(), period, at=datetime.now(UTC))
+    check_tracker()
     warn_without_targets(params)
     collect_less_garbage()
-    from {{{ cookiecutter.__adapter }}} import training
+    from ops.local import training
 
     exit_with(lambda: [training(period)])
 
@@ -62,9 +65,10 @@ def backfill(
 
     params = read_params()
     plan_backfill(params, first, last)
+    check_tracker()
     warn_without_targets(params)
     collect_less_garbage()
-    from {{{ cookiecutter.__adapter }}} import backfill
+    from ops.local import backfill
 
     exit_with(lambda: backfill(first, last))
 
@@ -112,6 +116,7 @@ def restore(version: Annotated[str, typer.Argument(help="A run, or a data versio
     """Restore the data that a run was trained on."""
     from .registry.kept_data import restore
 
+    check_tracker()
     folder = restore(read_params(), version)
     typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them.")
 
@@ -123,6 +128,7 @@ def prune(
     """Remove the snapshots of all runs without a directory or a registered version."""
     from .registry.kept_data import prune
 
+    check_tracker()
     params = read_params()
     kept = prune(params, alone=alone)
     typer.echo(f"Kept the data of {counted(len(kept), 'run')} and removed all others.")
@@ -143,6 +149,7 @@ def predict(period: Annotated[str, typer.Option(help="The period to score.")]) -
     from .steps.predict import predict
 
     log_to_screen()
+    check_tracker()
     typer.echo(f"Wrote {predict(read_params(), period)}")
 
 
@@ -156,6 +163,7 @@ def rollback() -> None:
     from .steps.release import rollback
 
     params = read_params()
+    check_tracker()
     before, after = rollback(params.model_name, UPath(params.runs))
     event = Event(
         kind="champion_changed",
@@ -176,18 +184,22 @@ def status() -> None:
     """Show the champion and the last runs."""
     from .status import show
 
-    show(read_params())
+    params = read_params()
+    check_tracker()
+    show(params)
 
 
 @app.command()
 def doctor() -> None:
     """Check that this machine and its services have all that a run needs."""
     from .monitor.doctor import examine
+    from .monitor.machine import Remark
 
     failed = False
     for name, passed, message in examine(read_params()):
+        good = "note " if isinstance(message, Remark) else "ok   "
         colour = None if passed else "red"
-        typer.secho(f"{'ok   ' if passed else 'ERROR'} {name}: {message}", fg=colour)
+        typer.secho(f"{good if passed else 'ERROR'} {name}: {message}", fg=colour)
         failed |= not passed
     sys.exit(1 if failed else 0)
 
@@ -296,6 +308,13 @@ def read_params() -> "Params":
     return load_params()
 
 
+def check_tracker() -> None:
+    """Make sure, within seconds, that the tracker can be used; raise `Unavailable` where not."""
+    from .registry import tracker
+
+    tracker.check()
+
+
 def collect_less_garbage() -> None:
     """Look for garbage less often, and not at the exit: a run spends a seventh of its time on it.
 
@@ -328,7 +347,7 @@ def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
     signal.signal(signal.SIGINT, interrupted)
     try:
         results = work()
-    except BadInput:
+    except (BadInput, Unavailable):
         raise
     except Exception as error:  # noqa: BLE001 - the orchestrator has logged the traceback
         typer.echo(f"\nfailed: {error}\n{RESUME}", err=True)
@@ -357,9 +376,25 @@ def main() -> None:
     complete_account()
     from .room import check_room
 
-    try:
-        with exit_if_refused():
-            check_room()  # before a command imports a module that lacks something
+    proxies.bypass()
+    with exit_if_refused():
+        check_room()  # before a command imports a module that lacks something
+        with registry_errors():
             app()
-    except (ConnectionError, TimeoutError) as error:
-        sys.exit(f"error: {redact(one_line(error))}")
+
+
+@contextmanager
+def registry_errors() -> Iterator[None]:
+    """Raise an error of the registry's tool as `Unavailable`: in one sentence."""
+    try:
+        yield
+    except Exception as error:
+        from .registry import store
+
+        tool = type(error).__module__.partition(".")[0]
+        if tool not in (store.NAME.lower(), "requests", "urllib3"):
+            raise
+        raise Unavailable(
+            f"{store.NAME} at {store.address()} failed: {one_line(error)[:300]}; check it, or "
+            f"correct {store.VARIABLE}."
+        ) from error

@@ -13,14 +13,27 @@ class BadInput(ValueError):
     """
 
 
+class Unavailable(RuntimeError):
+    """A service does not answer, or refuses. A retry may help.
+
+    The message is one sentence that says which service, why, and what to do.
+    """
+
+
 @contextmanager
 def exit_if_refused() -> Iterator[None]:
-    """Print refused input as one sentence, and exit with 2, as every command does."""
+    """Print refused input as one sentence, and exit with 2, as every command does.
+
+    A service that does not answer is one sentence, too, and the code is 1.
+    """
     try:
         yield
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except (ConnectionError, TimeoutError, Unavailable) as error:
+        print(f"error: {redact(one_line(error))}", file=sys.stderr)
+        sys.exit(1)
 
 
 def one_line(error: BaseException) -> str:

@@ -163,6 +163,8 @@ class Training(BaseModel):
     rows: int
     model_uri: str
     tracker_id: str
+    tracker_url: str | None = None
+    """The run in the tracker's pages."""
     python: str
     """The version of Python that made the model, and can load it."""
 
@@ -234,7 +236,10 @@ class Result(BaseModel):
     champion_after: Champion | None = None
     data_version: str | None = None
     code_version: str | None = None
+    tracker: str | None = None
+    """The tool that has the run, as people write it."""
     tracker_url: str | None = None
+    """The run in its pages."""
     seconds: dict[str, float] = {}
     """By step, its periods added up; `all` is from the first plan to the end."""
     retries: dict[str, int] = {}

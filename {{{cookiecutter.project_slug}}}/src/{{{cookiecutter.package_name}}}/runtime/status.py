@@ -29,7 +29,7 @@ def show(params: Params) -> None:
         )
         typer.echo(f"  {listed(champion.metrics)}")
     runs = history(params.runs, newest=RUNS_SHOWN)
-    Console().print(table(runs))
+    Console().print(table(runs, registry.rolled_back(params.model_name)))
     for number, run in enumerate(runs):
         later = {other.period for other in runs[number + 1 :] if other.result is not None}
         if run.result is None or (run.result.status == "failed" and run.period in later):
@@ -37,8 +37,8 @@ def show(params: Params) -> None:
         typer.echo(f"{run.run_id}: {run.result.reason}")
 
 
-def table(runs: list[PastRun]) -> Table:
-    """Return the table of runs, with their headline metric."""
+def table(runs: list[PastRun], rolled_back: set[str]) -> Table:
+    """Return the table of runs, with their headline metric; some were rolled back."""
     ours = room.evaluation()
     run_column = Column("run", no_wrap=True, min_width=16)  # its id is copied from here
     columns = ("status", ours.HEADLINE_LABEL, "champion", "seconds", "data")
@@ -49,9 +49,12 @@ def table(runs: list[PastRun]) -> Table:
             table.add_row(run.run_id, "unfinished")
             continue
         headline = result.metrics.get(ours.HEADLINE)
+        status, colour = status_text(result.status), COLOURS.get(result.status, "yellow")
+        if run.run_id in rolled_back:
+            status, colour = "rolled back", "yellow"
         table.add_row(
             run.run_id,
-            f"[{COLOURS.get(result.status, 'yellow')}]{status_text(result.status)}",
+            f"[{colour}]{status}",
             "" if headline is None else f"{headline:.4f}",
             f"version {result.champion_after.version}" if result.champion_after else "",
             f"{result.seconds.get('all', 0):.1f}",

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from platform import python_version
 
+from .. import proxies
 from ..errors import BadInput
 
 PATIENCE = 10.0
@@ -18,6 +19,16 @@ PATIENCE = 10.0
 
 FREE = 1.0
 """GiB on the disk that a run, its data and its model need."""
+
+
+PORTS = {{{ '{' ~ {'prefect': '"PREFECT_PORT": 4200, ', 'airflow': '"AIRFLOW_PORT": 8080, ', 'kubeflow': ''}[cookiecutter.orchestrator] }}}"MLFLOW_PORT": 5000}
+"""The ports of `make ui`, by the variables that name others."""
+
+
+class Remark(str):
+    """What is no error, and worth knowing."""
+
+    __slots__ = ()
 
 
 def checks() -> dict[str, Callable[[], str]]:
@@ -31,6 +42,11 @@ def checks() -> dict[str, Callable[[], str]]:
         "make": partial(_needed, "make"),
         "uv": _uv,
         "disk": _disk,
+        "proxy": _proxy,
+        "ports": _ports,
+{% if cookiecutter.orchestrator != "kubeflow" %}
+        "{{{ cookiecutter.orchestrator }}}": _orchestrator,
+{% endif %}
 {% if cookiecutter.__has_image %}
         "docker": _docker,
 {% endif %}
@@ -91,14 +107,14 @@ def _needed(program: str) -> str:
 
 
 def _git() -> str:
-    notes = [_needed("git")]
+    version, notes = _needed("git"), []
     asked = _run("git", "rev-parse", "--show-prefix")
     if asked.returncode:
-        raise BadInput(f"{notes[0]} finds no repository here: {' '.join(asked.stderr.split())}")
+        raise BadInput(f"{version} finds no repository here: {' '.join(asked.stderr.split())}")
 {% if cookiecutter.versioning == "dvc" %}
     if answer("git", "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT") is None:
         raise BadInput(
-            f"{notes[0]} has no identity, which commits and `make repro` need: "
+            f"{version} has no identity, which commits and `make repro` need: "
             'git config --global user.name "…" && git config --global user.email "…".'
         )
 {% endif %}
@@ -115,15 +131,14 @@ def _git() -> str:
     listed = _run("git", "ls-files", "--eol").stdout.splitlines()
     if windows := [line.rpartition("\t")[2] for line in listed if " w/crlf" in line]:
         notes.append(f"{len(windows)} files have Windows line endings, such as {windows[0]}")
-    return "; ".join(notes)
+    return Remark("; ".join([version, *notes])) if notes else version
 
 
 def _environment() -> str:
     """Return the settings of the machine that `make` sets aside, and who the user is."""
-    notes = [f"user {getpass.getuser()}", f"home {Path.home()}"]
-    if aside := os.environ.get("SET_ASIDE"):
-        notes.append(f"`make` sets aside {', '.join(aside.split())}")
-    return "; ".join(notes)
+    user = f"user {getpass.getuser()}, home {Path.home()}"
+    aside = os.environ.get("SET_ASIDE", "").split()
+    return Remark(f"{user}; `make` sets aside {', '.join(aside)}") if aside else user
 
 
 def _uv() -> str:
@@ -133,6 +148,30 @@ def _uv() -> str:
     return here or fetched or "not installed; `make setup` fetches it when needed"
 
 
+def _proxy() -> str:
+    found = proxies.configured()
+    if not found:
+        return "none is set"
+    named = ", ".join(f"{name} is {address}" for name, address in found.items())
+    return Remark(f"{named}: for other machines; programs of this one reach each other without")
+
+
+def _ports() -> str:
+    ports = {name: int(os.environ.get(name) or port) for name, port in PORTS.items()}
+    if used := {name: port for name, port in ports.items() if in_use(port)}:
+        named = ", ".join(f"{port} ({name})" for name, port in used.items())
+        return Remark(f"in use: {named}; a `make ui` needs others, or is up already")
+    return f"{', '.join(map(str, ports.values()))} of `make ui` are free"
+
+
+{% if cookiecutter.orchestrator != "kubeflow" %}
+def _orchestrator() -> str:
+    from ops.local import check
+
+    return check()
+
+
+{% endif %}
 def _disk() -> str:
     free = shutil.disk_usage(".").free / 2**30
     if free < FREE:

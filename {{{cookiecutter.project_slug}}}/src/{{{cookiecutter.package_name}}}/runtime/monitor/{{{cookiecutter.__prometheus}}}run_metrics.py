@@ -110,9 +110,9 @@ class CachedProbe(Generic[Answer]):
 
 def in_use(model_name: str) -> tuple[Champion, datetime] | None:
     """Return the champion and when it was registered, None before the first release."""
-    from ..registry import client, registry
+    from ..registry import registry, store
 
-    champion = registry.champion(model_name) if client.exists() else None
+    champion = registry.champion(model_name) if store.exists() else None
     if champion is None:
         return None
     return champion, registry.registered_at(model_name, champion.version)

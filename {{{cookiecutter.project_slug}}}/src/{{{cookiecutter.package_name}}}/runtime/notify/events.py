@@ -70,8 +70,10 @@ class Event(BaseModel, frozen=True):
     """The step that failed for good."""
     run_url: str | None = None
     """The run in the orchestrator's pages."""
+    tracker: str | None = None
+    """The tool that has the run, as people write it."""
     tracker_url: str | None = None
-    """The run in the tracker's pages."""
+    """The run in its pages."""
     rerun: str | None = None
     """The command that starts the work again, which resumes where it stopped."""
     attempt: str = ""
@@ -86,7 +88,7 @@ class Event(BaseModel, frozen=True):
             "step": self.step,
             "severity": self.severity,
             "page of the run": self.run_url,
-            "tracker": self.tracker_url,
+            self.tracker or "tracker": self.tracker_url,
             "to resume": self.rerun,
             "where": f"{platform.node()}:{Path.cwd()}",
         }
@@ -140,6 +142,7 @@ def run_event(
         run_id=run.run_id,
         step=result.step,
         run_url=run_url,
+        tracker=result.tracker,
         tracker_url=result.tracker_url,
         rerun=rerun if result.status in ("failed", "quarantined") else None,
         attempt=attempt if result.status == "failed" else "",

@@ -10,7 +10,7 @@ from ..errors import BadInput
 from ..files import read_json
 from ..results import Snapshot
 from ..source import snapshots
-from . import client, registry
+from . import registry, store
 from .retention import prune_cache
 
 RESTORED = Path("data/versions")
@@ -52,8 +52,8 @@ def prune(params: Params, *, alone: bool = False) -> list[str]:
         if not needed:
             raise BadInput(
                 f"Nothing is removed: neither {params.runs} nor the registry at "
-                f"{client.address()} has a run whose data are stored; check `runs` in params.yaml, "
-                "and MLFLOW_TRACKING_URI."
+                f"{store.address()} has a run whose data are stored; check `runs` in params.yaml, "
+                f"and {store.VARIABLE}."
             )
         snapshots.prune(needed, alone=alone)
         prune_cache(params)

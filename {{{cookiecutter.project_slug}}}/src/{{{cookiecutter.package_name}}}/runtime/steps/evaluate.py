@@ -21,7 +21,8 @@ ROWS_COMPARED = 1000
 def evaluate(run: Run) -> Evaluation:
     """Score challenger and champion on the period, and decide whether to release.
 
-    Writes `scores.parquet`, `curves/*.csv` and `evaluation.json`; logs the metrics to the tracker.
+    Writes `scores.parquet`, `curves/*.csv` and `evaluation.json`; logs metrics and curves to the
+    tracker.
 
     Raises:
         BadInput: `measure` returned metrics without the headline metric.
@@ -47,10 +48,11 @@ def evaluate(run: Run) -> Evaluation:
         rows=rows.height,
         slices=[part for by in room.evaluation().SLICES for part in slices(scored, by)],
     )
-    with tracker.tracked(run, plan.params.model_name, training.tracker_id):
+    curves = _write_scores(run_dir, scored)
+    with tracker.open_run(run, plan.params.model_name, training.tracker_id):
         tracker.log_metrics(metrics)
         tracker.log_metrics(champion_metrics or {}, prefix="champion_")
-    _write_scores(run_dir, scored)
+        tracker.log_curves(curves)
     write_json(run_dir.evaluation, evaluation)
     log.info("evaluate: %d rows of %s; %s", rows.height, plan.period, reason)
     return evaluation
@@ -139,11 +141,13 @@ def _measure(scored: pl.DataFrame, *, whole: bool = False) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def _write_scores(run_dir: RunDir, scored: pl.DataFrame) -> None:
-    """Write the predictions beside key and label, and the curves that they give."""
+def _write_scores(run_dir: RunDir, scored: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Write the predictions beside key and label, and the curves that they give; return these."""
     tables, label, prediction = room.tables(), room.features().LABEL, room.model().PREDICTION
     key = tables.TABLES[tables.MAIN].unique or []
     write_parquet(run_dir.scores, scored.select(*key, label, prediction))
     labels, predictions = scored[label].to_numpy(), scored[prediction].to_numpy()
-    for name, points in room.evaluation().curves(labels, predictions).items():
+    curves = room.evaluation().curves(labels, predictions)
+    for name, points in curves.items():
         write(run_dir.curve(name), points.write_csv().encode())
+    return curves

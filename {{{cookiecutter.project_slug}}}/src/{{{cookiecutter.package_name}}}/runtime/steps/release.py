@@ -71,14 +71,16 @@ def _release(run: Run) -> Release:
         evaluation = evaluate(run)
     if not evaluation.release:
         return Release(released=False, reason=evaluation.reason, champion=current)
+    training = read_json(run_dir.training, Training)
     tags = {
         "run_id": run.run_id,
         "period": run.period,
         "data_version": read_json(run_dir.snapshot, Snapshot).data_version,
         "code_version": plan.code_version,
+        "python": training.python,
         **{f"metric.{metric}": repr(value) for metric, value in evaluation.metrics.items()},
     }
-    challenger = registry.register(read_json(run_dir.training, Training).model_uri, name, tags)
+    challenger = registry.register(training.model_uri, name, tags)
     if registry.was_rolled_back(name, challenger.version):
         reason = f"version {challenger.version}, of this run, was rolled back"
         return Release(released=False, reason=reason, champion=current)

@@ -31,7 +31,7 @@ def report(run: Run, orchestrator: str) -> Result:
     html = draw(run, result)
     if quality.good:
         training = read_json(run_dir.training, Training)
-        with tracker.tracked(run, plan.params.model_name, training.tracker_id):
+        with tracker.open_run(run, plan.params.model_name, training.tracker_id):
             tracker.log_report(result.status, html)
     seconds = checkpoint.seconds(run) | {
         "report": round(time.perf_counter() - started, 3),
@@ -86,6 +86,7 @@ def _result(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result
         status="quarantined",
         reason=quality.reason,
         orchestrator=orchestrator,
+        tracker=tracker.NAME,
         rows={
             "ingested": sum(period.rows for period in quality.periods.values()),
             "unlabelled": sum(period.unlabelled for period in quality.periods.values()),
@@ -106,7 +107,7 @@ def _result(run: Run, plan: Plan, quality: Quality, orchestrator: str) -> Result
         "champion_before": evaluation.champion,
         "champion_after": release.champion,
         "data_version": read_json(run_dir.snapshot, Snapshot).data_version,
-        "tracker_url": tracker.page_of(training.tracker_id),
+        "tracker_url": training.tracker_url,
     }
     return known.model_copy(update=more)
 

@@ -40,7 +40,7 @@ def train(run: Run) -> Training:
     model = room.model().build_model(params.train, params.seed)
     model.fit(rows.drop(label), rows[label].to_numpy())
     log.info("train: fitted on %d rows of %s", rows.height, window)
-    with tracker.tracked(run, params.model_name) as tracker_id:
+    with tracker.open_run(run, params.model_name) as tracker_id:
         data_version = read_json(run_dir.snapshot, Snapshot).data_version
         tracker.log_training(
             params=params.train.model_dump() | {"seed": params.seed, "window": window},
@@ -49,12 +49,14 @@ def train(run: Run) -> Training:
         sample = _as_served(rows.head(SIGNATURE_ROWS).drop(label))
         method = room.model().PREDICT_METHOD
         model_uri = tracker.log_model(model, sample, _served(model, method, sample), method)
+        tracker_url = tracker.page_of(tracker_id)
     write(run_dir.model, dump_model(model))
     training = Training(
         periods=periods,
         rows=rows.height,
         model_uri=model_uri,
         tracker_id=tracker_id,
+        tracker_url=tracker_url,
         python=python_version(),
     )
     write_json(run_dir.training, training)

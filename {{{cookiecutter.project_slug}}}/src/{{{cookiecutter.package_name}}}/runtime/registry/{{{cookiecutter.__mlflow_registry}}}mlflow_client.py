@@ -5,15 +5,20 @@
 
 import logging
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from upath import UPath
 
-from ..errors import redact
+from ..errors import Unavailable, one_line, redact
 from ..files import locked
+from ..source.kinds import within
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -24,12 +29,29 @@ _DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
+PATIENCE = 10.0
+"""Seconds in which a server must answer `check`."""
+
+_REASONS = {
+    "ProxyError|SOCKS": "as the proxy does not lead there",
+    "Connection refused": "as nothing listens there",
+    "NameResolution|[Nn]ame or service|getaddrinfo": "as nothing is known by that name",
+    "timed out|did not answer": "as no answer came in time",
+    "CERTIFICATE|SSL": "as its certificate is not trusted, or it does not speak https",
+    r"\b40[13]\b": "as it refuses us (set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+    "or MLFLOW_TRACKING_TOKEN)",
+    r"\b50\d\b": "as it fails (its log says why)",
+    r"JSON|\b404\b": "as another server answers there",
+}
+"""What an error of MLflow's client means, by what stands in it."""
+
 
 @cache
 def load_mlflow() -> Any:
     """Return the module `mlflow`, imported with the project's defaults for its variables."""
     for name, value in _DEFAULTS.items():
-        os.environ.setdefault(name, value)
+        os.environ[name] = os.environ.get(name) or value
+    os.environ.pop("MLFLOW_RUN_ID", None)  # of a program that started us: not a run of ours
     import mlflow
 
     # It warns of every pickled model, and that an environment made by uv has no pip.
@@ -47,6 +69,49 @@ def exists() -> bool:
     """Return whether the tracker is a server, or a SQLite file that exists."""
     file = _file_of(load_mlflow().get_tracking_uri())
     return file is None or file.exists()
+
+
+def check() -> str:
+    """Return where MLflow is, in a clause that says that it works.
+
+    Raises:
+        Unavailable: its server does not answer in `PATIENCE` seconds, or refuses.
+    """
+    if not exists():
+        return f"{address()} is created by the first run"
+    try:
+        with _hurried():
+            within(PATIENCE, _ask, address())
+    except Exception as error:
+        text = " ".join(str(error).split())
+        reason = next((why for sign, why in _REASONS.items() if re.search(sign, text)), None)
+        raise Unavailable(
+            f"MLflow at {address()} cannot be used, {reason or one_line(error)}: start it, or "
+            "correct MLFLOW_TRACKING_URI."
+        ) from error
+    return f"{address()} answers"
+
+
+def _ask() -> None:
+    mlflow_client().search_experiments(max_results=1)
+    mlflow_client().search_registered_models(max_results=1)
+
+
+@contextmanager
+def _hurried() -> Iterator[None]:
+    """Let MLflow's client give up soon."""
+    soon = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ceil(PATIENCE)),
+    }
+    before = {name: os.environ.get(name) for name in soon}
+    os.environ |= soon
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ |= {} if value is None else {name: value}
 
 
 def mlflow_client() -> Any:

@@ -1,25 +1,25 @@
-"""The experiment tracker: what a run logs to MLflow."""
+"""What a run logs to MLflow."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ..run import Run
-from .client import address, load_mlflow, mlflow_client
-from .pickling import with_own_code
+from .mlflow_client import address, check, load_mlflow, mlflow_client
+from .mlflow_registry import log_model
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import polars as pl
 
-_NEEDED = ("cloudpickle", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
-"""What a model server installs."""
+__all__ = ["check", "log_model"]
+
+NAME = "MLflow"
 
 
 @contextmanager
-def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
-    """Open the tracker's run of `run`, created on first use, and yield the tracker's id of it.
+def open_run(run: Run, model_name: str, known: str | None = None) -> Iterator[str]:
+    """Open MLflow's run of `run`, created on first use, and yield its id.
 
     That id is `known` once `train` has written it down{{{ ': an experiment of DVC may have been trained\n    under another run\'s id' if cookiecutter.versioning == 'dvc' else '' }}}.
     """
@@ -40,44 +40,31 @@ def tracked(run: Run, model_name: str, known: str | None = None) -> Iterator[str
         yield opened.info.run_id
 
 
-def log_training(params: dict[str, Any], tags: dict[str, str]) -> None:
-    """Log the parameters of a training, and tags, to the open run."""
+def log_training(params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    """Log the parameters of a training, and tags."""
     load_mlflow().log_params(params)
     load_mlflow().set_tags(tags)
 
 
-def log_metrics(metrics: dict[str, float], prefix: str = "") -> None:
-    """Log metrics to the open run, their names behind `prefix`."""
+def log_metrics(metrics: Mapping[str, float], prefix: str = "") -> None:
+    """Log metrics, their names behind `prefix`."""
     load_mlflow().log_metrics({f"{prefix}{name}": value for name, value in metrics.items()})
 
 
+def log_curves(curves: "Mapping[str, pl.DataFrame]") -> None:
+    """Log the points of curves, as CSV."""
+    for name, points in curves.items():
+        load_mlflow().log_text(points.write_csv(), f"curves/{name}.csv")
+
+
 def log_report(status: str, html: str) -> None:
-    """Log the outcome of the open run, and its report."""
+    """Log how the run ended, and its report."""
     load_mlflow().set_tag("status", status)
     load_mlflow().log_text(html, "report.html")
 
 
-def log_model(model: Any, sample: "pd.DataFrame", predictions: Any, method: str) -> str:
-    """Log a fitted model, whose `method` a server calls, to the open run and return its URI.
-
-    Some hundred inputs and their predictions give the signature; the first input is its example.
-    """
-    mlflow = load_mlflow()
-    with with_own_code():
-        logged = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            serialization_format="cloudpickle",
-            signature=mlflow.models.infer_signature(sample, predictions),
-            input_example=sample.head(5),
-            pyfunc_predict_fn=method,
-            pip_requirements=[f"{package}=={version(package)}" for package in _NEEDED],
-        )
-    return str(logged.model_uri)
-
-
 def page_of(tracker_id: str) -> str | None:
-    """Return the address of the tracker's page of a run, or None where the tracker has no pages.
+    """Return the address of a run's page, None where MLflow has no pages.
 
     `MLFLOW_UI_URL` is the address for people, where runs reach the server by another name.
     """

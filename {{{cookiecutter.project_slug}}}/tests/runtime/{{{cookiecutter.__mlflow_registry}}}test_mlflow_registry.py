@@ -1,4 +1,4 @@
-"""The tracker's database is complete or absent, whenever the process that creates it is killed."""
+"""MLflow's database is complete or absent, whenever the process that creates it is killed."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import pytest
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 
 MAKE = """
-from {{{ cookiecutter.package_name }}}.runtime.registry.client import mlflow_client
+from {{{ cookiecutter.package_name }}}.runtime.registry.mlflow_client import mlflow_client
 
 mlflow_client()
 """

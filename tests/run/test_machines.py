@@ -1,0 +1,104 @@
+"""A project on machines that differ from a plain one: proxies, dead servers, two at once."""
+
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.machines import (
+    DEAD,
+    RESET,
+    TWO_RUNS,
+    company,
+    doctor,
+    record_machine,
+)
+from tests.projects import PATIENCE, Project, clone, free_port, until
+from tests.shell import Shell
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run machines")]
+
+TRACKER = "MLFLOW_TRACKING_URI"
+
+
+@pytest.fixture(scope="module")
+def project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Give one project, with an empty home of its own, to the tests of this file."""
+    own = clone(project, tmp_path_factory.mktemp("machine") / "my-pipeline")
+    return Project(own.folder, Shell(tmp_path_factory.mktemp("home")))
+
+
+@contextmanager
+def dead(kind: str) -> Iterator[str]:
+    """Give the address of a tracker that cannot be used."""
+    match kind:
+        case "refused":
+            yield f"http://127.0.0.1:{free_port()}"
+        case "unknown":
+            yield "http://mlflow.example.invalid"
+        case _:
+            with company(kind) as server:
+                yield server.address
+
+
+@pytest.mark.parametrize(
+    "kind", ["refused", *(pytest.param(k, marks=pytest.mark.matrix) for k in [*DEAD][1:])]
+)
+def test_a_tracker_that_cannot_be_used_is_one_sentence(kind: str, project: Project) -> None:
+    with dead(kind) as address:
+        code, said = project.python("status", **{TRACKER: address})
+        assert (code, said.count("\n")) == (1, 1), said
+        assert address in said
+        record_machine(DEAD[kind], said, doctor(project, **{TRACKER: address})["tracker"])
+
+
+def test_two_that_prepare_a_folder_wait_for_each_other(project: Project, tmp_path: Path) -> None:
+    """Also where the first one is killed: its lock ends with it."""
+    fresh = without_data(project, tmp_path / "fresh")
+    logs = [tmp_path / name for name in ("killed.log", "one.log", "another.log")]
+    killed = fresh.start(logs[0], "data")
+    until((fresh.folder / "data/source.part").exists, killed)
+    os.killpg(killed.pid, signal.SIGKILL)
+    others = [fresh.start(log, "data") for log in logs[1:]]
+    assert [other.wait(PATIENCE) for other in others] == [0, 0], [log.read_text() for log in logs]
+    said = [log.read_text() for log in logs[1:]]
+    assert sum("Waiting for another make that prepares this folder" in text for text in said) == 1
+    assert sum("336,776 flights" in text for text in said) == 1
+    assert [path.name for path in (fresh.folder / "data").iterdir()] == ["source"]
+
+
+@pytest.mark.matrix
+def test_two_runs_at_once_in_a_new_folder(project: Project, tmp_path: Path) -> None:
+    fresh = without_data(project, tmp_path / "fresh")
+    logs = [tmp_path / name for name in ("one.log", "another.log")]
+    runs = [fresh.start(log, "run", "PERIOD=2013-05") for log in logs]
+    assert [run.wait(PATIENCE) for run in runs] == [0, 0], [log.read_text() for log in logs]
+    said = [log.read_text() for log in logs]
+    (waiting,) = [line for text in said for line in text.splitlines() if "another make" in line]
+    assert all("2013-05 released" in text for text in said)
+    record_machine(TWO_RUNS, waiting)
+
+
+def test_what_a_run_needs_is_not_deleted(project: Project) -> None:
+    with (project.folder / ".running.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as `make run` holds it
+        for target in ("reset", "clean"):
+            said = project.make(target, ok=False)
+            (sentence,) = [line for line in said.splitlines() if line.startswith("error: ")]
+            assert "Error 2" in said
+    record_machine(RESET, sentence)
+    assert (project.folder / "data/source").exists()
+    project.make("reset")
+    assert not (project.folder / "data/source").exists()
+
+
+def without_data(project: Project, folder: Path) -> Project:
+    """Clone a project that has no data yet."""
+    fresh = clone(project, folder)
+    shutil.rmtree(fresh.folder / "data")
+    return fresh

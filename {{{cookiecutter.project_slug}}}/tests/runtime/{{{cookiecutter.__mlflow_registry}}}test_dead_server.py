@@ -1,0 +1,144 @@
+"""A server of MLflow that cannot be used: every command says so in one sentence, and soon."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from {{{ cookiecutter.package_name }}}.runtime import cli
+from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable
+from {{{ cookiecutter.package_name }}}.runtime.registry import mlflow_client, registry
+
+from .conftest import P, Project
+
+PAGE = "<html>Welcome</html>"
+ANSWERS = {
+    "it fails (its log says why)": "500 Internal Server Error",
+    "it refuses us (set MLFLOW_TRACKING_USERNAME": "403 Forbidden",
+    "another server answers there": "200 OK",
+    "no answer came in time": None,  # it takes the request, and is silent
+}
+
+COMMANDS = {
+    "status": (),
+    "rollback": (),
+    "predict": ("--period", P[6]),
+    "run": ("--period", P[5]),
+    "backfill": ("--first", P[5], "--last", P[6]),
+    "prune": (),
+{% if cookiecutter.versioning == "dvc" %}
+    "restore": (P[4],),
+{% endif %}
+}
+
+
+@contextmanager
+def server(answer: str | None) -> Iterator[str]:
+    """Give the address of a server that answers everything alike, or nothing."""
+    text = f"HTTP/1.1 {answer}\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n\r\n{PAGE}"
+
+    def answer_all() -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = listener.accept()
+                kept.append(connection)
+                if answer:
+                    connection.recv(65536)
+                    connection.sendall(text.encode())
+                    connection.close()
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=answer_all, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in kept:
+        connection.close()
+
+
+def use(address: str, patch: pytest.MonkeyPatch) -> None:
+    """Make a server the project's tracker; what was set before comes back after the test."""
+    patch.setenv("MLFLOW_TRACKING_URI", address)
+    mlflow_client.load_mlflow().set_tracking_uri(None)
+
+
+@pytest.mark.parametrize("reason", ANSWERS)
+def test_a_server_that_answers_wrongly(
+    reason: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_client, "PATIENCE", 0.5)
+    with server(ANSWERS[reason]) as address:
+        use(address, monkeypatch)
+        with pytest.raises(Unavailable) as raised:
+            mlflow_client.check()
+    assert f"MLflow at {address} cannot be used, as {reason}" in str(raised.value)
+    assert str(raised.value).endswith("start it, or correct MLFLOW_TRACKING_URI.")
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://127.0.0.1:9", "nothing listens there"),
+        ("http://mlflow.example.invalid", "nothing is known by that name"),
+        ("https://ada:hunter2@127.0.0.1:9", "nothing listens there"),
+        ("htp://127.0.0.1:9", "start it, or correct MLFLOW_TRACKING_URI"),
+        ("postgresql://127.0.0.1:9/mlflow", "start it, or correct MLFLOW_TRACKING_URI"),
+    ],
+)
+def test_an_address_at_which_there_is_none(
+    address: str, reason: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_client, "PATIENCE", 2.0)
+    use(address, monkeypatch)
+    with pytest.raises(Unavailable) as raised:
+        mlflow_client.check()
+    assert reason in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_so_in_one_sentence(
+    command: str,
+    released: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use("http://127.0.0.1:9", monkeypatch)
+    before = released.files()
+    monkeypatch.setattr(sys, "argv", ["-m", command, *COMMANDS[command]])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("error: MLflow at http://127.0.0.1:9 cannot be used, as nothing")
+    assert released.files() - before <= {"runs/.release.lock"}
+
+
+def test_a_server_that_dies_later_is_one_sentence_too(
+    released: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(cli, "check_tracker", lambda: None)  # it answered
+    monkeypatch.setattr(sys, "argv", ["-m", "status"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("error: MLflow at http://127.0.0.1:9 failed: ")
+
+
+def test_a_run_of_another_program_is_not_resumed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    mlflow_client.load_mlflow.cache_clear()
+    project.work(P[4])
+    assert registry.champion(project.params.model_name) is not None
+    assert Path("mlflow.db").exists()
