@@ -130,7 +130,7 @@ def _git() -> str:
         notes.append(f"hooks are those of {hooks} (core.hooksPath)")
     listed = _run("git", "ls-files", "--eol").stdout.splitlines()
     if windows := [line.rpartition("\t")[2] for line in listed if " w/crlf" in line]:
-        notes.append(f"{len(windows)} files have Windows line endings, such as {windows[0]}")
+        notes.append(f"Windows line endings, such as in {windows[0]}")
     return Remark("; ".join([version, *notes])) if notes else version
 
 
