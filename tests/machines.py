@@ -1,7 +1,7 @@
 """What machines differ in, and the table of the rendered docs that says what is supported.
 
-`docs/machines.md` of the tree has a row for each entry of `ROWS`. A test that runs a project on such
-a machine records what it observed; see `tests/tables.py`.
+`docs/machines.md` of the tree has a row for each entry of `ROWS`. A test that runs a project on
+such a machine records what it observed; see `tests/tables.py`.
 """
 
 import re
@@ -31,7 +31,9 @@ DEAD = {
 TWO_RUNS = "two `make run` at once, in a new folder"
 RESET = "`make reset` or `make clean` during a run"
 
-ROWS = [HTTP_PROXY, SOCKS, PROFILE, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET]
+NO_START = "a server of `make ui` that does not start"
+
+ROWS = [HTTP_PROXY, SOCKS, PROFILE, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET, NO_START]
 """The rows of the page, in their order."""
 
 COLUMNS = ("what happens", "`make doctor` says")

@@ -68,7 +68,8 @@ class Project:
     def python(self, *words: str, **variables: str) -> tuple[int, str]:
         """Run the package's command line; return its exit code and what it printed."""
         given = [f"{name}={value}" for name, value in variables.items()]
-        command = ["env", *given, self.folder / ".venv/bin/python", "-m", "my_pipeline", *words]
+        python = str(self.folder / ".venv/bin/python")
+        command = ["env", *given, python, "-m", "my_pipeline", *words]
         done = self.shell(*command, cwd=self.folder, ok=False)
         return done.returncode, done.stdout + done.stderr
 

@@ -33,4 +33,4 @@ def run_may(project: Project, **variables: str) -> str:
     """Run May, with more variables, unless it is done; return what was printed."""
     if "2013-05" in project.results():
         return ""
-    return project.make("run", "PERIOD=2013-05", **variables)
+    return project.make("run", "PERIOD=2013-05", ok=True, **variables)

@@ -12,13 +12,14 @@ import pytest
 
 from tests.machines import (
     DEAD,
+    NO_START,
     RESET,
     TWO_RUNS,
     company,
     doctor,
     record_machine,
 )
-from tests.projects import PATIENCE, Project, clone, free_port, until
+from tests.projects import ORCHESTRATORS, PATIENCE, Project, clone, free_port, until
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run machines")]
@@ -95,6 +96,26 @@ def test_what_a_run_needs_is_not_deleted(project: Project) -> None:
     assert (project.folder / "data/source").exists()
     project.make("reset")
     assert not (project.folder / "data/source").exists()
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("orchestrator", ["prefect", "airflow"])
+def test_a_start_that_fails_shows_the_end_of_its_log(
+    orchestrator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Behind a proxy, too, which gets nothing of it."""
+    ours = clone(request.getfixturevalue(ORCHESTRATORS[orchestrator]), tmp_path / "ui")
+    (ours.folder / "mlflow.db").write_text("damaged\n" * 1000)
+    ports = {f"{name}_PORT": str(free_port()) for name in ("PREFECT", "AIRFLOW", "MLFLOW")}
+    with company("503") as proxy:
+        said = ours.make("ui", ok=False, HTTP_PROXY=proxy.address, **ports)
+        assert proxy.asked == []
+    _, found, rest = said.partition("error: mlflow stopped; the end of ")
+    assert found, said
+    assert "file is not a database" in rest
+    log, _, _ = rest.partition(":")
+    assert (ours.folder / log).exists()
+    record_machine(NO_START, f"mlflow stopped; the end of {Path(log).name}: (its last 20 lines)")
 
 
 def without_data(project: Project, folder: Path) -> Project:

@@ -118,7 +118,7 @@ def exit_if_one_ended(servers: Servers) -> None:
     time.sleep(0.3)
     for name, server in servers.items():
         if server.poll() is not None:
-            stop(f"The {name} ended", name)
+            stop(f"{name} stopped", name)
 
 
 def stop(what: str, log: str) -> NoReturn:

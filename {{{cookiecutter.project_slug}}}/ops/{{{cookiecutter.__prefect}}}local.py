@@ -37,6 +37,9 @@ def backfill(first: str, last: str) -> list[Result]:
 
 def announce() -> None:
     """Print which server the runs report to, unless it is a temporary one."""
+    auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+    if auth and VARIABLE not in os.environ:  # our temporary server will ask for it
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
     from prefect.settings import get_current_settings
 
     said = check()

@@ -6,6 +6,9 @@ set -m # each server has its own process group, so that `finish` stops its child
 prefect_port=${PREFECT_PORT:-4200} logs=.prefect/logs
 export PATH="$PWD/.venv/bin:$PATH"
 export PREFECT_API_URL=http://127.0.0.1:$prefect_port/api
+if [ -n "${PREFECT_SERVER_API_AUTH_STRING:-}" ]; then # the server asks for it
+  export PREFECT_API_AUTH_STRING=$PREFECT_SERVER_API_AUTH_STRING
+fi
 {% if cookiecutter.__pages %}
 export {{{ cookiecutter.__pages | upper }}}_PORT="{{{ "${" ~ cookiecutter.__pages | upper ~ "_PORT:-" ~ cookiecutter.__pages_port ~ "}" }}}"
 pages_port=${{{ cookiecutter.__pages | upper }}}_PORT
@@ -48,7 +51,7 @@ servers=() # their names, by process
 all_run() { for pid in "${!servers[@]}" "$@"; do kill -0 "$pid" 2>/dev/null || return 1; done; }
 check_servers() {
   for pid in "${!servers[@]}"; do
-    kill -0 "$pid" 2>/dev/null || failed "The ${servers[$pid]} stopped" "${servers[$pid]}"
+    kill -0 "$pid" 2>/dev/null || failed "${servers[$pid]} stopped" "${servers[$pid]}"
   done
 }
 

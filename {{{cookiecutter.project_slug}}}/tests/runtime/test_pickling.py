@@ -66,7 +66,9 @@ def test_a_champion_made_by_another_python(
     name = released.params.model_name
     assert registry.load_model(name, V[1])
     monkeypatch.setattr(pickling, "python_version", lambda: "3.99.1")
-    with pytest.raises(BadInput, match=rf"Version {V[1]} of .* was made by Python 3\.\d+\.\d+ and loads"):
+    with pytest.raises(
+        BadInput, match=rf"Version {V[1]} of .* was made by Python 3\.\d+\.\d+ and loads"
+    ):
         registry.load_model(name, V[1])
 
 

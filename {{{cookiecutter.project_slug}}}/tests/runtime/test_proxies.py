@@ -10,6 +10,9 @@ from threading import Thread
 import pytest
 import requests
 
+{% if cookiecutter.orchestrator == "kubeflow" %}
+from pipelines import server as kfp_server
+{% endif %}
 from {{{ cookiecutter.package_name }}}.runtime import proxies
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -63,7 +66,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def by_urllib(address: str) -> int:
     try:
-        with urllib.request.urlopen(address) as answer:  # noqa: S310
+        with urllib.request.build_opener().open(address) as answer:  # `urlopen` keeps its own
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -114,6 +117,24 @@ def test_this_machine_is_reached_without_the_proxy_and_others_with_it(
     assert all(any(os.environ[n].startswith(k) for n in ("NO_PROXY", "no_proxy")) for k in kept)
 
 
+{% if cookiecutter.orchestrator == "kubeflow" %}
+@pytest.mark.parametrize("host", ["127.0.0.1", "kfp.example.invalid"])
+def test_a_cluster_is_reached_as_the_variables_say(
+    host: str, ours: Server, proxy: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.address.replace("//", "//ada:hunter2@"))
+    monkeypatch.setenv("KFP_HOST", f"http://{host}:{ours.server_port}")
+    monkeypatch.setattr(kfp_server.Server, "TRIES", 1)
+    proxies.bypass()
+    cluster = kfp_server.Server()
+    with pytest.raises(kfp_server.DeployError) as refused:
+        cluster.ask(cluster.health.healthz_service_get_healthz)
+    assert "hunter2" not in str(refused.value)
+    assert bool(ours.asked) == (host == "127.0.0.1")
+    assert bool(proxy.asked) == (host != "127.0.0.1")
+
+
+{% endif %}
 def test_without_any_proxy_there_is_none(proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.address)
     monkeypatch.setenv("NO_PROXY", "*")

@@ -137,7 +137,9 @@ def test_a_champion_that_cannot_score_is_named(
     monkeypatch.setattr(
         room.model(), "predict", lambda m, rows: (predict if m is champion else ours)(m, rows)
     )
-    with pytest.raises(BadInput, match=rf"Version {V[1]} of .* cannot score these rows .*former column"):
+    with pytest.raises(
+        BadInput, match=rf"Version {V[1]} of .* cannot score these rows .*former column"
+    ):
         evaluate(run)
 
 

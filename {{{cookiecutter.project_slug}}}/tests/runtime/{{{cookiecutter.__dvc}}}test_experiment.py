@@ -177,5 +177,16 @@ def test_a_stage_imports_only_what_its_step_needs() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    heavy = {"mlflow", "wandb", "trackio", "dvclive", "sklearn", "prefect", "airflow", "kfp", "dvc", "matplotlib"}
+    heavy = {
+        "mlflow",
+        "wandb",
+        "trackio",
+        "dvclive",
+        "sklearn",
+        "prefect",
+        "airflow",
+        "kfp",
+        "dvc",
+        "matplotlib",
+    }
     assert not heavy & set(done.stdout.split())

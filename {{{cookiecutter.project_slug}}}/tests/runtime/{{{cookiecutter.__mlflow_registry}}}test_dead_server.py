@@ -75,7 +75,7 @@ def test_a_server_that_answers_wrongly(
     with server(ANSWERS[reason]) as address:
         use(address, monkeypatch)
         with pytest.raises(Unavailable) as raised:
-            mlflow_client.check()
+            mlflow_client.answers()
     assert f"MLflow at {address} cannot be used, as {reason}" in str(raised.value)
     assert str(raised.value).endswith("start it, or correct MLFLOW_TRACKING_URI.")
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
@@ -97,9 +97,16 @@ def test_an_address_at_which_there_is_none(
     monkeypatch.setattr(mlflow_client, "PATIENCE", 2.0)
     use(address, monkeypatch)
     with pytest.raises(Unavailable) as raised:
-        mlflow_client.check()
+        mlflow_client.answers()
     assert reason in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_registry_on_another_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match=r"registry at http://127\.0\.0\.1:9, cannot be used") as no:
+        mlflow_client.answers()
+    assert "MLFLOW_TRACKING_URI or MLFLOW_REGISTRY_URI" in str(no.value)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -137,7 +144,8 @@ def test_a_server_that_dies_later_is_one_sentence_too(
 def test_a_run_of_another_program_is_not_resumed(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    for name in ("RUN_ID", "EXPERIMENT_ID", "EXPERIMENT_NAME"):
+        monkeypatch.setenv(f"MLFLOW_{name}", "0" * 32)
     mlflow_client.load_mlflow.cache_clear()
     project.work(P[4])
     assert registry.champion(project.params.model_name) is not None

@@ -180,6 +180,18 @@ def rollback() -> None:
 
 
 @app.command()
+def import_champion(
+    run: Annotated[str | None, typer.Option(help="Its run; by default the last one.")] = None,
+) -> None:
+    """Carry the champion over to an empty registry, after a change of the tracker."""
+    from .steps.import_champion import import_champion
+
+    log_to_screen()
+    champion = import_champion(read_params(), run)
+    typer.echo(f"The champion is version {champion.version}, of {champion.period}.")
+
+
+@app.command()
 def status() -> None:
     """Show the champion and the last runs."""
     from .status import show

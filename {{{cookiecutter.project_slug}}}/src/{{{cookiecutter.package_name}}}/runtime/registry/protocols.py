@@ -58,9 +58,7 @@ class Tracker(Protocol):
     def log_training(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Log the parameters of a training, and tags."""
 
-    def log_model(
-        self, model: Any, sample: "pd.DataFrame", predictions: Any, method: str
-    ) -> str:
+    def log_model(self, model: Any, sample: "pd.DataFrame", predictions: Any, method: str) -> str:
         """Log a fitted model, and return the address by which `Registry.register` finds it.
 
         A model server calls its `method`: `sample` are some hundred inputs, `predictions` what the

@@ -29,8 +29,11 @@ _DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
+_OF_OTHERS = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+"""What a program sets for those that it starts: its runs are not ours."""
+
 PATIENCE = 10.0
-"""Seconds in which a server must answer `check`."""
+"""Seconds in which a server must answer."""
 
 _REASONS = {
     "ProxyError|SOCKS": "as the proxy does not lead there",
@@ -51,7 +54,8 @@ def load_mlflow() -> Any:
     """Return the module `mlflow`, imported with the project's defaults for its variables."""
     for name, value in _DEFAULTS.items():
         os.environ[name] = os.environ.get(name) or value
-    os.environ.pop("MLFLOW_RUN_ID", None)  # of a program that started us: not a run of ours
+    for name in _OF_OTHERS:
+        os.environ.pop(name, None)
     import mlflow
 
     # It warns of every pickled model, and that an environment made by uv has no pip.
@@ -71,7 +75,7 @@ def exists() -> bool:
     return file is None or file.exists()
 
 
-def check() -> str:
+def answers() -> str:
     """Return where MLflow is, in a clause that says that it works.
 
     Raises:
@@ -85,9 +89,12 @@ def check() -> str:
     except Exception as error:
         text = " ".join(str(error).split())
         reason = next((why for sign, why in _REASONS.items() if re.search(sign, text)), None)
+        registry = os.environ.get("MLFLOW_REGISTRY_URI")  # where that is another server
+        where = f"{address()}, with its registry at {redact(registry)}," if registry else address()
+        also = " or MLFLOW_REGISTRY_URI" if registry else ""
         raise Unavailable(
-            f"MLflow at {address()} cannot be used, {reason or one_line(error)}: start it, or "
-            "correct MLFLOW_TRACKING_URI."
+            f"MLflow at {where} cannot be used, {reason or one_line(error)}: start it, or "
+            f"correct MLFLOW_TRACKING_URI{also}."
         ) from error
     return f"{address()} answers"
 

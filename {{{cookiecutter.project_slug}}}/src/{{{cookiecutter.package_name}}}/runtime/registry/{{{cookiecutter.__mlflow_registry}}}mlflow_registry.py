@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
-from .mlflow_client import address, exists, load_mlflow, mlflow_client
+from . import mlflow_client as client
+from .mlflow_client import load_mlflow, mlflow_client
 from .pickling import with_own_code
 from .protocols import Version
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["address", "exists"]
-
 NAME = "MLflow"
 VARIABLE = "MLFLOW_TRACKING_URI"
+
+address, exists = client.address, client.exists
 
 ROLLED_BACK = "rolled_back"
 

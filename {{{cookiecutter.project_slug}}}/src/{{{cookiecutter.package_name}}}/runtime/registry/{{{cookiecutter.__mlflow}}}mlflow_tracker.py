@@ -6,15 +6,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..run import Run
-from .mlflow_client import address, check, load_mlflow, mlflow_client
-from .mlflow_registry import log_model
+from . import mlflow_registry
+from .mlflow_client import address, answers, load_mlflow, mlflow_client
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["check", "log_model"]
-
 NAME = "MLflow"
+
+log_model = mlflow_registry.log_model  # to the open run
+
+
+def check() -> str:
+    """Return where runs are logged, or raise `Unavailable`, within seconds."""
+    return answers()
 
 
 @contextmanager

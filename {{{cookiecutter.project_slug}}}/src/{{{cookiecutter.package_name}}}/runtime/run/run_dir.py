@@ -46,6 +46,7 @@ class RunDir:
         self.training = self.folder / "training.json"
         self.scores = self.folder / "scores.parquet"
         self.evaluation = self.folder / "evaluation.json"
+        self.curves = self.folder / "curves"
         self.release = self.folder / "release.json"
         self.report = self.folder / "report.html"
         self.result = self.folder / "result.json"
@@ -69,7 +70,7 @@ class RunDir:
 
     def curve(self, name: str) -> UPath:
         """Return the points of a curve, as CSV."""
-        return self.folder / "curves" / f"{name}.csv"
+        return self.curves / f"{name}.csv"
 
     def step_result(self, step: str, period: str | None = None) -> UPath:
         """Return the file with what a step returned; steps of a period have one for each.

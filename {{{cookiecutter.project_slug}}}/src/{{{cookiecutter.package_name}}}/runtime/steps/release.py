@@ -71,6 +71,17 @@ def _release(run: Run) -> Release:
         evaluation = evaluate(run)
     if not evaluation.release:
         return Release(released=False, reason=evaluation.reason, champion=current)
+    challenger = register(run, evaluation)
+    if registry.was_rolled_back(name, challenger.version):
+        reason = f"version {challenger.version}, of this run, was rolled back"
+        return Release(released=False, reason=reason, champion=current)
+    promote(run, challenger.version)
+    return Release(released=True, reason=evaluation.reason, champion=challenger)
+
+
+def register(run: Run, evaluation: Evaluation) -> Champion:
+    """Return the version of a run's model, registered on first use."""
+    run_dir, plan = RunDir(run), read_plan(run)
     training = read_json(run_dir.training, Training)
     tags = {
         "run_id": run.run_id,
@@ -80,15 +91,20 @@ def _release(run: Run) -> Release:
         "python": training.python,
         **{f"metric.{metric}": repr(value) for metric, value in evaluation.metrics.items()},
     }
-    challenger = registry.register(training.model_uri, name, tags)
-    if registry.was_rolled_back(name, challenger.version):
-        reason = f"version {challenger.version}, of this run, was rolled back"
-        return Release(released=False, reason=reason, champion=current)
-    by = difference(run, challenger.version)
+    return registry.register(training.model_uri, plan.params.model_name, tags)
+
+
+def promote(run: Run, version: str) -> None:
+    """Make the version of a run's model the champion, if it scores as it did before.
+
+    Raises:
+        RuntimeError: loaded back through the registry, it scores differently.
+    """
+    name = read_plan(run).params.model_name
+    by = difference(run, version)
     if not by <= TOLERANCE:  # also where it is not a number
         raise RuntimeError(
-            f"Version {challenger.version} of {name} scores differently when loaded from the "
+            f"Version {version} of {name} scores differently when loaded from the "
             f"registry (by up to {by:.2g}): it is not released."
         )
-    registry.promote(name, challenger.version)
-    return Release(released=True, reason=evaluation.reason, champion=challenger)
+    registry.promote(name, version)

@@ -34,33 +34,37 @@ def train(run: Run) -> Training:
     run_dir, plan = RunDir(run), read_plan(run)
     params, label = plan.params, room.features().LABEL
     quality = read_json(run_dir.quality, Quality)
-    periods, window = quality.window, quality.window_in_words
+    periods = quality.window
     rows = pl.concat([read_parquet(run_dir.features(period)) for period in periods])
     room.check_slices(rows.columns)  # of periods that earlier runs prepared, nobody did
     model = room.model().build_model(params.train, params.seed)
     model.fit(rows.drop(label), rows[label].to_numpy())
-    log.info("train: fitted on %d rows of %s", rows.height, window)
-    with tracker.open_run(run, params.model_name) as tracker_id:
-        data_version = read_json(run_dir.snapshot, Snapshot).data_version
+    log.info("train: fitted on %d rows of %s", rows.height, quality.window_in_words)
+    logged = log_training(run, model, rows.drop(label))
+    write(run_dir.model, dump_model(model))
+    training = Training(periods=periods, rows=rows.height, python=python_version(), **logged)
+    write_json(run_dir.training, training)
+    return training
+
+
+def log_training(run: Run, model: Any, inputs: pl.DataFrame) -> dict[str, str | None]:
+    """Log a fitted model with parameters and versions; return where the tracker has it.
+
+    Some of the inputs are its example. What is returned are fields of `Training`.
+    """
+    run_dir, plan = RunDir(run), read_plan(run)
+    window = read_json(run_dir.quality, Quality).window_in_words
+    data_version = read_json(run_dir.snapshot, Snapshot).data_version
+    with tracker.open_run(run, plan.params.model_name) as tracker_id:
         tracker.log_training(
-            params=params.train.model_dump() | {"seed": params.seed, "window": window},
+            params=plan.params.train.model_dump() | {"seed": plan.params.seed, "window": window},
             tags={"data_version": data_version, "code_version": plan.code_version},
         )
-        sample = _as_served(rows.head(SIGNATURE_ROWS).drop(label))
+        sample = _as_served(inputs.head(SIGNATURE_ROWS))
         method = room.model().PREDICT_METHOD
         model_uri = tracker.log_model(model, sample, _served(model, method, sample), method)
         tracker_url = tracker.page_of(tracker_id)
-    write(run_dir.model, dump_model(model))
-    training = Training(
-        periods=periods,
-        rows=rows.height,
-        model_uri=model_uri,
-        tracker_id=tracker_id,
-        tracker_url=tracker_url,
-        python=python_version(),
-    )
-    write_json(run_dir.training, training)
-    return training
+    return {"model_uri": model_uri, "tracker_id": tracker_id, "tracker_url": tracker_url}
 
 
 def _as_served(inputs: pl.DataFrame) -> "pd.DataFrame":
