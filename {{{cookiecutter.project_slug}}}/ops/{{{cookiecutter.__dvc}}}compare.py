@@ -121,22 +121,31 @@ def commit(name: str) -> str:
         ) from None
 
 
+def clone(name: str, of: str) -> Path:
+    """Return the project's folder in a new clone of the repository, on a commit.
+
+    Raises:
+        BadInput: git fails, or the commit has no such project.
+    """
+    folder, project = CLONES / name, git("rev-parse", "--show-prefix")
+    shutil.rmtree(folder, ignore_errors=True)
+    repository = git("rev-parse", "--show-toplevel")
+    git(*LOCAL, "clone", "--quiet", "--shared", "--no-checkout", repository, str(folder))
+    git("-C", str(folder), *LOCAL, "checkout", "--quiet", "--detach", of)
+    for key, value in IN_CLONES.items():
+        git("-C", str(folder), "config", key, value)
+    if not (folder / project / "params.yaml").exists():
+        raise BadInput(f"{of[:12]} has no project in {project or 'its root'}.")
+    return folder / project
+
+
 def run(name: str, of: str, period: str) -> Experiment:
     """Return the results of the experiment for a period on a commit, run in a new clone.
 
     Raises:
-        BadInput: the commit has no such project, or the experiment fails.
+        BadInput: there is no such clone, or the experiment fails.
     """
-    clone, project = CLONES / name, git("rev-parse", "--show-prefix")
-    shutil.rmtree(clone, ignore_errors=True)
-    repository = git("rev-parse", "--show-toplevel")
-    git(*LOCAL, "clone", "--quiet", "--shared", "--no-checkout", repository, str(clone))
-    git("-C", str(clone), *LOCAL, "checkout", "--quiet", "--detach", of)
-    for key, value in IN_CLONES.items():
-        git("-C", str(clone), "config", key, value)
-    folder = clone / project
-    if not (folder / "params.yaml").exists():
-        raise BadInput(f"{of[:12]} has no project in {project or 'its root'}.")
+    folder = clone(name, of)
     link_source(folder)
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ELSEWHERE)}
 {% if cookiecutter.source == "sql" %}
