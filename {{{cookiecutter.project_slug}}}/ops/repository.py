@@ -51,9 +51,7 @@ def make_repository() -> None:
         git(*COMMIT, **author)
     except BadInput as error:
         git(*UNCHECKED, *COMMIT, **author)
-        print(
-            f"The first commit is unsigned and unchecked by hooks, because {error}", file=sys.stderr
-        )
+        print(f"The first commit is not signed, and no hook checked it: {error}", file=sys.stderr)
     print("Made a git repository with a first commit.")
 
 
