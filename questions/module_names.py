@@ -1,6 +1,6 @@
 """List the modules that a package must not hide: `make module-names`, after a change of versions.
 
-It installs the project of each orchestrator, and writes one name per line, in lower case: modules,
+It installs the project of each orchestrator and of each tracker, and writes one name per line, in lower case: modules,
 and distributions with underscores for dashes.
 """
 
@@ -33,16 +33,18 @@ def main() -> None:
     ]
     write("standard_library", " ".join(standard).split())
     with tempfile.TemporaryDirectory() as folder:
-        installed = [installed_names(Path(folder), name) for name in ANSWERS["orchestrator"]]
+        installed = [
+            installed_names(Path(folder) / name, **{question: name})
+            for question in ("orchestrator", "tracker")
+            for name in ANSWERS[question]
+        ]
     write("installed", sorted(set().union(*installed) - {"my_pipeline"}))
 
 
-def installed_names(folder: Path, orchestrator: str) -> set[str]:
+def installed_names(folder: Path, **answers: str) -> set[str]:
     """Return the names that a project installs here, or would install on another platform."""
-    answers = {"orchestrator": orchestrator, "source": "sql"}
-    project = cookiecutter(
-        str(ROOT), no_input=True, extra_context=answers, output_dir=folder / orchestrator
-    )
+    answers |= {"source": "sql"}
+    project = cookiecutter(str(ROOT), no_input=True, extra_context=answers, output_dir=folder)
     run(UV, "sync", "--quiet", "--all-groups", folder=Path(project))
     python = Path(project) / ".venv/bin/python"
     locked = tomllib.loads((Path(project) / "uv.lock").read_text(encoding="utf-8"))["package"]

@@ -19,6 +19,7 @@ PAGE = ROOT / TREE / "docs/machines.md"
 HTTP_PROXY = "`HTTP_PROXY` or `http_proxy`, without `NO_PROXY`"
 SOCKS = "`ALL_PROXY=socks5h://…`; `socks://…`, as desktops set it"
 PROFILE = "a profile of Prefect's that is active and names a server"
+DEAD_PREFECT = "`PREFECT_API_URL`: nothing listens there"
 ANOTHER_AIRFLOW = "`AIRFLOW__…` or `AIRFLOW_CONFIG`, for another Airflow"
 DEAD = {
     "refused": "`MLFLOW_TRACKING_URI`: nothing listens there",
@@ -58,6 +59,7 @@ ROWS = [
     HTTP_PROXY,
     SOCKS,
     PROFILE,
+    DEAD_PREFECT,
     ANOTHER_AIRFLOW,
     *DEAD.values(),
     TWO_RUNS,

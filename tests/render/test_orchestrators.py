@@ -25,6 +25,7 @@ DIFFERENT = {
     "docs/CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/delivery.md",
+    "docs/machines.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
     "docs/operate.md",
@@ -33,6 +34,7 @@ DIFFERENT = {
     "ops/backup.py",
     "ops/compose.yaml",
     "ops/databases.sh",
+    "ops/local.py",
     "ops/monitoring/grafana/dashboards/pipeline-health.json",
     "ops/monitoring/prometheus.yml",
     "ops/monitoring/rules.test.yml",
@@ -45,12 +47,12 @@ DIFFERENT = {
 # Files of one orchestrator.
 OWN = {
     "prefect": r"flows/.+|prefect\.(toml|yaml)|docs/(images/)?prefect\.(md|png)"
-    r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow)\.py",
-    "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|local|ui)\.py"
+    r"|ops/(deploy\.py|ui\.sh)|tests/runtime/test_(automations|deployment|flow|server)\.py",
+    "airflow": r"(dags|plugins)/.+|ops/(airflow|deploy|ui)\.py"
     r"|docs/(images/)?airflow\.(md|png)|tests/runtime/test_(dag|dag_integrity)\.py"
     r"|src/my_pipeline/runtime/run/command\.py",
-    "kubeflow": r"pipelines/.+|ops/(kubernetes/.+|local\.py)|docs/kubeflow\.md"
-    r"|tests/runtime/test_(jobs|local_run|pipeline)\.py"
+    "kubeflow": r"pipelines/.+|ops/kubernetes/.+|docs/kubeflow\.md"
+    r"|tests/runtime/test_(cluster|jobs|local_run|pipeline)\.py"
     r"|src/my_pipeline/runtime/(notify/jobs|run/command)\.py",
 }
 

@@ -61,8 +61,8 @@ def test_services_reach_each_other_without_the_proxy_of_docker_s_client(
         called = set(re.findall(r"https?://([a-z-]+):\d", text)) | {"127.0.0.1"}
         called &= {"127.0.0.1", *(name for name, _ in services(project))}
         for name, service in services(project):
-            if service.get("network_mode") == "none":
-                continue
+            if service.get("network_mode") == "none" or name == "postgres":
+                continue  # no HTTP
             listed = service["environment"]["NO_PROXY"]
             assert listed == service["environment"]["no_proxy"], name
             assert called <= {*listed.partition("}")[2].split(",")}, name

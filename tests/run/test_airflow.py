@@ -49,7 +49,7 @@ def test_the_first_period_releases_a_model_beside_another_airflow(fresh: Project
         found = doctor(fresh, **another, ALL_PROXY="socks://127.0.0.1:9/")
         assert proxy.asked == []
     (ignored,) = [line for line in said.splitlines() if "settings of another Airflow" in line]
-    record_machine(ANOTHER_AIRFLOW, ignored.replace(str(fresh.folder), "."), found["airflow"])
+    record_machine(ANOTHER_AIRFLOW, ignored.replace(str(fresh.folder), "."), found["orchestrator"])
     record_machine(SOCKS, "works", found["proxy"])
     result = fresh.results()["2013-05"]
     assert (result["status"], result["orchestrator"]) == ("released", "airflow")

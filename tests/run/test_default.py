@@ -33,7 +33,7 @@ def test_the_first_period_releases_a_model_behind_a_proxy(project: Project) -> N
     assert "Warning" not in said
     assert "hunter2" not in str(found)
     record_machine(HTTP_PROXY, "works", found["proxy"])
-    record_machine(PROFILE, "works", found["prefect"])
+    record_machine(PROFILE, "works", found["orchestrator"])
     result = project.results()["2013-05"]
     assert result["status"] == "released"
     assert result["champion_before"] is None

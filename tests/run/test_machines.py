@@ -12,6 +12,7 @@ import pytest
 
 from tests.machines import (
     DEAD,
+    DEAD_PREFECT,
     NO_START,
     RESET,
     TWO_RUNS,
@@ -56,6 +57,16 @@ def test_a_tracker_that_cannot_be_used_is_one_sentence(kind: str, project: Proje
         assert (code, said.count("\n")) == (1, 1), said
         assert address in said
         record_machine(DEAD[kind], said, doctor(project, **{TRACKER: address})["tracker"])
+
+
+@pytest.mark.matrix
+def test_a_prefect_server_that_is_dead_is_one_sentence(project: Project) -> None:
+    server = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}
+    code, said = project.python("run", "--period", "2013-05", **server)
+    assert code == 1
+    (sentence,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in said
+    record_machine(DEAD_PREFECT, sentence, doctor(project, **server)["orchestrator"])
 
 
 def test_two_that_prepare_a_folder_wait_for_each_other(project: Project, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from {{{ cookiecutter.package_name }}}.runtime.run.command import run_period, ru
 
 from .airflow import ADDRESS, HOME, LOCK, configure, foreign, password, settings_for
 
+PORTS = {{{ "{" }}}"AIRFLOW_PORT": 8080{{{ ', "%s_PORT": %s' % (cookiecutter.__pages | upper, cookiecutter.__pages_port) if cookiecutter.__pages else "" }}}}
+"""Of `make ui`, by the variables that name others."""
+
 DAG = f"/api/v2/dags/{PROJECT}"
 
 

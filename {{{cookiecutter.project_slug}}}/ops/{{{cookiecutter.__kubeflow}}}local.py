@@ -19,6 +19,8 @@ from {{{ cookiecutter.package_name }}}.runtime.run import Run
 from {{{ cookiecutter.package_name }}}.runtime.run.command import run_period, run_periods
 
 HOME = Path(".kubeflow")
+PORTS: dict[str, int] = {{{ '{"%s_PORT": %s}' % (cookiecutter.__pages | upper, cookiecutter.__pages_port) if cookiecutter.__pages else "{}" }}}
+"""Of `make ui`, by the variables that name others."""
 
 
 def training(period: str | None = None) -> Result:
@@ -29,6 +31,11 @@ def training(period: str | None = None) -> Result:
 def backfill(first: str, last: str) -> list[Result]:
     """Run the pipeline for each period of a range, in order."""
     return run_periods(first, last, run_locally)
+
+
+def check() -> str:
+    """Return what runs the tasks, in a clause; raise `BadInput` where RUNNER names nothing."""
+    return f"KFP's local runner, {type(runner()).__name__}"
 
 
 def run_locally(run: Run) -> None:

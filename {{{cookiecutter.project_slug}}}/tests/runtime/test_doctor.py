@@ -32,7 +32,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_project_that_works(released: Project) -> None:
     found = list(examine(released.params))
-    assert len(found) == {{{ 5 if cookiecutter.versioning == 'dvc' else 4 }}}
+    assert len(found) == {{{ 6 if cookiecutter.versioning == 'dvc' else 5 }}}
     assert all(passed for _, passed, _ in found)
     messages = " ".join(message for _, _, message in found)
     assert f"data/source has {P[1]} to " in messages

@@ -28,9 +28,8 @@ def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Move:
 
     def move(project: Project) -> Project:
         folder = tmp_path / uuid4().hex[:8]
-        for name in ("runs", "data", ".dvc"):
-            if (project.folder / name).exists():
-                shutil.copytree(project.folder / name, folder / name)
+        for name in ("runs", "data"{{{ ', ".dvc"' if cookiecutter.versioning == 'dvc' else '' }}}):
+            shutil.copytree(project.folder / name, folder / name)
         shutil.copy(project.folder / "params.yaml", folder)
         entered = enter(folder, monkeypatch)
         tracked.prepare()

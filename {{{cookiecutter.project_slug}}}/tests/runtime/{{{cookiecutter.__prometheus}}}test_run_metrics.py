@@ -33,7 +33,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import ingest
 from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantine
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
-from .conftest import MAIN, SCHEMA, P, Project, failing
+from .conftest import MAIN, SCHEMA, P, Project, V, failing
 from .inbox import Inbox
 from .tracked import break_down
 
@@ -155,7 +155,7 @@ def test_the_headline_metric(
 def test_the_champion(monitor: Running, released: Project) -> None:
     run_id = released.plan(P[4]).run_id
     seen = monitor.scrape()
-    assert seen[f"pipeline_champion_info period={P[4]} run_id={run_id} version=1"] == 1
+    assert seen[f"pipeline_champion_info period={P[4]} run_id={run_id} version={V[1]}"] == 1
     score = seen[f"pipeline_headline_score model=challenger period={P[4]}"]
     assert seen["pipeline_champion_headline"] == pytest.approx(score)
     assert seen[f"pipeline_champion_score metric={HEADLINE}"] == pytest.approx(score)

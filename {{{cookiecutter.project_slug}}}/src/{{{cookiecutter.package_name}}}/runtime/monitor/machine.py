@@ -21,10 +21,6 @@ FREE = 1.0
 """GiB on the disk that a run, its data and its model need."""
 
 
-PORTS = {{{ '{' ~ {'prefect': '"PREFECT_PORT": 4200, ', 'airflow': '"AIRFLOW_PORT": 8080, ', 'kubeflow': ''}[cookiecutter.orchestrator] }}}"MLFLOW_PORT": 5000}
-"""The ports of `make ui`, by the variables that name others."""
-
-
 class Remark(str):
     """What is no error, and worth knowing."""
 
@@ -44,9 +40,7 @@ def checks() -> dict[str, Callable[[], str]]:
         "disk": _disk,
         "proxy": _proxy,
         "ports": _ports,
-{% if cookiecutter.orchestrator != "kubeflow" %}
-        "{{{ cookiecutter.orchestrator }}}": _orchestrator,
-{% endif %}
+        "orchestrator": _orchestrator,
 {% if cookiecutter.__has_image %}
         "docker": _docker,
 {% endif %}
@@ -157,21 +151,21 @@ def _proxy() -> str:
 
 
 def _ports() -> str:
+    from ops.local import PORTS
+
     ports = {name: int(os.environ.get(name) or port) for name, port in PORTS.items()}
     if used := {name: port for name, port in ports.items() if in_use(port)}:
         named = ", ".join(f"{port} ({name})" for name, port in used.items())
         return Remark(f"in use: {named}; a `make ui` needs others, or is up already")
-    return f"{', '.join(map(str, ports.values()))} of `make ui` are free"
+    return f"{', '.join(map(str, ports.values())) or 'none'}, of `make ui`, free"
 
 
-{% if cookiecutter.orchestrator != "kubeflow" %}
 def _orchestrator() -> str:
     from ops.local import check
 
     return check()
 
 
-{% endif %}
 def _disk() -> str:
     free = shutil.disk_usage(".").free / 2**30
     if free < FREE:

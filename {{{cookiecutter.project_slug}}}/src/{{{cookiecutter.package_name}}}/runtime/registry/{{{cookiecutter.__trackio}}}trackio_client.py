@@ -92,8 +92,9 @@ def opened(name: str, resume: str = "allow") -> Iterator[Any]:
 
 def stored_config(name: str) -> dict[str, Any]:
     """Return the parameters and tags of a run, empty if it is new."""
+    api = load_trackio().Api()
     try:
-        runs = load_trackio().Api().runs(NAME)
+        runs = api.runs(NAME)
     except ValueError:  # the first run of the project
         return {}
     config = next((run.config or {} for run in runs if run.name == name), {})

@@ -99,14 +99,15 @@ def mark(model_name: str, version: str, *, rolled_back: bool) -> None:
     from trackio.registry_storage import RegistryStorage
 
     for link in _links(ROLLED_BACK, model_name):
-        if _origin(link) == _origin(ours):
+        if _linked(link) == _linked(ours):
             RegistryStorage.unlink(ROLLED_BACK, model_name, link["collection_version"])
 
 
 def _registry(name: str) -> Any | None:
     """Return a registry of trackio, None where there is none yet."""
+    api = load_trackio().Api()
     try:
-        return load_trackio().Api().registry(name)
+        return api.registry(name)
     except ValueError:
         return None
 
@@ -131,7 +132,7 @@ def _source(link: Mapping[str, Any]) -> dict[str, Any]:
     """Return the artifact that a link points at: its files, and its metadata."""
     from trackio.sqlite_storage import SQLiteStorage
 
-    project, name, version = _origin(link)
+    project, name, version = _linked(link)
     found: dict[str, Any] = SQLiteStorage.get_artifact_manifest(project, name, f"v{version}")
     return found
 
@@ -140,19 +141,19 @@ def _add_link(registry: str, model_name: str, link: Mapping[str, Any], aliases: 
     """Link what a link points at, with aliases: what is linked already only gets those."""
     from trackio.registry_storage import RegistryStorage
 
-    RegistryStorage.link_artifact_version(registry, model_name, "model", *_origin(link), aliases)
+    RegistryStorage.link_artifact_version(registry, model_name, "model", *_linked(link), aliases)
 
 
-def _origin(link: Mapping[str, Any]) -> tuple[str, str, int]:
+def _linked(link: Mapping[str, Any]) -> tuple[str, str, int]:
     return link["source_project"], link["source_artifact"], link["source_version"]
 
 
 def _described(model_name: str, link: Mapping[str, Any]) -> Version:
     registered = datetime.fromisoformat(link["created_at"])
-    rolled_back = {_origin(other) for other in _links(ROLLED_BACK, model_name)}
+    rolled_back = {_linked(other) for other in _links(ROLLED_BACK, model_name)}
     return Version(
         version=str(link["collection_version"]),
         registered=registered.astimezone(UTC),
         tags=_source(link)["metadata"],
-        rolled_back=_origin(link) in rolled_back,
+        rolled_back=_linked(link) in rolled_back,
     )

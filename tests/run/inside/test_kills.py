@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from {{{ cookiecutter.package_name }}}.runtime.registry import registry, store
+from my_pipeline.runtime.registry import registry, store
 
-from . import tracked
-from .conftest import P, Project, V, enter
+from tests.runtime import tracked
+from tests.runtime.conftest import P, Project, V, enter
 
 # For each write of a step, in a copy of the project: a process that is killed just before it, and
 # one that comes to its end. Writes are files opened for it, renamed, linked or removed, and databases
@@ -19,9 +19,9 @@ import os, shutil, signal, sys, traceback
 from itertools import count
 from pathlib import Path
 
-from {{{ cookiecutter.package_name }}}.runtime.registry import store
-from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
-from {{{ cookiecutter.package_name }}}.runtime.steps import release, train
+from my_pipeline.runtime.registry import store
+from my_pipeline.runtime.run.run_dir import Run
+from my_pipeline.runtime.steps import release, train
 
 EVENTS = {"os.rename", "os.link", "os.remove", "os.mkdir", "sqlite3.connect", "subprocess.Popen"}
 name, run_id, period, original, copies = sys.argv[1:]
