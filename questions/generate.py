@@ -57,6 +57,7 @@ def for_cookiecutter(source: Values) -> Values:
         "__commit": "{{{ template_commit() }}}",
         "__accepted": "{{{ refuse_bad_answers(cookiecutter) }}}",
         "__prompts__": {name: cookiecutter_prompt(asked) for name, asked in questions(source)},
+        "_new_lines": "\n",  # as Copier writes them, also from a tree with others
         "_extensions": ["extensions.TemplateExtension"],
         "_jinja2_env_vars": source["delimiters"],
     }

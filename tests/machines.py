@@ -34,7 +34,39 @@ RESET = "`make reset` or `make clean` during a run"
 
 NO_START = "a server of `make ui` that does not start"
 
-ROWS = [HTTP_PROXY, SOCKS, PROFILE, DEAD_PREFECT, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET, NO_START]
+FIRST_COMMIT = {
+    "nothing": "git without a name and an email; `user.useConfigOnly`",
+    "commit.gpgSign": "`commit.gpgSign`, without a key",
+    "core.hooksPath": "a hook that fails, of `core.hooksPath` or `init.templateDir`",
+    "core.autocrlf": "`core.autocrlf=true`",
+}
+FOREIGN = "a repository that belongs to another user"
+HOOK = "`GIT_DIR` and others, as in a hook of another repository"
+A_FOLDER = "a repository of which the project is a folder"
+VARIABLES = "`UV_NO_DEV`, `UV_PROJECT_ENVIRONMENT`, `PYTHONPATH`, `PYTHONHOME`, `PIP_TARGET`, …"
+OLD_UV = "a uv that is older than 0.8"
+WORKSPACE = "a uv workspace around the folder"
+NO_DATES = "a package index without upload times, such as Artifactory and Nexus"
+NAMELESS = "a user without a name, and no home"
+PATHS = "a path with blanks, quotes or letters such as ü"
+
+SETTINGS = [
+    *FIRST_COMMIT.values(), FOREIGN, HOOK, A_FOLDER, VARIABLES, OLD_UV, WORKSPACE, NO_DATES,
+    NAMELESS, PATHS,
+]  # fmt: skip
+
+ROWS = [
+    HTTP_PROXY,
+    SOCKS,
+    PROFILE,
+    DEAD_PREFECT,
+    ANOTHER_AIRFLOW,
+    *DEAD.values(),
+    TWO_RUNS,
+    RESET,
+    NO_START,
+    *SETTINGS,
+]
 """The rows of the page, in their order."""
 
 COLUMNS = ("what happens", "`make doctor` says")

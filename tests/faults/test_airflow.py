@@ -86,7 +86,7 @@ def stage(
     folder = tmp_path_factory.mktemp("faults")
     project = clone(airflow, folder / "my-pipeline")
     hurry(project)
-    killer = Killer(folder / "killer")
+    killer = Killer(project.folder / "killer")
     with Tracker(project, folder / "tracker.log", dies_at="") as tracker:
         ui = Ui(project, free_port(), free_port(), folder / "ui.log")
         ui.variables = {

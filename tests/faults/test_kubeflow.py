@@ -100,9 +100,9 @@ def faulty(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_process_of_a_step_is_killed(faulty: Faulty, step: str, tmp_path: Path) -> None:
+def test_the_process_of_a_step_is_killed(faulty: Faulty, step: str) -> None:
     """Between writing and renaming the file that it is there to make."""
-    killer = Killer(tmp_path / "killer")
+    killer = Killer(faulty.project.folder / "killer")
     # `make run` plans first, by itself: the task of that name writes what comes of it here.
     killer.at("/.jobs/" if step == "plan" else PLACES[step])
     faulty.ends_well(**killer.variables)

@@ -109,7 +109,7 @@ def theatre(
         assert usual in text
         text = text.replace(usual, quick)
     automations.write_text(text, encoding="utf-8")
-    killer = Killer(folder / "killer")
+    killer = Killer(ours.folder / "killer")
     variables = {
         **receiver.environment(),
         **killer.variables,

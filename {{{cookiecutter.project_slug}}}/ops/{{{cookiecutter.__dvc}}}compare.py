@@ -26,11 +26,23 @@ from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation, Snapsh
 from {{{ cookiecutter.package_name }}}.runtime.source.sql import VARIABLE, configured_url
 {% endif %}
 
+from .git import diff, git
+
 CLONES = Path(".compare")
 POINTS_IN_CHART = 21
 GREY, BLUE = "#8c959f", "#1f6feb"
 # Variables that lead to the team's tracker or alerts, or to another repository or environment.
 ELSEWHERE = ("ALERT_", "GIT_", {{{ {"mlflow": '"MLFLOW_"', "wandb": '"MLFLOW_", "WANDB_"', "trackio": '"TRACKIO_"', "dvclive": '"DVCLIVE_", "GTO_"'}[cookiecutter.tracker] }}}, "VIRTUAL_ENV")
+
+# For clones of this folder, whatever the machine's settings of git are.
+LOCAL = ("-c", "protocol.file.allow=always", "-c", "core.hooksPath=/dev/null")
+# DVC commits; CI has no identity.
+IN_CLONES = {
+    "user.name": "compare",
+    "user.email": "compare@localhost",
+    "commit.gpgSign": "false",
+    "core.hooksPath": "/dev/null",
+}
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -89,17 +101,9 @@ def compare(
     except BadInput as error:
         before = None
         lines += [f"**There is no comparison**: on {label}, {error}", ""]
-    changed = git("diff", *commits.values(), "--", "params.yaml", "dvc.yaml")
+    changed = diff(*commits.values(), "--", "params.yaml", "dvc.yaml")
     typer.echo("\n".join([*lines, *page(label, before, after), *diff_lines(changed)]))
     shutil.rmtree(CLONES)  # each has an environment
-
-
-def git(*words: str) -> str:
-    """Return the output of a git command; exit where it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if done.returncode:
-        sys.exit(f"error: `git {' '.join(words)}` failed: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def commit(name: str) -> str:
@@ -108,25 +112,40 @@ def commit(name: str) -> str:
     Raises:
         BadInput: there is no such commit.
     """
-    words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-    found = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
-    if found.returncode:
-        raise BadInput(f"There is no commit {name!r}: fetch it, or name another as in BASE=main.")
-    return found.stdout.strip()
+    git("rev-parse", "--git-dir")  # else a repository that git refuses would seem to lack it
+    try:
+        return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    except BadInput:
+        raise BadInput(
+            f"There is no commit {name!r}: fetch it, or name another as in BASE=main."
+        ) from None
+
+
+def clone(name: str, of: str) -> Path:
+    """Return the project's folder in a new clone of the repository, on a commit.
+
+    Raises:
+        BadInput: git fails, or the commit has no such project.
+    """
+    folder, project = CLONES / name, git("rev-parse", "--show-prefix")
+    shutil.rmtree(folder, ignore_errors=True)
+    repository = git("rev-parse", "--show-toplevel")
+    git(*LOCAL, "clone", "--quiet", "--shared", "--no-checkout", repository, str(folder))
+    git("-C", str(folder), *LOCAL, "checkout", "--quiet", "--detach", of)
+    for key, value in IN_CLONES.items():
+        git("-C", str(folder), "config", key, value)
+    if not (folder / project / "params.yaml").exists():
+        raise BadInput(f"{of[:12]} has no project in {project or 'its root'}.")
+    return folder / project
 
 
 def run(name: str, of: str, period: str) -> Experiment:
     """Return the results of the experiment for a period on a commit, run in a new clone.
 
     Raises:
-        BadInput: the experiment fails.
+        BadInput: there is no such clone, or the experiment fails.
     """
-    folder = CLONES / name
-    shutil.rmtree(folder, ignore_errors=True)
-    git("clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
-    git("-C", str(folder), "checkout", "--quiet", "--detach", of)
-    for key, value in (("name", "compare"), ("email", "compare@localhost")):
-        git("-C", str(folder), "config", f"user.{key}", value)  # DVC commits; CI has no identity
+    folder = clone(name, of)
     link_source(folder)
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ELSEWHERE)}
 {% if cookiecutter.source == "sql" %}

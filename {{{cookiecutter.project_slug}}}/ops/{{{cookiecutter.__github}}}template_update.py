@@ -13,6 +13,8 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 
+from .git import diff, git
+
 ANSWERS = Path(".copier-answers.yml")
 WORKFLOWS = ".github/workflows"
 UV = os.environ.get("UV") or "uv"
@@ -29,7 +31,7 @@ def main() -> None:
     if not update():
         print(f"This is the newest version, {before}.")
         return
-    conflicts = git("diff", "--name-only", "--diff-filter=U", "--relative", "-z").split("\0")[:-1]
+    conflicts = diff("--name-only", "--diff-filter=U", "--relative", "-z").split("\0")[:-1]
     left_out: list[str] = []
     if os.environ.get("MAY_CHANGE_WORKFLOWS") == "false":
         in_workflows = [name for name in conflicts if name.startswith(f"{WORKFLOWS}/")]
@@ -90,11 +92,6 @@ def copier(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COPIER, *words], capture_output=True, text=True, check=False)  # noqa: S603
 
 
-def git(*words: str) -> str:
-    """Return the output of a git command."""
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
-
-
 def reason(failed: subprocess.CompletedProcess[str]) -> str:
     """Return why Copier failed: the error of git, or the last line of its traceback."""
     of_git = re.search(r"fatal: .*", failed.stderr)
@@ -125,11 +122,11 @@ def lock() -> list[str]:
 def leave_workflows_out(conflicts: list[str]) -> list[str]:
     """Undo the changes to workflows; return the lines that show them."""
     # For a conflict, git's index has the template's old file as 1 and its new one as 3.
-    changes = "".join(git("diff", f":1:{name}", f":3:{name}") for name in conflicts)
+    changes = [diff(f":1:./{name}", f":3:./{name}") for name in conflicts]
     if conflicts:
         git("checkout", "HEAD", "--", *conflicts)
     git("add", "--intent-to-add", WORKFLOWS)
-    changes += git("diff", "--", WORKFLOWS)
+    changes += filter(None, [diff("--", WORKFLOWS)])
     if not changes:
         return []
     git("reset", "--quiet", "--", WORKFLOWS)
@@ -142,7 +139,7 @@ def leave_workflows_out(conflicts: list[str]) -> list[str]:
         "",
         *(f"- `{name}`: you changed the same lines; use an editor." for name in conflicts),
         "```diff",
-        changes.rstrip("\n"),
+        *changes,
         "```",
         "",
     ]

@@ -1,7 +1,6 @@
 """The project's files: whether they are still the sample's, and how drafted ones replace them."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+
+from ..git import diff, git
 
 PACKAGE = Path("src/{{{ cookiecutter.package_name }}}")
 QUERIES = PACKAGE / "queries"
@@ -45,15 +46,16 @@ def check_unedited(file: Path | None) -> None:
         raise BadInput(
             f"{SAMPLE} is gone: the sample was replaced before, and is drafted over only once."
         )
-    first = _git("log", "--reverse", "--format=%H", "--", str(SAMPLE)).split()
+    git("rev-parse", "--git-dir")
+    first = git("rev-list", "--all", "--reverse", "--", str(SAMPLE)).split()
     if not first:
         raise BadInput("Commit the project first, so that nothing of yours is lost.")
     paths = ["--", *map(str, MODULES), *TESTS]
-    edited = _git("diff", "--name-only", "--relative", first[0], *paths).splitlines()
-    edited += _git("ls-files", "--others", "--exclude-standard", *paths).splitlines()
+    edited = diff("--name-only", "--relative", first[0], *paths).splitlines()
+    edited += git("ls-files", "--others", "--exclude-standard", *paths).splitlines()
     edited += [
         f"{key} in {PARAMS_FILE}"
-        for key, value in _params(_git("show", f"{first[0]}:./{PARAMS_FILE}")).items()
+        for key, value in _params(git("show", f"{first[0]}:./{PARAMS_FILE}")).items()
         if value != _params(PARAMS_FILE.read_text(encoding="utf-8")).get(key)
         and (file or key != "source")
     ]
@@ -92,12 +94,6 @@ def _params(text: str) -> dict[str, Any]:
     read = yaml.safe_load(text) or {}
     drop = read.get("alerts", {}).get("quality_drop")
     return {key: read.get(key) for key in REPLACED} | {"alerts.quality_drop": drop}
-
-
-def _git(*words: str) -> str:
-    """Return the output of a git command; nothing where it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return done.stdout
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """`make doctor` reports what this machine lacks and what needs it; optional tools are no error."""
 
+import os
 import shutil
 import socket
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +15,8 @@ from {{{ cookiecutter.package_name }}}.runtime.monitor.doctor import examine
 
 from .conftest import ROOT, Project
 
-{% if cookiecutter.versioning == "dvc" %}
-NAMED = 'case "$1$2" in --version) echo git 2;; configuser.name) echo Ada;; *) false; esac'
+GIT = shutil.which("git") or "git"
 
-{% endif %}
 
 @pytest.fixture
 def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
@@ -26,11 +27,27 @@ def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1/hook")
-{% if cookiecutter.versioning == "dvc" %}
-    for part in ("NAME", "EMAIL"):
-        monkeypatch.delenv(f"GIT_AUTHOR_{part}", raising=False)
-{% endif %}
     return project
+
+
+@pytest.fixture
+def git(
+    repository: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., object]:
+    """Run git in the project, a repository on a machine without settings of git."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "bin/git").symlink_to(GIT)
+
+    def run(*words: str) -> None:
+        subprocess.run([GIT, *words], check=True)
+
+    run("init", "--quiet")
+    run("config", "user.name", "Ada")
+    run("config", "user.email", "ada@example.com")
+    return run
 
 
 def found(project: Project) -> dict[str, tuple[bool, str]]:
@@ -47,11 +64,12 @@ def install(name: str, script: str, tmp_path: Path) -> None:
 def test_a_machine_on_which_tests_run_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 {% if cookiecutter.versioning == "dvc" %}
-    for name in ("NAME", "EMAIL"):  # as a developer's git has them
-        monkeypatch.setenv(f"GIT_AUTHOR_{name}", "ada@example.com")
+    for who in ("AUTHOR", "COMMITTER"):  # as a developer's git has them
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
 {% endif %}
     messages = {name: check() for name, check in machine.checks().items()}
-    assert list(messages)[:5] == ["python", "git", "make", "uv", "disk"]
+    assert list(messages)[:5] == ["python", "environment", "git", "make", "uv"]
     assert all(messages.values())
 
 
@@ -116,22 +134,67 @@ def test_a_docker_installation_that_is_incomplete(
 
 
 {% endif %}
-{% if cookiecutter.versioning == "dvc" %}
-def test_git_without_name_and_email(repository: Project, tmp_path: Path) -> None:
-    install("git", '[ "$1" = --version ] && echo git version 2.39', tmp_path)
-    assert found(repository)["git"] == (
-        False,
-        "git version 2.39 has no identity, which commits and `make repro` need: "
-        'git config --global user.name "…"'
-        ' && git config --global user.email "…".',
+def test_settings_of_git_are_named(repository: Project, git: Callable[..., object]) -> None:
+    assert found(repository)["git"][1].startswith("git version ")
+    Path("windows.txt").write_bytes(b"a\r\n")
+    git("add", "windows.txt")
+    git("config", "commit.gpgSign", "true")
+    git("config", "core.hooksPath", "hooks")
+    passed, message = found(repository)["git"]
+    assert passed
+    assert isinstance(message, machine.Remark)
+    assert message.partition("; ")[2] == (
+        "commits are signed (commit.gpgSign); hooks are those of hooks (core.hooksPath); "
+        "Windows line endings, such as in windows.txt"
     )
-    install("git", NAMED, tmp_path)
-    assert "user.email" in found(repository)["git"][1]
-    install("git", "echo git 2", tmp_path)
-    assert found(repository)["git"] == (True, "git 2")
-
-
+{% if cookiecutter.versioning == "dvc" %}
+    git("config", "--unset", "user.email")
+    passed, message = found(repository)["git"]
+    assert not passed
+    assert "has no identity, which commits and `make repro` need" in message
 {% endif %}
+
+
+def test_a_folder_of_a_larger_repository(
+    repository: Project, git: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("teams/forecast")
+    shutil.copytree(".", folder, ignore=shutil.ignore_patterns(".git", "teams"))
+    monkeypatch.chdir(folder)
+{% if cookiecutter.delivery == "github" %}
+    Path(".github").mkdir()
+{% endif %}
+    passed, message = found(repository)["git"]
+    assert passed
+    assert "this is the folder teams/forecast/ of a larger repository" in message
+{% if cookiecutter.delivery == "github" %}
+    assert "GitHub runs no workflow in it, see docs/delivery.md" in message
+{% endif %}
+
+
+def test_a_repository_that_git_refuses(
+    repository: Project, git: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    passed, message = found(repository)["git"]
+    assert not passed
+    assert "fatal: detected dubious ownership in repository" in message
+    assert "git config --global --add safe.directory" in message
+
+
+def test_variables_that_are_set_aside(
+    repository: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SET_ASIDE", "UV_NO_DEV HOME")
+    assert found(repository)["environment"][1].endswith("; `make` sets aside UV_NO_DEV, HOME")
+
+
+def test_a_uv_that_is_too_old(repository: Project, tmp_path: Path) -> None:
+    install("uv", '[ "$1" = --version ] && echo uv 0.4.30', tmp_path)
+    message = found(repository)["uv"][1]
+    assert message == "fetched by `make setup`, as uv 0.4.30 is too old for pyproject.toml"
+
+
 def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
     install("uv", "echo uv 0.13", tmp_path)
     Path(".uv/bin").mkdir(parents=True)

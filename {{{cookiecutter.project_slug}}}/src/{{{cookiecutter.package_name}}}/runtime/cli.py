@@ -5,10 +5,12 @@ Exit codes: 0 released, kept or nothing new; 3 quarantined; 2 refused input; 1 f
 
 import atexit
 import gc
+import getpass
 import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -372,8 +374,18 @@ def exit_with(work: "Callable[[], list[Result]]") -> NoReturn:
     sys.exit(3 if any(result.status == "quarantined" for result in results) else 0)
 
 
+def complete_account() -> None:
+    """Name the user and a home where the machine knows neither: libraries ask for both."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError: since Python 3.13
+        os.environ["USER"] = str(os.getuid())
+    os.environ.setdefault("HOME", tempfile.gettempdir())
+
+
 def main() -> None:
     """Run a command; print input errors, and that something does not answer, as one sentence."""
+    complete_account()
     from .room import check_room
 
     proxies.bypass()

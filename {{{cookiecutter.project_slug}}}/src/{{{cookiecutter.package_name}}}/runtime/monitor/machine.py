@@ -1,5 +1,6 @@
 """The machine, as `make doctor` checks it in the project's repository."""
 
+import getpass
 import os
 import re
 import shutil
@@ -32,13 +33,10 @@ def checks() -> dict[str, Callable[[], str]]:
         return {}
     found: dict[str, Callable[[], str]] = {
         "python": _python,
-        "git": {{{ '_git' if cookiecutter.versioning == 'dvc' else 'partial(_needed, "git")' }}},
+        "environment": _environment,
+        "git": _git,
         "make": partial(_needed, "make"),
-        "uv": lambda: (
-            answer("uv", "--version")
-            or answer(".uv/bin/uv", "--version")
-            or "not installed; `make setup` fetches it when needed"
-        ),
+        "uv": _uv,
         "disk": _disk,
         "proxy": _proxy,
         "ports": _ports,
@@ -58,12 +56,17 @@ def checks() -> dict[str, Callable[[], str]]:
 def answer(*command: str) -> str | None:
     """Return the first line that a program prints, None where it is missing or fails."""
     try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=True, timeout=PATIENCE
-        )
+        done = _run(*command)
     except (OSError, subprocess.SubprocessError):
         return None
-    return next(iter(done.stdout.splitlines()), "").strip() or None
+    lines = [] if done.returncode else done.stdout.splitlines()
+    return next(iter(lines), "").strip() or None
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
 
 
 def in_use(port: int) -> bool:
@@ -97,24 +100,48 @@ def _needed(program: str) -> str:
     return version
 
 
-{% if cookiecutter.versioning == "dvc" %}
 def _git() -> str:
-    version = _needed("git")
-    variables = {"name": "GIT_AUTHOR_NAME", "email": "GIT_AUTHOR_EMAIL"}
-    lacking = [
-        f'git config --global user.{name} "…"'
-        for name, variable in variables.items()
-        if not (os.environ.get(variable) or answer("git", "config", f"user.{name}"))
-    ]
-    if lacking:
+    version, notes = _needed("git"), []
+    asked = _run("git", "rev-parse", "--show-prefix")
+    if asked.returncode:
+        raise BadInput(f"{version} finds no repository here: {' '.join(asked.stderr.split())}")
+{% if cookiecutter.versioning == "dvc" %}
+    if answer("git", "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT") is None:
         raise BadInput(
             f"{version} has no identity, which commits and `make repro` need: "
-            f"{' && '.join(lacking)}."
+            'git config --global user.name "…" && git config --global user.email "…".'
         )
-    return version
-
-
 {% endif %}
+    if folder := asked.stdout.strip():
+        notes.append(f"this is the folder {folder} of a larger repository")
+{% if cookiecutter.delivery == "github" %}
+        if Path(".github").exists():
+            notes.append("GitHub runs no workflow in it, see docs/delivery.md")
+{% endif %}
+    if answer("git", "config", "--type=bool", "commit.gpgSign") == "true":
+        notes.append("commits are signed (commit.gpgSign)")
+    if hooks := answer("git", "config", "core.hooksPath"):
+        notes.append(f"hooks are those of {hooks} (core.hooksPath)")
+    listed = _run("git", "ls-files", "--eol").stdout.splitlines()
+    if windows := [line.rpartition("\t")[2] for line in listed if " w/crlf" in line]:
+        notes.append(f"Windows line endings, such as in {windows[0]}")
+    return Remark("; ".join([version, *notes])) if notes else version
+
+
+def _environment() -> str:
+    """Return the settings of the machine that `make` sets aside, and who the user is."""
+    user = f"user {getpass.getuser()}, home {Path.home()}"
+    aside = os.environ.get("SET_ASIDE", "").split()
+    return Remark(f"{user}; `make` sets aside {', '.join(aside)}") if aside else user
+
+
+def _uv() -> str:
+    here, fetched = answer("uv", "--version"), answer(".uv/bin/uv", "--version")
+    if here and answer("uv", "cache", "dir") is None:  # fails where pyproject.toml needs a newer
+        return f"{fetched or 'fetched by `make setup`'}, as {here} is too old for pyproject.toml"
+    return here or fetched or "not installed; `make setup` fetches it when needed"
+
+
 def _proxy() -> str:
     found = proxies.configured()
     if not found:
