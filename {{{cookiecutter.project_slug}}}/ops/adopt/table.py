@@ -1,6 +1,6 @@
 """Read a team's table, and cut it into the whole periods that it has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
@@ -59,7 +59,11 @@ def read(file: Path, time: str, zone: str) -> Table:
     Raises:
         BadInput: the file is not readable, the column is no time, or too few periods are whole.
     """
-    return cut(_content(file), str(file), file.name.split(".")[0], time, zone)
+    table = cut(_content(file), str(file), file.name.split(".")[0], time, zone)
+    if not zone:
+        return table
+    said = f"Its times are of the clocks in {zone}: write those of new periods with their zone."
+    return replace(table, said=said)
 
 
 def cut(rows: pl.DataFrame, where: str, name: str, time: str, zone: str) -> Table:
@@ -94,7 +98,11 @@ def _content(file: Path) -> pl.DataFrame:
         rows = pl.read_parquet(file) if kind == ".parquet" else _csv(file)
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        UnicodeDecodeError,
+    ) as error:
         raise BadInput(f"{file} cannot be read: {one_line(error)}.") from None
     if rows.width == 1:
         raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
