@@ -124,6 +124,8 @@ BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "no time": (changed("T", " at "), f", line 4: `{TIME}` is '201"),
     "nothing": (lambda _: "", ": Empty CSV file"),
     "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": it has the column `x` 2 times"),
+    "semicolons": (lambda text: text.replace(",", ";"), ": its line of names has no comma"),
+    "no text": (lambda text: f"PAR1\0{text}", ": its line of names is no text: deliver CSV"),
     "UTF-16": (lambda text: text, ": it is UTF-16: deliver UTF-8"),
     "Latin-1": (changed("north", "n\xf6rth"), ", line 4: `depot` has a text that is not UTF-8"),
 }

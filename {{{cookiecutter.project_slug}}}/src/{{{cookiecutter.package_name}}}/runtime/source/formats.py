@@ -259,7 +259,7 @@ def _explained(name: str, content: bytes, types: Types) -> Iterator[None]:
         if name.endswith(".csv"):
             what = _explain(str(error), types, content) or f": {why}"
         else:
-            what = f" is not readable as Parquet: {why[:LONGEST_REASON]}"
+            what = f" is not readable as Parquet: {why[:LONGEST_REASON].rstrip('.')}"
         raise pl.exceptions.ComputeError(f"{name}{what}") from error
 
 
@@ -269,11 +269,16 @@ def _csv_options(content: bytes, types: Types) -> dict[str, Any]:
 
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it is UTF-16: deliver UTF-8")
+    names = _names(content)
+    if "\0" in "".join(names):
+        raise ValueError("its line of names is no text: deliver CSV in UTF-8")
+    if len(names) == 1 and re.search(r"[;\t|]", names[0]):
+        raise ValueError("its line of names has no comma: separate columns by commas")
     return {
         "read_options": ReadOptions(use_threads=False),  # with threads, it does not count lines
         "parse_options": ParseOptions(newlines_in_values=True),
         "convert_options": ConvertOptions(
-            column_types={name: _arrow_type(types.get(name)) for name in _names(content)},
+            column_types={name: _arrow_type(types.get(name)) for name in names},
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,

@@ -4,6 +4,7 @@ On some damaged files, libraries in compiled code abort, or take all memory. Wha
 there is safe to read here.
 """
 
+import atexit
 import os
 import pickle
 import signal
@@ -62,9 +63,20 @@ class Reader:
         result: Returned = value
         return result
 
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+
     def _start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", __name__]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "RUST_BACKTRACE": "0"},  # of Polars
+        )
         try:
             _ask(process, (len, ("ready",)))
         except (OSError, EOFError) as error:
@@ -106,6 +118,7 @@ def answer() -> None:
 _reader = Reader()
 call = _reader.call
 os.register_at_fork(after_in_child=_reader.forget)
+atexit.register(_reader.close)
 
 if __name__ == "__main__":
     answer()

@@ -29,7 +29,7 @@ from ..errors import BadInput, redact
 from ..files import is_local
 from ..periods import CADENCE, EXAMPLE, PARTITIONS, bounds, is_period, period_of
 from . import formats, isolated
-from .content import sha256
+from .content import BATCH, sha256
 from .kinds import Kind, Part, Rows, Unread, name_of_rows, table_of, within
 
 if TYPE_CHECKING:
@@ -100,11 +100,13 @@ class RowsOfFile(Rows):
         self.source, self.table, self.file, self.period = source, table, file, period
 
     def batches(self) -> "Iterator[pl.DataFrame]":
-        """Yield the rows in the order of their key, at once."""
+        """Yield the rows in the order of their key."""
         content = self.source.rows_of(self.table, self.file, self.period).read_bytes()
         rows = formats.read(self.table, content, formats.declared(self.table))
         key = room.tables().TABLES[self.table].unique or []
-        yield rows.sort([name for name in key if name in rows.columns] or rows.columns)
+        rows = rows.sort([name for name in key if name in rows.columns] or rows.columns)
+        yield rows.clear()
+        yield from rows.iter_slices(BATCH)
 
 
 class Source(Kind):
