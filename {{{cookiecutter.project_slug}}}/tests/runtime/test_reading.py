@@ -142,7 +142,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         f"{MAIN}.parquet.gz",
         f"{MAIN}.PARQUET",
         f"{MAIN}/more.parquet",
-        f"{MAIN}/year=2013/month=05/more.parquet",
+        f"{MAIN}/year=2013/more.parquet",
         f"{MAIN}/{PARTITIONS[0]}=2013-5/more.parquet",
         "depots.pq",
     ],

@@ -184,7 +184,7 @@ WRONG = {
     "a blank in the time": (
         OTHER,
         blank(OTHER),
-        f"{OTHER}.sql, `{TIME}` is '2013-",
+        "Z': SQLite compares times as text, so write them as 2013-",
     ),
     "a column twice": (
         MAIN,

@@ -255,6 +255,8 @@ def _explained(name: str, content: bytes, types: Types) -> Iterator[None]:
     try:
         yield
     except (Exception, pl.exceptions.PanicException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; pyarrow's own, of damage, have no number
         why = next(iter(str(error).splitlines()), type(error).__name__)
         if name.endswith(".csv"):
             what = _explain(str(error), types, content) or f": {why}"

@@ -65,9 +65,10 @@ class Reader:
 
     def close(self) -> None:
         """End the process, if there is one."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._process is not None:
+            self._process.kill()
             self._process.wait()
+            self._process = None
 
     def _start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", __name__]
@@ -116,9 +117,9 @@ def answer() -> None:
 
 
 _reader = Reader()
-call = _reader.call
+call, close = _reader.call, _reader.close
 os.register_at_fork(after_in_child=_reader.forget)
-atexit.register(_reader.close)
+atexit.register(close)
 
 if __name__ == "__main__":
     answer()

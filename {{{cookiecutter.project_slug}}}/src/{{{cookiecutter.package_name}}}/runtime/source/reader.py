@@ -131,6 +131,7 @@ class Source(Kind):
         self._asked: dict[str, set[str]] = {}
         """The periods that were asked for of each table in one file."""
         self._days: dict[str, set[date]] = {}
+        self._listed: dict[str, tuple[dict[str, list[str]], list[str]]] = {}
         self._reading = Lock()
         try:
             self.root = UPath(address)
@@ -216,6 +217,8 @@ class Source(Kind):
 
     def _folders(self, table: str) -> tuple[dict[str, list[str]], list[str]]:
         """Return the folders of a dated table by period, and the names of what else lies there."""
+        if table in self._listed:
+            return self._listed[table]
         folders: dict[str, list[str]] = {}
         others = []
         for name in self._inside(table):
@@ -224,6 +227,7 @@ class Source(Kind):
                 folders.setdefault(period, []).append(f"{table}/{name}")
             else:
                 others.append(name)
+        self._listed[table] = folders, others
         return folders, others
 
     def _part(self, name: str, file: UPath) -> Part:

@@ -1,4 +1,4 @@
-"""Files with a changed byte, as disks and networks make them: no run ends without a result."""
+"""Files as they arrive: with a changed byte, and with the rows of all periods in one."""
 
 import json
 from random import Random
@@ -7,12 +7,15 @@ import pytest
 
 from tests.projects import Project, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run damaged files")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run delivered files")]
 
 CHANGES = {"flights/month=2013-04": 300, "weather/month=2013-04": 1000, "planes": 300}
 """How many changes are read and validated, by folder."""
 
 RUNS = 20
+
+MOST_MEMORY = 700
+"""Megabytes that a process takes for a file of 190, with the libraries that it imports."""
 
 READ = """
 import json, sys
@@ -50,7 +53,7 @@ def test_a_changed_byte_is_read_or_named(fresh: Project, folder: str) -> None:
 
 
 def test_each_run_has_a_result(fresh: Project) -> None:
-    chance = Random(20)
+    chance = Random(20)  # noqa: S311
     for number in range(RUNS):
         period = ("2013-04", "2013-05")[number % 2]  # to train on, and to evaluate on
         table = ("weather", "flights")[number // 2 % 2]
@@ -67,3 +70,39 @@ def test_each_run_has_a_result(fresh: Project) -> None:
         assert len(results) == number + 1, said
         assert code in (0, 3), said
         until(lambda: not fresh.processes())
+
+
+LARGE = """
+import polars as pl
+from pathlib import Path
+parts = [pl.read_parquet(file) for file in sorted(Path("data/source/flights").rglob("*.parquet"))]
+whole = pl.concat([pl.concat(parts).with_columns(pl.col("flight") + 10_000 * n) for n in range(6)])
+whole.write_csv("data/large/flights.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+"""
+
+PLAN = """
+import resource
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from my_pipeline.runtime.source import isolated
+from my_pipeline.runtime.source.reader import Source
+
+source = Source("data/large")
+periods = source.periods()
+parts = [source.parts(period) for period in periods[2:5]]
+with TemporaryDirectory() as folder:
+    for number, part in enumerate(parts):
+        part["flights/period=2013-0%d/flights.parquet" % (number + 3)].save(Path(folder) / "rows")
+isolated.close()
+for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+    print(resource.getrusage(who).ru_maxrss // 1000)
+"""
+
+
+def test_one_file_is_read_in_bounded_memory(fresh: Project) -> None:
+    """Two million rows: those of a period are in memory, and the file is not."""
+    (fresh.folder / "data/large").mkdir()
+    for code in (LARGE, PLAN):
+        python = fresh.folder / ".venv/bin/python"
+        said = fresh.shell(python, "-c", code, cwd=fresh.folder).stdout
+    assert all(int(size) < MOST_MEMORY for size in said.split()), said
