@@ -15,6 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import (
     bounds,
     period_of,
 )
+from {{{ cookiecutter.package_name }}}.runtime.source import formats, isolated
 
 EXAMPLES = "2013-12-31, 2013-12-31 23:00 or 2013-12-31T23:00:00Z"
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
@@ -95,18 +96,19 @@ def _content(file: Path) -> pl.DataFrame:
     if not file.is_file():
         raise BadInput(f"There is no file {file}.")
     try:
-        rows = pl.read_parquet(file) if kind == ".parquet" else _csv(file)
+        rows = _parquet(file) if kind == ".parquet" else _csv(file)
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
-    except (
-        pl.exceptions.PolarsError,
-        pl.exceptions.PanicException,
-        UnicodeDecodeError,
-    ) as error:
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be read: {one_line(error)}.") from None
     if rows.width == 1:
         raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
     return rows
+
+
+def _parquet(file: Path) -> pl.DataFrame:
+    isolated.call(formats.count, file.name, file, {})  # which a damaged file may end
+    return formats.read(file.name, file.read_bytes(), {})
 
 
 def _csv(file: Path) -> pl.DataFrame:
