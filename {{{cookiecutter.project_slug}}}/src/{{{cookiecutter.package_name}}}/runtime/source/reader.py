@@ -33,7 +33,7 @@ from .content import BATCH, sha256
 from .kinds import Kind, Part, Rows, Unread, name_of_rows, table_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import polars as pl
 
@@ -131,6 +131,7 @@ class Source(Kind):
         self._asked: dict[str, set[str]] = {}
         """The periods that were asked for of each table in one file."""
         self._days: dict[str, set[date]] = {}
+        self._remote_folders: set[str] = set()
         self._listed: dict[str, tuple[dict[str, list[str]], list[str]]] = {}
         self._reading = Lock()
         try:
@@ -234,7 +235,7 @@ class Source(Kind):
         """Return the part that a file is, or a folder where a file is expected."""
         if not file.name.isprintable():
             why = "its name has letters that cannot be written"
-        elif self._answer(file.is_dir):
+        elif str(file) in self._remote_folders or (is_local(file) and self._answer(file.is_dir)):
             why = "it is a folder, and files are expected here"
         elif is_local(file) and not self._answer(file.is_file):
             why = "it is no file, or a link that leads nowhere"
@@ -342,11 +343,27 @@ class Source(Kind):
         """
         place = self.root / folder if folder else self.root
         try:
-            # Not with `glob`: to it, a folder that we may not look into is an empty one.
-            inside = self._answer(lambda: sorted(place.iterdir(), key=str))
+            inside = self._answer(lambda: sorted(self._list(place), key=str))
             return {_printable(path.name): path for path in inside if not is_ignored(path.name)}
         except (FileNotFoundError, NotADirectoryError):
             return {}
+
+    def _list(self, place: UPath) -> "Iterable[UPath]":
+        """Return what lies in a folder, as its file system lists it.
+
+        Not with `glob`: to it, a folder that we may not look into is an empty one. Not on a disk,
+        the listing says what is a folder: some file systems download a file to find out.
+        """
+        if is_local(place):
+            return place.iterdir()
+        found = []
+        for entry in place.fs.ls(place.path, detail=True):
+            path = str(entry["name"]).rstrip("/")
+            if path != place.path.rstrip("/"):  # a file, or a marker, lists itself
+                found.append(place / path.rpartition("/")[2])
+                if entry["type"] == "directory":
+                    self._remote_folders.add(str(found[-1]))
+        return found
 
     def read(self, file: UPath) -> bytes:
         """Return the content of one of its `files`.
