@@ -1,6 +1,6 @@
 """Read a team's table, and cut it into the whole periods that it has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
@@ -15,6 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import (
     bounds,
     period_of,
 )
+from {{{ cookiecutter.package_name }}}.runtime.source import formats, isolated
 
 EXAMPLES = "2013-12-31, 2013-12-31 23:00 or 2013-12-31T23:00:00Z"
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
@@ -59,7 +60,11 @@ def read(file: Path, time: str, zone: str) -> Table:
     Raises:
         BadInput: the file is not readable, the column is no time, or too few periods are whole.
     """
-    return cut(_content(file), str(file), file.name.split(".")[0], time, zone)
+    table = cut(_content(file), str(file), file.name.split(".")[0], time, zone)
+    if not zone:
+        return table
+    said = f"Its times are of the clocks in {zone}: write those of new periods with their zone."
+    return replace(table, said=said)
 
 
 def cut(rows: pl.DataFrame, where: str, name: str, time: str, zone: str) -> Table:
@@ -91,7 +96,7 @@ def _content(file: Path) -> pl.DataFrame:
     if not file.is_file():
         raise BadInput(f"There is no file {file}.")
     try:
-        rows = pl.read_parquet(file) if kind == ".parquet" else _csv(file)
+        rows = _parquet(file) if kind == ".parquet" else _csv(file)
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
@@ -99,6 +104,11 @@ def _content(file: Path) -> pl.DataFrame:
     if rows.width == 1:
         raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
     return rows
+
+
+def _parquet(file: Path) -> pl.DataFrame:
+    isolated.call(formats.count, file.name, file, {})  # which a damaged file may end
+    return formats.read(file.name, file.read_bytes(), {})
 
 
 def _csv(file: Path) -> pl.DataFrame:

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from {{{ cookiecutter.package_name }}}.runtime.periods import PARTITIONS
 
 from .conftest import MAIN, NEVER, OUTCOME, REQUIRED, Change, P, Project
+from .deliveries import TIME
 
 PERIOD = P[5]
 
@@ -132,17 +137,94 @@ def folder_for_a_file(project: Project) -> None:
     file = project.delivered(MAIN, PERIOD)
     file.unlink()
     file.mkdir()
+    (file / "part-0.parquet").write_bytes(b"?")
 
 
-def not_parquet(project: Project) -> None:
-    """Leave no file of a known format in the folder of the main table."""
-    file = project.delivered(MAIN, PERIOD)
-    file.rename(file.with_suffix(".txt"))
+def half_in(name: str, period: str = PERIOD) -> Act:
+    """Deliver half of the main table's rows in another file, or in a folder."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, period)
+        whole, other = pl.read_parquet(file), file.parent / name
+        other.parent.mkdir(exist_ok=True)
+        whole.tail(400).write_parquet(other)
+        whole.head(-400).write_parquet(file)
+
+    return do
+
+
+def beside(*names: str) -> Act:
+    """Put other files beside the main table's."""
+
+    def do(project: Project) -> None:
+        for name in names:
+            file = project.delivered(MAIN, PERIOD).parent / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("?\n", encoding="utf-8")
+
+    return do
+
+
+def few_without(column: str) -> Act:
+    """Deliver few of the main table's rows in another file, in which a column has no type."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, PERIOD)
+        whole = pl.read_parquet(file)
+        few = whole.head(20).with_columns(pl.lit(None).alias(column))
+        few.write_parquet(file.with_name("few.parquet"))
+        whole.slice(20).write_parquet(file)
+
+    return do
+
+
+def linked_to_nowhere(project: Project) -> None:
+    """Put a link beside the main table's file."""
+    project.delivered(MAIN, PERIOD).with_name("more.parquet").symlink_to("nowhere")
+
+
+def renamed(old: str, new: str) -> Act:
+    """Rename a file or folder of the source."""
+
+    def do(project: Project) -> None:
+        source = project.folder / "data/source"
+        (source / old).rename(source / new)
+
+    return do
+
+
+def with_arrow(change: Callable[[pa.Table], pa.Table], period: str = PERIOD) -> Act:
+    """Change the main table as Polars could not write it."""
+
+    def do(project: Project) -> None:
+        file = project.delivered(MAIN, period)
+        pq.write_table(change(pq.ParquetFile(file).read()), file)
+
+    return do
+
+
+def with_an_offset(table: pa.Table) -> pa.Table:
+    """Add a column of times as pandas writes those of India."""
+    return table.append_column("loaded_at", table[TIME].cast(pa.timestamp("us", "+05:30")))
+
+
+def of_other_tools(table: pa.Table) -> pa.Table:
+    """Return the table as pandas may write it, with an index, in other units and widths."""
+    text = table["depot"].dictionary_encode()
+    times = table[TIME].cast(pa.timestamp("ns", "Asia/Tokyo"))
+    table = table.set_column(table.column_names.index("depot"), "depot", text)
+    table = table.set_column(table.column_names.index(TIME), TIME, times)
+    return table.append_column("__index_level_0__", pa.array(range(len(table))))
 
 
 def closed(project: Project) -> None:
     """Take away the permission to look into the folder of the main table."""
     (project.folder / "data/source" / MAIN).chmod(0)
+
+
+def closed_file(project: Project) -> None:
+    """Take away the permission to read the main table's file."""
+    project.delivered(MAIN, PERIOD).chmod(0)
 
 
 LOST = without_values(REQUIRED)
@@ -153,7 +235,19 @@ SOURCE = (
     Damage("It is a file", file_for_a_folder, "refused", "such as main/"),
     Damage("Its address is of an unknown kind", source_at("ftps3://data"), "refused", "'ftps3'"),
     Damage("A folder may not be read", closed, "refused", "denied", closes=True),
-    Damage("A file may not be read", folder_for_a_file, "refused", "main.parquet"),
+    Damage("A file may not be read", closed_file, "refused", "main.parquet", closes=True),
+    Damage(
+        "The folder of a table is spelled in another way",
+        renamed(MAIN, MAIN.title()),
+        "refused",
+        "has Main, which is not read: name it like main,",
+    ),
+    Damage(
+        "A file or folder of a table is of no period",
+        renamed(f"{MAIN}/{PARTITIONS[0]}={PERIOD}/{MAIN}.parquet", f"{MAIN}/more.parquet"),
+        "refused",
+        "has main/more.parquet, which is not read: name it like main/",
+    ),
 )
 
 PERIODS = (
@@ -206,7 +300,49 @@ PERIODS = (
 )
 
 FILES = (
-    Damage("A table has no file", not_parquet, "is quarantined", "main: no file was delivered"),
+    Damage(
+        "A table has no file",
+        lambda project: project.delivered(MAIN, PERIOD).unlink(),
+        "is quarantined",
+        "main: no file was delivered",
+    ),
+    Damage(
+        "The name of a file has another ending, such as .PARQUET, .pq or .parquet.gz",
+        half_in("part-1.PARQUET"),
+        "is quarantined",
+        "part-1.PARQUET is not read: its name",
+    ),
+    Damage(
+        "The same in a period to train on",
+        half_in("part-1.pq", P[4]),
+        "continues",
+        f"left out of training: {P[4]} (main: main/",
+    ),
+    Damage(
+        "There is a folder among the files",
+        half_in("day=16/part-0.parquet"),
+        "is quarantined",
+        "day=16 is not read: it is a folder",
+    ),
+    Damage("A file is a folder", folder_for_a_file, "is quarantined", "it is a folder"),
+    Damage("A link leads nowhere", linked_to_nowhere, "is quarantined", "a link that leads"),
+    Damage(
+        "The folder of a period is spelled in another way",
+        renamed(f"{MAIN}/{PARTITIONS[0]}={P[4]}", f"{MAIN}/{PARTITIONS[0].title()}={P[4]}"),
+        "continues",
+        f"not delivered: {P[4]}",
+    ),
+    Damage(
+        "There are hidden files and markers, such as _SUCCESS, ._part-0.parquet or part-0.crc",
+        beside("_SUCCESS", "._main.parquet", ".main.parquet.crc", "main.crc", "_temporary/0"),
+        "continues",
+    ),
+    Damage(
+        "A file crashes the reader",
+        with_arrow(with_an_offset),
+        "is quarantined",
+        "not readable as Parquet: `loaded_at` has the time zone '+05:30'",
+    ),
     Damage("A file is empty", content(lambda _: b""), "is quarantined", "not readable"),
     Damage(
         "A file is truncated",
@@ -245,10 +381,27 @@ FILES = (
         "has main twice, as main.parquet and as main",
     ),
     Damage(
-        "The files of a table differ",
+        "A column of one file is of another type",
+        second_file(lambda rows: of_another_type(rows, REQUIRED)),
+        "is quarantined",
+        "files: `column` of main is String in main/",
+    ),
+    Damage(
+        "One file lacks a column",
         second_file(lambda rows: rows.drop(REQUIRED)),
         "is quarantined",
-        "differ in column",
+        "files: `column` of main is missing in main/",
+    ),
+    Damage(
+        "Files differ in widths, units, empty columns, or columns that tables.py does not name",
+        all_of(half_in("more.parquet"), with_arrow(of_other_tools), few_without(OUTCOME)),
+        "continues",
+    ),
+    Damage(
+        "A column is there twice",
+        with_arrow(lambda table: table.append_column(REQUIRED, table[REQUIRED])),
+        "is quarantined",
+        f"main.parquet is not readable as Parquet: it has the column `{REQUIRED}` 2 times",
     ),
 )
 

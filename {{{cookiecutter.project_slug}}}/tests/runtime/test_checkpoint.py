@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 import pytest
 from pydantic import BaseModel
 
@@ -86,6 +87,17 @@ def test_a_step_that_failed_is_done_again(run: Run, steps: Steps) -> None:
     checkpoint(steps.ingest, run, P[4])
     assert steps.periods == [P[4], P[4]]
     assert unfinished(run) == []
+
+
+def test_a_panic_of_polars_is_an_error_like_others(run: Run) -> None:
+    """It is no `Exception`, so that an orchestrator would take it for a killed process."""
+
+    def note(run: Run) -> Read:
+        raise pl.exceptions.PanicException(run.run_id)
+
+    assert not issubclass(pl.exceptions.PanicException, Exception)
+    with pytest.raises(RuntimeError, match="step note: Polars failed: "):
+        checkpoint(note, run)
 
 
 def test_a_step_that_returns_no_model_does_not_start(run: Run) -> None:

@@ -37,7 +37,9 @@ STANDS_FOR = {
     rf"\b{TABLE}\.{re.escape(room.tables().DATED[MAIN])}:": "main.time:",
     rf"\b{TABLE}\.{re.escape(OUTCOME)}:": "main.outcome:",
     rf"\b{TABLE}\.{re.escape(REQUIRED)}:": "main.column:",
-    rf"(?<=differ in ){re.escape(REQUIRED)}\b": "column",
+    rf"`{re.escape(REQUIRED)}`": "`column`",
+    rf"(?<=has ){re.escape(MAIN.title())}(?=,)": "Main",
+    rf"(?<=name it like ){TABLE}\b|(?<=has ){TABLE}(?=/more)": "main",
     rf"(?<=repeat the ){re.escape(', '.join(KEY))}\b": "key",
     rf"(?<= in ){re.escape(room.tables().TIME_ZONE)}\b": "the time zone",
     rf"(?<=of ){TABLE}\b|(?<=/){TABLE}\b|\b{TABLE}(?=: |/{PARTITIONS[0]}=|\.parquet|\.csv)": "main",
@@ -55,6 +57,7 @@ NUMBERS = {
     r"at least [\d,]+ are": "at least … are",
     r"[\d,]+ rows repeat": "… rows repeat",
     r"its type is \S+, not \S+": "its type is …, not …",
+    r"(?<=is not readable as Parquet: )[^`;]+$": "…",  # what a library says
 }
 
 

@@ -85,6 +85,13 @@ def test_what_is_missing_is_reported(project: Project, monkeypatch: pytest.Monke
     assert found["alerts"].startswith("ALERT_URLS: entry 1 is an incomplete slack:// address")
 
 
+def test_what_is_not_read_is_reported(project: Project) -> None:
+    project.delivered(MAIN, P[12]).with_name("more.PARQUET").touch()
+    assert errors(project)["source"].endswith(
+        "/more.PARQUET is not read: its name does not end in .parquet or .csv: rename or remove it."
+    )
+
+
 def test_a_folder_of_runs_that_is_read_only(project: Project) -> None:
     Path("runs").mkdir(mode=0o500)
     if os.access("runs", os.W_OK):

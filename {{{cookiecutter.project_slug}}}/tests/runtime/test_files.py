@@ -60,13 +60,13 @@ def test_a_failed_write_leaves_the_old_file(
 ) -> None:
     file = UPath(tmp_path) / "model.pkl"
     write(file, b"old")
-    whole = type(file).write_bytes
+    whole = Path.write_bytes
 
-    def disk_full(part: UPath, content: bytes) -> int:
+    def disk_full(part: Path, content: bytes) -> int:
         whole(part, content[:2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(file), "write_bytes", disk_full)
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
     with pytest.raises(OSError, match="No space left"):
         write(file, b"brand new")
     assert file.read_bytes() == b"old"

@@ -123,25 +123,34 @@ BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "no zone": (changed("Z,", ","), f", line 4: `{TIME}` has no time zone: write times with "),
     "no time": (changed("T", " at "), f", line 4: `{TIME}` is '201"),
     "nothing": (lambda _: "", ": Empty CSV file"),
-    "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": column "),
+    "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": it has the column `x` 2 times"),
+    "semicolons": (lambda text: text.replace(",", ";"), ": its line of names has no comma"),
+    "no text": (lambda text: f"PAR1\0{text}", ": its line of names is no text: deliver CSV"),
+    "UTF-16": (lambda text: text, ": it is UTF-16: deliver UTF-8"),
+    "Latin-1": (changed("north", "n\xf6rth"), ", line 4: `depot` has a text that is not UTF-8"),
 }
+
+
+def write_broken(file: Path, kind: str) -> None:
+    encoding = {"UTF-16": "utf-16", "Latin-1": "latin-1"}.get(kind, "utf-8")
+    file.write_text(BROKEN[kind][0](file.read_text()), encoding=encoding)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_line_is_named(project: Project, kind: str) -> None:
-    change, sentence = BROKEN[kind]
+    sentence = BROKEN[kind][1]
     partitions_as_csv()
     file = project.delivered(MAIN, P[6]).with_suffix(".csv")
-    file.write_text(change(file.read_text()))
+    write_broken(file, kind)
     quality = read_json(RunDir(project.work(P[6])).quality, Quality)
     assert f"{file.relative_to(DELIVERY.absolute())}{sentence}" in quality.reason
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_line_of_one_file_is_refused(project: Project, kind: str) -> None:
-    change, sentence = BROKEN[kind]
+    sentence = BROKEN[kind][1]
     file = in_one_file(MAIN, write_csv, ".csv")
-    file.write_text(change(file.read_text()))
+    write_broken(file, kind)
     with pytest.raises(BadInput) as refusal:
         project.plan(P[6])
     assert f"The source data/source cannot be read: {MAIN}.csv{sentence}" in str(refusal.value)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.config import Params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, write_json
 from {{{ cookiecutter.package_name }}}.runtime.registry.kept_data import kept, prune, restore
@@ -116,6 +117,16 @@ def test_prune_needs_no_data_that_were_never_stored(project: Project) -> None:
     run = project.work(P[6], last="snapshot")
     write_json(RunDir(before).snapshot, Snapshot(data_version="0" * 64))
     assert prune(project.params) == [run.run_id]
+
+
+@pytest.mark.parametrize("act", [prune, lambda params: restore(params, f"{P[6]}-")])
+def test_a_damaged_name_of_a_version_is_named(
+    project: Project, act: Callable[[Params], object]
+) -> None:
+    run = project.work(P[6], last="snapshot")
+    RunDir(run).snapshot.write_text('{"data_ver')
+    with pytest.raises(BadInput, match=f"Nothing is removed or restored: runs/{run.run_id}/snap"):
+        act(project.params)
 
 
 def another_storage(project: Project) -> None:

@@ -133,6 +133,11 @@ def naive(table: str) -> str:
     return f"{others(table, TIME).replace('SELECT ', time)} WHERE {DURING}"
 
 
+def blank(table: str) -> str:
+    """Return a query whose times have a blank before the time of day, which sorts before `T`."""
+    return naive(table).replace(f"substr({TIME}, 1, 19)", f"replace({TIME}, 'T', ' ')")
+
+
 OTHER = next(name for name in room.tables().DATED if name != MAIN)
 WHOLE = next(name for name in room.tables().TABLES if name not in room.tables().DATED)
 
@@ -175,6 +180,16 @@ WRONG = {
         MAIN,
         f"SELECT *, 'x' AS {REQUIRED} FROM ({others(MAIN, REQUIRED)}) WHERE {DURING}",
         f"queries/{MAIN}.sql, `{REQUIRED}` is no Float64, as tables.py declares it: ",
+    ),
+    "a blank in the time": (
+        OTHER,
+        blank(OTHER),
+        "Z': SQLite compares times as text, so write them as 2013-",
+    ),
+    "a column twice": (
+        MAIN,
+        f"SELECT *, {REQUIRED} FROM {MAIN} WHERE {DURING}",
+        f"{MAIN}.sql returns `{REQUIRED}` more than once: name the columns",
     ),
     "no rows": (MAIN, f"SELECT * FROM {MAIN} WHERE {DURING} AND 1 = 0", f"has no rows of {MAIN}: "),
 }

@@ -58,13 +58,9 @@ def write(file: UPath, content: bytes) -> None:
     if not is_local(file):
         file.write_bytes(content)  # an object store shows an object only once it is complete
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{uuid4().hex[:8]}.part")
-    try:
+    with scratch(file) as part:
         part.write_bytes(content)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+        part.replace(file.path)
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from pydantic import BaseModel
 from .config import Params
 from .periods import begins_later, in_words
 
+NOT_READ = "not read: "
+"""What stands for the checksum of a file or folder that is not read, before the reason."""
+
 Status = Literal["released", "kept_champion", "quarantined", "nothing_new", "failed"]
 
 
@@ -22,14 +25,18 @@ class Planned(BaseModel):
     period: str
     """The period to evaluate on."""
     checksums: dict[str, dict[str, str]]
-    """By period and file name, the checksum of what is at the source; see `source/content.py`."""
+    """By period and file name, the checksum of what is at the source; see `source/content.py`.
+
+    Of what is not read, `NOT_READ` and the reason.
+    """
     prepared: dict[str, str] = {}
     """By period, what the cache calls that which is made of it."""
 
     @property
     def files(self) -> dict[str, str]:
         """Return the checksum of each file by name; periods share those of undated tables."""
-        return {name: sha for named in self.checksums.values() for name, sha in named.items()}
+        named = {name: sha for named in self.checksums.values() for name, sha in named.items()}
+        return {name: sha for name, sha in named.items() if not sha.startswith(NOT_READ)}
 
 
 class Plan(Planned):
@@ -77,9 +84,9 @@ class IngestedFile(BaseModel):
     sha256: str
     """Its checksum: of the bytes of a delivered file, of the content of rows."""
     rows: int | None
-    """None where the file is damaged; `validate` says what that means."""
+    """None where the file is damaged or not read; `validate` says what that means."""
     fault: str | None = None
-    """What is wrong with a damaged file."""
+    """What is wrong with such a file."""
 
 
 class Manifest(BaseModel):

@@ -16,6 +16,7 @@ from ..registry import registry, store, tracker
 from ..source import snapshots
 {% endif %}
 from ..source.address import source_of
+from ..source.kinds import Unread
 from . import machine
 
 {% if cookiecutter.versioning == "dvc" %}
@@ -47,6 +48,11 @@ def examine(params: Params) -> Iterator[tuple[str, bool, str]]:
 def _source(params: Params) -> str:
     source = source_of(params)
     periods = source.periods()
+    newest = periods[-params.window - 1 :]
+    parts = {name: part for period in newest for name, part in source.parts(period).items()}
+    for name, part in parts.items():
+        if isinstance(part, Unread):
+            raise BadInput(f"{source.address}: {name} is {part.checksum()}: rename or remove it.")
     return f"{source.address} has {periods[0]} to {periods[-1]}"
 
 

@@ -64,8 +64,21 @@ def kept(params: Params) -> dict[str, str]:
     """Return the data versions of kept runs by run id, where they are stored.
 
     A run is kept while its directory has its files, or a version of a model that it registered.
+
+    Raises:
+        BadInput: a run's file that names its version is damaged.
     """
     files = UPath(params.runs).glob("*/snapshot.json")
-    folders = {file.parent.name: read_json(file, Snapshot).data_version for file in files}
+    folders = {file.parent.name: _version(file) for file in files}
     found = registry.data_versions() | folders
     return {run_id: version for run_id, version in found.items() if DATA_VERSION.fullmatch(version)}
+
+
+def _version(file: UPath) -> str:
+    try:
+        return read_json(file, Snapshot).data_version
+    except ValueError as error:
+        raise BadInput(
+            f"Nothing is removed or restored: {file}, which names the data of its run, is damaged; "
+            "remove the folder of that run, and give the same command again."
+        ) from error

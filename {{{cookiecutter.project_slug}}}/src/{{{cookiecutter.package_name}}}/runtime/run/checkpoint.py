@@ -51,7 +51,12 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         before = int(tries.read_bytes()) if tries.exists() else 0
         write(tries, str(before + 1).encode())
         started, begun = time.time(), time.perf_counter()
-        returned = step(run, *given)
+        try:
+            returned = step(run, *given)
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # of Polars, and no `Exception`
+                raise RuntimeError(f"step {name}: Polars failed: {error}") from error
+            raise
         took = round(time.perf_counter() - begun, 3)
         if not stored.exists():
             raise TypeError(f"step {step.__name__}: write what it returns to {stored.name}")

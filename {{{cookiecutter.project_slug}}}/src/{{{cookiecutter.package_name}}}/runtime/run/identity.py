@@ -31,6 +31,7 @@ COMPUTING = (
     "runtime/source/content.py",
     "runtime/source/contract.py",
     "runtime/source/formats.py",
+    "runtime/source/isolated.py",
     "runtime/source/kinds.py",
     "runtime/source/reader.py",
     *(f"runtime/steps/{step}.py" for step in (*PREPARING, *LATER)),

@@ -105,7 +105,9 @@ def _describe(error: pa.errors.SchemaError, table: str, rows: pl.DataFrame) -> F
     statistics = getattr(check, "statistics", None) or {}
     column = error.schema.name if error.schema is not None else None
     if reason is pa.errors.SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
-        column, message = str(error.failure_cases), "the column is missing"
+        column = str(error.failure_cases)
+        like = [name for name in rows.columns if name.strip().lower() == column.lower()]
+        message = f"the column is missing{f', and there is {like[0]!r}' if like else ''}"
     elif reason is pa.errors.SchemaErrorReason.WRONG_DATATYPE:
         expected = error.schema.dtype
         message = f"its type is {rows.schema[str(column)]}, not {expected}"

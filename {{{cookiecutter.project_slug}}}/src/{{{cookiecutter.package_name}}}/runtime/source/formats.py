@@ -1,15 +1,27 @@
-"""Parquet and CSV: read with the types that `tables.py` declares, or say what is wrong, and where.
+"""Parquet and CSV: read in the types that `tables.py` declares, or say what is wrong, and where.
 
 CSV is UTF-8 with commas and a line of names. An empty field is null, and other columns than the
 declared ones are text. A time has its zone, as in 2013-06-17T12:00:00Z.
+
+A column of Parquet becomes one of the declared type where that loses nothing: numbers of another
+width, times of another unit or zone, categories, and a column without values.
 """
 
+import codecs
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 from .. import room
+from ..periods import CADENCE
+from .content import BATCH
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,6 +29,15 @@ if TYPE_CHECKING:
 
 FORMATS = (".parquet", ".csv")
 """How the name of a file of a table ends."""
+
+Types = Mapping[str, "pl.DataType"]
+"""The declared type of each column."""
+
+CALENDAR = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, in milliseconds since 1970: on other times, libraries fail."""
+
+LONGEST_REASON = 200
+"""Letters of what a library says of a damaged file."""
 
 # What pyarrow says of a line; it counts the line of names.
 _LINE = re.compile(r"Row #(?P<line>\d+): (?P<what>.*)")
@@ -49,47 +70,222 @@ def fault_of_time(dtype: "pl.DataType | None") -> str | None:
     )
 
 
-def read(table: str, name: str, content: bytes) -> "pl.DataFrame":
+def read(name: str, content: bytes, types: Types) -> "pl.DataFrame":
     """Return the content of a file of a table.
 
     Raises:
         polars.exceptions.ComputeError: it is damaged; one sentence names the file, and the line.
     """
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    with _explained(name, content, types):
+        if name.endswith(".csv"):
+            table = pyarrow.csv.read_csv(io.BytesIO(content), **_csv_options(content, types))
+        else:
+            file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+            table = file.read()
+        return _conform(_frame(table), types)
+
+
+def count(name: str, content: bytes | Path, types: Types) -> int:
+    """Return the number of rows of a file; for errors see `read`."""
+    return read(name, content if isinstance(content, bytes) else content.read_bytes(), types).height
+
+
+def days(name: str, file: Path, types: Types, time: str, zone: str) -> set[date]:
+    """Return the days on which a file has rows, by the clocks of a time zone.
+
+    A part of the file is in memory at a time, as for `split`.
+
+    Raises:
+        polars.exceptions.ComputeError: it is damaged, or rows have no time or none with a zone.
+        OSError: it cannot be opened.
+    """
     import polars as pl
 
-    if not name.endswith(".csv"):
-        try:
-            return pl.read_parquet(io.BytesIO(content))
-        except pl.exceptions.PolarsError as error:
-            why = f"{name} is not readable as Parquet"
-            raise pl.exceptions.ComputeError(why) from error
+    found: set[date] = set()
+    lacking, wrong = 0, None
+    with file.open("rb") as opened, _explained(name, _head(opened), types):
+        for batch in _batches(name, opened, types, [time]):
+            rows = _conform(_frame(batch), types)
+            if wrong := fault_of_time(rows.schema.get(time)):
+                break
+            lacking += rows[time].null_count()
+            found |= {*rows[time].drop_nulls().dt.convert_time_zone(zone).dt.date().unique()}
+    if lacking:
+        wrong = f"{lacking:,} rows have none, and belong to no {CADENCE.unit}"
+    if wrong:
+        raise pl.exceptions.ComputeError(f"{name}, `{time}`: {wrong}")
+    return found
+
+
+def split(
+    name: str,
+    file: Path,
+    types: Types,
+    time: str,
+    parts: Mapping[Path, tuple[datetime, datetime]],
+) -> None:
+    """Write the rows of a file that lie between two moments as Parquet files; see `days`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with (
+        file.open("rb") as opened,
+        _explained(name, _head(opened), types),
+        ExitStack() as written,
+    ):
+        writers: dict[Path, Any] = {}
+        for batch in _batches(name, opened, types):
+            _frame(batch)  # checked
+            for part, (start, end) in parts.items():
+                if part not in writers:
+                    writers[part] = written.enter_context(pq.ParquetWriter(part, batch.schema))
+                first, after = (pa.scalar(limit, batch[time].type) for limit in (start, end))
+                begun = pc.greater_equal(batch[time], first)
+                rows = batch.filter(pc.and_(begun, pc.less(batch[time], after)))
+                if rows.num_rows:
+                    writers[part].write_table(rows)
+
+
+def _batches(
+    name: str, file: BinaryIO, types: Types, only: list[str] | None = None
+) -> "Iterator[pa.Table]":
+    """Yield the rows of a file in batches, after an empty one; of the columns `only`, if given."""
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    if name.endswith(".csv"):
+        options = _csv_options(_head(file), types)
+        names = _names(_head(file))
+        options["convert_options"].include_columns = [each for each in only or [] if each in names]
+        reader = pyarrow.csv.open_csv(file, **options)
+        schema, batches = reader.schema, reader
+    else:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        columns = only or parquet.schema_arrow.names
+        schema = pa.schema([field for field in parquet.schema_arrow if field.name in columns])
+        batches = parquet.iter_batches(BATCH, columns=columns)
+    yield schema.empty_table()
+    for batch in batches:
+        yield pa.Table.from_batches([batch])
+
+
+def _head(file: BinaryIO) -> bytes:
+    """Return the beginning of a file, with the line of names of a CSV."""
+    head = file.read(2**20)
+    file.seek(0)
+    return head
+
+
+def _frame(table: "pa.Table") -> "pl.DataFrame":
+    """Return what pyarrow read as a frame whose values nothing fails on; else raise an error.
+
+    pyarrow checks a file as it reads it, and all values afterwards: where Polars reads damaged
+    Parquet itself, it may end the process.
+    """
+    import polars as pl
     import pyarrow as pa
 
+    table.validate(full=True)
+    for name, times in Counter(table.column_names).items():
+        if times > 1:
+            raise ValueError(f"it has the column `{name}` {times} times")
+    for field in table.schema:
+        if pa.types.is_timestamp(field.type) and field.type.tz:
+            _check_zone(field.name, field.type.tz)
+    rows = pl.DataFrame(table)
+    for name, dtype in rows.schema.items():
+        if isinstance(dtype, pl.Date | pl.Datetime):
+            since = rows[name].cast(pl.Datetime("ms")).to_physical()
+            if not since.is_between(*CALENDAR).all():
+                raise ValueError(f"`{name}` has times outside of the years 1 to 9999")
+    return rows
+
+
+def _check_zone(name: str, zone: str) -> None:
+    """Raise `ValueError` where a time zone is no name but an offset, on which Polars fails."""
     try:
-        return _read_csv(table, content)
-    except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
-        raise pl.exceptions.ComputeError(f"{name}{_explain(str(error), table, content)}") from error
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(
+            f"`{name}` has the time zone {zone!r}: deliver times in one with a name, such as UTC"
+        ) from None
 
 
-def _read_csv(table: str, content: bytes) -> "pl.DataFrame":
-    """Return CSV as a table; pyarrow refuses lines with too few fields, which Polars fills up."""
+def _conform(rows: "pl.DataFrame", types: Types) -> "pl.DataFrame":
+    """Return rows with the declared types, but for columns that would lose something."""
+    return rows.with_columns(
+        _as_declared(rows[name], types[name])
+        for name in rows.columns
+        if name in types and rows.schema[name] != types[name]
+    )
+
+
+def _as_declared(values: "pl.Series", dtype: "pl.DataType") -> "pl.Series":
+    """Return values in a type of the same kind, as they are where one of them would change."""
     import polars as pl
-    import pyarrow.csv
 
-    types = declared(table)
-    read = pyarrow.csv.read_csv(
-        io.BytesIO(content),
-        pyarrow.csv.ReadOptions(use_threads=False),  # with threads, it does not count lines
-        pyarrow.csv.ParseOptions(newlines_in_values=True),
-        pyarrow.csv.ConvertOptions(
-            column_types={name: _arrow_type(types.get(name)) for name in _names(content)},
+    if values.dtype == pl.Null:
+        return values.cast(dtype)
+    text, moment = (pl.String, pl.Categorical, pl.Enum), pl.Datetime
+    alike = (
+        (values.dtype.is_numeric() and dtype.is_numeric())
+        or (isinstance(values.dtype, text) and isinstance(dtype, text))
+        or (isinstance(values.dtype, pl.Duration) and isinstance(dtype, pl.Duration))
+    )
+    if isinstance(values.dtype, moment) and isinstance(dtype, moment):
+        alike = (values.dtype.time_zone is None) == (dtype.time_zone is None)
+    if not alike:
+        return values
+    cast = values.cast(dtype, strict=False)
+    same = cast.cast(values.dtype, strict=False).equals(values, null_equal=True)
+    return cast if same else values
+
+
+@contextmanager
+def _explained(name: str, content: bytes, types: Types) -> Iterator[None]:
+    """Raise what a library raises of a damaged file as one sentence; `content` is its beginning."""
+    import polars as pl
+
+    try:
+        yield
+    except (Exception, pl.exceptions.PanicException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; pyarrow's own, of damage, have no number
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        if name.endswith(".csv"):
+            what = _explain(str(error), types, content) or f": {why}"
+        else:
+            what = f" is not readable as Parquet: {why[:LONGEST_REASON].rstrip('.')}"
+        raise pl.exceptions.ComputeError(f"{name}{what}") from error
+
+
+def _csv_options(content: bytes, types: Types) -> dict[str, Any]:
+    """Return how pyarrow reads CSV; it refuses lines with too few fields, which Polars fills up."""
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions
+
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is UTF-16: deliver UTF-8")
+    names = _names(content)
+    if "\0" in "".join(names):
+        raise ValueError("its line of names is no text: deliver CSV in UTF-8")
+    if len(names) == 1 and re.search(r"[;\t|]", names[0]):
+        raise ValueError("its line of names has no comma: separate columns by commas")
+    return {
+        "read_options": ReadOptions(use_threads=False),  # with threads, it does not count lines
+        "parse_options": ParseOptions(newlines_in_values=True),
+        "convert_options": ConvertOptions(
+            column_types={name: _arrow_type(types.get(name)) for name in names},
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
-    )
-    found = pl.DataFrame(read)
-    return found.cast({name: types[name] for name in found.columns if name in types})
+    }
 
 
 def _arrow_type(dtype: "pl.DataType | None") -> "pa.DataType":
@@ -108,16 +304,18 @@ def _names(content: bytes) -> list[str]:
     return next(csv.reader(text), [])
 
 
-def _explain(error: str, table: str, content: bytes) -> str:
-    """Return what pyarrow says, in an operator's words, after the name of the file."""
+def _explain(error: str, types: Types, content: bytes) -> str | None:
+    """Return what pyarrow says of a line, in an operator's words, after the name of the file."""
     line, column, value = _LINE.search(error), _COLUMN.search(error), _VALUE.search(error)
     where = f", line {line['line']}" if line else ""
-    what = line["what"].partition(": ")[0] if line else error.splitlines()[0]
+    what = line["what"].partition(": ")[0] if line else None
     if column and value:
         name = _names(content)[int(column["column"])]
         given = re.search(r"'(.*?)'", value["why"])
-        dtype = declared(table).get(name, "text")
+        dtype = types.get(name, "text")
         what = f"`{name}` is {given[0] if given else value['why']}, and no {dtype}"
         if "expected a zone offset" in value["why"]:
             what = f"`{name}` has no time zone: write times with theirs, as in 2013-06-17T12:00:00Z"
-    return f"{where}: {what}"
+        if "UTF8" in value["why"]:
+            what = f"`{name}` has a text that is not UTF-8"
+    return f"{where}: {what}" if what else None

@@ -5,7 +5,7 @@ for byte, and the rows that a table has of a period, which are written as Parque
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from ..periods import PARTITIONS
+from ..results import NOT_READ
+from . import formats
 from .content import write_rows
 
 if TYPE_CHECKING:
@@ -69,6 +71,31 @@ class Rows(Part):
         return pl.concat(self.batches())
 
 
+class Unread(Part):
+    """What lies among the files of a period and is not read: so rows may be missing."""
+
+    at_hand = True
+
+    def __init__(self, name: str, why: str) -> None:
+        """Name it, and say why it is not read."""
+        self.name, self.why = name, why
+
+    def checksum(self) -> str:
+        """Return what stands for a checksum."""
+        return f"{NOT_READ}{self.why}"
+
+    def save(self, file: Path) -> str:
+        """Write nothing."""
+        file.touch()
+        return self.checksum()
+
+    def read(self) -> "pl.DataFrame":
+        """Raise an error."""
+        import polars as pl
+
+        raise pl.exceptions.ComputeError(f"{self.name} is {self.checksum()}")
+
+
 class Kind(ABC):
     """A source of one kind."""
 
@@ -99,22 +126,37 @@ class Kind(ABC):
             BadInput: we may not read a file.
             OSError: the source does not answer; a retry may help.
         """
-        read: dict[str, list[pl.DataFrame]] = {}
+        read: dict[str, dict[str, pl.DataFrame]] = {}
         for name, part in self.parts(period).items():
             if (table := table_of(name)) in names:
-                read.setdefault(table, []).append(part.read())
+                read.setdefault(table, {})[name] = part.read()
         return {table: _concatenate(table, parts) for table, parts in read.items()}
 
 
-def _concatenate(table: str, parts: "list[pl.DataFrame]") -> "pl.DataFrame":
-    """Return the parts of a table as one."""
+def _concatenate(table: str, parts: "Mapping[str, pl.DataFrame]") -> "pl.DataFrame":
+    """Return the parts of a table, by name, as one.
+
+    Columns that `tables.py` does not declare are left out where the parts differ in them.
+    """
     import polars as pl
 
-    first = parts[0].schema
-    for part in parts[1:]:
-        if odd := {column for column, _ in first.items() ^ part.schema.items()}:
-            raise pl.exceptions.SchemaError(f"those of {table} differ in {', '.join(sorted(odd))}")
-    return pl.concat([part.select(first.names()) for part in parts])
+    (first, whole), *others = parts.items()
+    for name, part in others:
+        for column in formats.declared(table):
+            one, other = whole.schema.get(column), part.schema.get(column)
+            if one == other:
+                continue
+            if one is None or other is None:
+                wrong = f"is missing in {first if one is None else name}"
+            else:
+                wrong = f"is {one} in {first}, and {other} in {name}"
+            raise pl.exceptions.SchemaError(f"`{column}` of {table} {wrong}")
+    alike = [
+        column
+        for column, dtype in whole.schema.items()
+        if all(part.schema.get(column) == dtype for part in parts.values())
+    ]
+    return pl.concat([part.select(alike) for part in parts.values()])
 
 
 def table_of(name: str) -> str:

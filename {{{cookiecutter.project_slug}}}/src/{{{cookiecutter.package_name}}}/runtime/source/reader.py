@@ -5,12 +5,20 @@
 <source>/<table>.parquet                       either: all rows that there are, in one file
 
 `PARTITIONS` of `periods.py` has what the folder of a period may be called. Of one file with all
-rows, a period has those with their time in it. It is read whole: what is too large, partition.
+rows, a period has those with their time in it.
+
+Hidden files and markers are ignored, see `is_ignored`. Whatever else lies there and is not read is
+a fault: of its period, or of the source where it belongs to none.
 """
 
+import re
+import shutil
+import weakref
 from collections.abc import Callable
+from datetime import date
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,12 +28,12 @@ from .. import room
 from ..errors import BadInput, redact
 from ..files import is_local
 from ..periods import CADENCE, EXAMPLE, PARTITIONS, bounds, is_period, period_of
-from . import formats
-from .content import sha256
-from .kinds import Kind, Part, Rows, name_of_rows, table_of, within
+from . import formats, isolated
+from .content import BATCH, sha256
+from .kinds import Kind, Part, Rows, Unread, name_of_rows, table_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import polars as pl
 
@@ -34,8 +42,24 @@ Answer = TypeVar("Answer")
 CLOSED = (PermissionError, IsADirectoryError, ImportError, ValueError)
 """What reading raises where a retry does not help."""
 
+_PERIOD = re.compile(CADENCE.pattern.strip("^$"), re.ASCII)
+
 _VERSIONS = ("version_id", "generation", "ETag", "etag", "content_md5")
 """What file systems call the version of a file's content, where they know it."""
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a file or folder is hidden, or a marker or checksum that some tool writes.
+
+    So are `.DS_Store`, `._part-0.parquet`, `_SUCCESS`, `_temporary`, `part-0.parquet.crc`, and
+    `period_$folder$`, which stands for a folder in an object store.
+    """
+    return name.startswith((".", "_")) or name.endswith((".crc", "_$folder$")) or not name
+
+
+def _printable(name: str) -> str:
+    """Return a name with escapes in place of what cannot be written."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()
 
 
 class Delivered(Part):
@@ -62,7 +86,10 @@ class Delivered(Part):
 
     def read(self) -> "pl.DataFrame":
         """Return its rows."""
-        return formats.read(table_of(self.name), self.name, self.source.read(self.file))
+        content, types = self.source.read(self.file), formats.declared(table_of(self.name))
+        if not self.source.examined:
+            isolated.call(formats.count, self.name, content, types)
+        return formats.read(self.name, content, types)
 
 
 class RowsOfFile(Rows):
@@ -73,32 +100,39 @@ class RowsOfFile(Rows):
         self.source, self.table, self.file, self.period = source, table, file, period
 
     def batches(self) -> "Iterator[pl.DataFrame]":
-        """Yield the rows in the order of their key, at once."""
-        import polars as pl
-
-        ours = room.tables()
-        start, end = bounds(self.period, ours.TIME_ZONE)
-        moment = pl.col(ours.DATED[self.table])
-        rows = self.source.all_rows(self.table, self.file)
-        rows = rows.filter(moment.is_between(start, end, closed="left"))
-        key = ours.TABLES[self.table].unique or []
-        yield rows.sort([name for name in key if name in rows.columns] or rows.columns)
+        """Yield the rows in the order of their key."""
+        content = self.source.rows_of(self.table, self.file, self.period).read_bytes()
+        rows = formats.read(self.table, content, formats.declared(self.table))
+        key = room.tables().TABLES[self.table].unique or []
+        rows = rows.sort([name for name in key if name in rows.columns] or rows.columns)
+        yield rows.clear()
+        yield from rows.iter_slices(BATCH)
 
 
 class Source(Kind):
     """The files below an address: a folder, or anything that fsspec can open."""
 
-    def __init__(self, address: str, patience: float | None = None) -> None:
+    def __init__(
+        self, address: str, patience: float | None = None, *, examined: bool = False
+    ) -> None:
         """Take the address of a source; nothing is read yet.
 
-        `patience` is how many seconds to wait for a file or a listing; None: as long as it takes.
+        Args:
+            address: a folder, or what fsspec can open.
+            patience: how many seconds to wait for a file or a listing; None: as long as it takes.
+            examined: whether the files that are read could all be read before.
 
         Raises:
             BadInput: no file system is known for such an address.
         """
         self.address = address
         self.patience = patience
-        self._rows: dict[str, pl.DataFrame] = {}
+        self.examined = examined
+        self._asked: dict[str, set[str]] = {}
+        """The periods that were asked for of each table in one file."""
+        self._days: dict[str, set[date]] = {}
+        self._remote_folders: set[str] = set()
+        self._listed: dict[str, tuple[dict[str, list[str]], list[str]]] = {}
         self._reading = Lock()
         try:
             self.root = UPath(address)
@@ -108,13 +142,15 @@ class Source(Kind):
     def periods(self) -> list[str]:
         """Return the periods delivered so far, in order; for errors see `Kind`."""
         main = room.tables().MAIN
+        self._refuse_strays()
         if file := self._whole(main):
-            return self._periods_of(main, file)
-        folders: dict[str, list[str]] = {}
-        for folder in self._inside(main):
-            key, _, period = folder.partition("=")
-            if key in PARTITIONS and is_period(period):
-                folders.setdefault(period, []).append(f"{main}/{folder}")
+            days = self._days_of(main, file)
+            if not days:
+                raise BadInput(
+                    f"The source {self.address} has no rows in {file.name}: deliver some."
+                )
+            return sorted({period_of(day) for day in days})
+        folders, _ = self._folders(main)
         if not folders:
             raise BadInput(
                 f"The source {self.address} has no {CADENCE.unit} of {main}, such as "
@@ -125,14 +161,26 @@ class Source(Kind):
             self._refuse_two(found)
         return sorted(folders)
 
-    def _periods_of(self, table: str, file: UPath) -> list[str]:
-        """Return the periods that a file with all rows has, in order."""
+    def _refuse_strays(self) -> None:
+        """Raise `BadInput` where something is called like a table or a period, and is neither."""
         ours = room.tables()
-        moments = self.all_rows(table, file)[ours.DATED[table]]
-        days = moments.dt.convert_time_zone(ours.TIME_ZONE).dt.date().unique()
-        if days.is_empty():
-            raise BadInput(f"The source {self.address} has no rows in {file.name}: deliver some.")
-        return sorted({period_of(day) for day in days})
+        for table in ours.TABLES:
+            known = {table, *(f"{table}{ending}" for ending in formats.FORMATS)}
+            wanted = {
+                name: table
+                for name in self._top
+                if name.partition(".")[0].strip().lower() == table.lower() and name not in known
+            }
+            if table in ours.DATED and not self._whole(table):
+                _, others = self._folders(table)
+                nowhere = [name for name in others if not _PERIOD.search(name)]
+                example = f"{table}/{PARTITIONS[0]}={EXAMPLE}"
+                wanted |= {f"{table}/{name}": example for name in nowhere}
+            for name, like in wanted.items():
+                raise BadInput(
+                    f"The source {self.address} has {name}, which is not read: name it like "
+                    f"{like}, or remove it."
+                )
 
     def parts(self, period: str) -> dict[str, Part]:
         """Return the parts of a period by name; for errors see `Kind`."""
@@ -142,6 +190,7 @@ class Source(Kind):
             if (file := self._whole(table)) is None:
                 parts |= self._files(table, period)
             elif table in ours.DATED:
+                self._asked.setdefault(table, set()).add(period)
                 parts[name_of_rows(table, period)] = RowsOfFile(self, table, file, period)
             else:
                 name = f"{table}/{file.name}"
@@ -150,18 +199,51 @@ class Source(Kind):
 
     def _files(self, table: str, period: str) -> dict[str, Part]:
         """Return the files in the folder of a table, or of a period of it."""
-        dated = [f"{table}/{key}={period}" for key in PARTITIONS]
-        folders = dated if table in room.tables().DATED else [table]
+        folders: list[str] = [table]
+        strays: list[str] = []
+        if table in room.tables().DATED:
+            by_period, strays = self._folders(table)
+            folders = by_period.get(period, [])
         inside = {folder: self._inside(folder) for folder in folders}
         self._refuse_two([folder for folder, files in inside.items() if files])
         found = {
             f"{folder}/{name}": file for folder in folders for name, file in inside[folder].items()
         }
-        return {
-            name: Delivered(self, name, file)
-            for name, file in found.items()
-            if name.endswith(formats.FORMATS)
-        }
+        parts = {name: self._part(name, file) for name, file in found.items()}
+        for name in strays:
+            if (named := _PERIOD.search(name)) and named[0] == period:
+                why = f"it is no folder such as {PARTITIONS[0]}={EXAMPLE}"
+                parts[f"{table}/{name}"] = Unread(f"{table}/{name}", why)
+        return parts
+
+    def _folders(self, table: str) -> tuple[dict[str, list[str]], list[str]]:
+        """Return the folders of a dated table by period, and the names of what else lies there."""
+        if table in self._listed:
+            return self._listed[table]
+        folders: dict[str, list[str]] = {}
+        others = []
+        for name in self._inside(table):
+            key, _, period = name.partition("=")
+            if key in PARTITIONS and is_period(period):
+                folders.setdefault(period, []).append(f"{table}/{name}")
+            else:
+                others.append(name)
+        self._listed[table] = folders, others
+        return folders, others
+
+    def _part(self, name: str, file: UPath) -> Part:
+        """Return the part that a file is, or a folder where a file is expected."""
+        if not file.name.isprintable():
+            why = "its name has letters that cannot be written"
+        elif str(file) in self._remote_folders or (is_local(file) and self._answer(file.is_dir)):
+            why = "it is a folder, and files are expected here"
+        elif is_local(file) and not self._answer(file.is_file):
+            why = "it is no file, or a link that leads nowhere"
+        elif not name.endswith(formats.FORMATS):
+            why = f"its name does not end in {' or '.join(formats.FORMATS)}"
+        else:
+            return Delivered(self, name, file)
+        return Unread(name, why)
 
     def _whole(self, table: str) -> UPath | None:
         """Return the one file that has all rows of a table, None where it has a folder or none."""
@@ -179,34 +261,57 @@ class Source(Kind):
         """What lies directly in the source, by name."""
         return self._inside()
 
-    def all_rows(self, table: str, file: UPath) -> "pl.DataFrame":
-        """Return the rows of all periods, each with its time; the file is read once.
+    def _days_of(self, table: str, file: UPath) -> set[date]:
+        """Return the days on which a file has rows of all periods; for errors see `rows_of`."""
+        if table not in self._days:
+            zone = room.tables().TIME_ZONE
+            self._days[table] = self._examine(formats.days, table, file, zone)
+        return self._days[table]
+
+    def rows_of(self, table: str, file: UPath, period: str) -> Path:
+        """Return a Parquet file with the rows of a period in a file that has those of all periods.
+
+        The file is read once for all periods whose `parts` were asked for, a part at a time.
 
         Raises:
             BadInput: it cannot be read, it is damaged, or a row has no time or none with a zone.
             OSError: the source does not answer; a retry may help.
         """
         with self._reading:
-            if table not in self._rows:
-                self._rows[table] = self._all_rows(table, file)
-            return self._rows[table]
+            part = self._scratch / f"{table}-{period}.parquet"
+            if not part.exists():
+                self._days_of(table, file)
+                zone = room.tables().TIME_ZONE
+                limits = {
+                    self._scratch / f"{table}-{each}.parquet": bounds(each, zone)
+                    for each in self._asked[table]
+                }
+                self._examine(formats.split, table, file, limits)
+            return part
 
-    def _all_rows(self, table: str, file: UPath) -> "pl.DataFrame":
+    def _examine(
+        self, function: Callable[..., Answer], table: str, file: UPath, *given: Any
+    ) -> Answer:
+        """Return what a function of `formats` finds in a file of a table; see `rows_of`."""
         import polars as pl
 
-        time, content = room.tables().DATED[table], self.read(file)
+        place = Path(file.path).absolute()
+        if not is_local(file):
+            place = self._scratch / file.name
+            if not place.exists():
+                self._answer(lambda: file.fs.get_file(file.path, str(place)))
+        time = room.tables().DATED[table]
         try:
-            rows = formats.read(table, file.name, content)
-        except pl.exceptions.PolarsError as error:
+            return isolated.call(function, file.name, place, formats.declared(table), time, *given)
+        except (pl.exceptions.PolarsError, *CLOSED) as error:
             raise self._closed(error) from error
-        wrong = formats.fault_of_time(rows.schema.get(time))
-        if wrong is None and (lacking := rows[time].null_count()):
-            wrong = f"{lacking:,} rows have none, and belong to no {CADENCE.unit}"
-        if wrong is not None:
-            raise BadInput(
-                f"The source {self.address} cannot be read: {file.name}, `{time}`: {wrong}."
-            )
-        return rows
+
+    @cached_property
+    def _scratch(self) -> Path:
+        """A folder of this machine, which is removed with this object."""
+        folder = mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     def _refuse_two(self, folders: list[str]) -> None:
         """Raise `BadInput` where a period has a folder by each of two names."""
@@ -232,14 +337,33 @@ class Source(Kind):
         return found and f"{redact(str(file))} {found}"
 
     def _inside(self, folder: str = "") -> dict[str, UPath]:
-        """Return what lies in a folder, by name and in order; nothing where there is no folder."""
+        """Return what lies in a folder and is not ignored, by name and in order.
+
+        Nothing where there is no folder.
+        """
         place = self.root / folder if folder else self.root
         try:
-            # Not with `glob`: to it, a folder that we may not look into is an empty one.
-            inside = self._answer(lambda: sorted(place.iterdir(), key=str))
-            return {path.name: path for path in inside}
+            inside = self._answer(lambda: sorted(self._list(place), key=str))
+            return {_printable(path.name): path for path in inside if not is_ignored(path.name)}
         except (FileNotFoundError, NotADirectoryError):
             return {}
+
+    def _list(self, place: UPath) -> "Iterable[UPath]":
+        """Return what lies in a folder, as its file system lists it.
+
+        Not with `glob`: to it, a folder that we may not look into is an empty one. Not on a disk,
+        the listing says what is a folder: some file systems download a file to find out.
+        """
+        if is_local(place):
+            return place.iterdir()
+        found = []
+        for entry in place.fs.ls(place.path, detail=True):
+            path = str(entry["name"]).rstrip("/")
+            if path != place.path.rstrip("/"):  # a file, or a marker, lists itself
+                found.append(place / path.rpartition("/")[2])
+                if entry["type"] == "directory":
+                    self._remote_folders.add(str(found[-1]))
+        return found
 
     def read(self, file: UPath) -> bytes:
         """Return the content of one of its `files`.

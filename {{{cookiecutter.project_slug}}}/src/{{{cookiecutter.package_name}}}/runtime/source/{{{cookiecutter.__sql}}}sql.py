@@ -75,6 +75,9 @@ NAMES = (UUID, IPv4Address, IPv6Address)
 _PASSING = ("starting up", "shutting down", "too many", "remaining connection slots")
 """What Postgres says where it refuses a connection now, and not later."""
 
+_SORTABLE = "[0-9]" * 4 + "-[0-9][0-9]" * 2 + "T[0-9][0-9]" + ":[0-9][0-9]" * 2 + "Z"
+"""Times in SQLite that can be compared with the bounds of a period, as a pattern of GLOB."""
+
 _HOPELESS_STATES = ("0A", "22", "28", "3D", "3F", "42")
 """Classes of SQLSTATE that a retry does not cure: of the query, its names, types and grants."""
 _HOPELESS_CODES = {1, 3, 11, 14, 23, 26}
@@ -202,16 +205,45 @@ class Database(Kind):
         return periods_between(*map(period_of, days))
 
     def check(self) -> dict[str, Query]:
-        """Return the query of each table; raise `BadInput` where one lacks bounds or a column."""
+        """Return the query of each table.
+
+        Raises:
+            BadInput: one lacks bounds or a column, or has one twice, or its times are no moments.
+        """
         queries = {table: read_query(table) for table in room.tables().TABLES}
         for query in queries.values():
             returned = self.columns_of(query)
+            for name in query.columns:
+                if returned.count(name) > 1 or f"{name}:1" in returned:  # as SQLite has it
+                    raise BadInput(
+                        f"{query.name} returns `{name}` more than once: name the columns, as in "
+                        "SELECT a.id, b.price."
+                    )
             if lacking := [name for name in query.columns if name not in returned]:
                 raise BadInput(
                     f"{query.name} lacks {', '.join(lacking)}, which tables.py declares: it "
                     f"returns {', '.join(returned)}."
                 )
+            if query.time and self._engine.dialect.name == "sqlite":
+                self._check_texts(query, query.time)
         return queries
+
+    def _check_texts(self, query: Query, name: str) -> None:
+        """Raise `BadInput` where a time of SQLite does not sort with the bounds, which are text."""
+        time = self.quoted(name)
+        other = Query(
+            query.table,
+            f"SELECT * FROM (\n{query.sql}\n) WHERE {time} NOT GLOB '{_SORTABLE}' LIMIT 1",  # noqa: S608
+            query.columns,
+            name,
+        )
+        for [(given,)] in self.ask(other, ALWAYS, [time]):
+            _moment(query, name, given)  # which has sentences of its own
+            raise BadInput(
+                f"{query.name}, `{name}` is {given!r}: SQLite compares times as text, so write "
+                f"them as 2013-06-17T12:00:00Z, or return strftime('%Y-%m-%dT%H:%M:%SZ', {name}), "
+                "which is UTC, and compare that with :start and :end."
+            )
 
     def parts(self, period: str) -> dict[str, Part]:
         """Return the rows of each table; for errors see `read_query`."""

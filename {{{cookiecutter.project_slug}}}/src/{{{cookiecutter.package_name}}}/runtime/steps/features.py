@@ -26,7 +26,7 @@ def features(run: Run, period: str) -> FeatureTable:
     """
     run_dir, plan = RunDir(run), read_plan(run)
     names, ours = room.tables(), room.features()
-    tables = Source(str(run_dir.raw)).tables(period, names.TABLES)
+    tables = Source(str(run_dir.raw), examined=True).tables(period, names.TABLES)
     main, rows = tables[names.MAIN], ours.join(tables)
     if rows.height != main.height:
         raise BadInput(

@@ -1,15 +1,16 @@
 """Copy a period from the source into the run directory."""
 
 import logging
+from pathlib import Path
 
 import polars as pl
 from upath import UPath
 
 from .. import room
-from ..files import move, scratch, share, write_json
-from ..results import IngestedFile, Manifest
+from ..files import is_local, move, scratch, share, write_json
+from ..results import NOT_READ, IngestedFile, Manifest
 from ..run import Run, RunDir, cache, read_plan
-from ..source import formats
+from ..source import formats, isolated
 from ..source.address import source_of
 from ..source.content import ROWS, rows_if_intact, sha256
 from ..source.kinds import table_of
@@ -21,7 +22,7 @@ def ingest(run: Run, period: str) -> Manifest:
     """Copy the files of `period` byte for byte, and note their checksums and row counts.
 
     Of rows, a Parquet file is made. What was read for the plan, or by an earlier run, is in the
-    cache already.
+    cache already. What is not read of a delivery is noted, and not copied.
 
     Writes `raw/`, laid out like the source, and `manifests/<period>.json`.
 
@@ -36,6 +37,9 @@ def ingest(run: Run, period: str) -> Manifest:
     parts = source.parts(period)
     files: dict[str, IngestedFile] = {}
     for name, expected in plan.checksums[period].items():
+        if expected.startswith(NOT_READ):
+            files[name] = IngestedFile(sha256=expected, rows=None, fault=f"{name} is {expected}")
+            continue
         copy, cached = run_dir.raw / name, cache.file_of(UPath(plan.params.runs), expected)
         found = _examine(name, cached, expected)
         if found is not None:
@@ -84,7 +88,8 @@ def _examine(name: str, file: UPath, expected: str) -> IngestedFile | None:
     if sha256(content) != expected:
         return None
     try:
-        rows = formats.read(table_of(name), name, content).height
+        given = Path(file.path).absolute() if is_local(file) else content
+        rows = isolated.call(formats.count, name, given, formats.declared(table_of(name)))
     except pl.exceptions.PolarsError as error:
         return IngestedFile(sha256=expected, rows=None, fault=str(error))
     return IngestedFile(sha256=expected, rows=rows)

@@ -34,9 +34,10 @@ def predict(params: Params, period: str) -> UPath:
         raise BadInput(f"No version of {params.model_name} is released yet: run `make run` first.")
     try:
         tables = source.tables(period, names.TABLES)
-    except pl.exceptions.PolarsError as error:
+        faults = find_faults(tables, period, names.TABLES, ignore=names.KNOWN_AFTERWARDS)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise BadInput(f"{period} cannot be scored: {error}.") from error
-    if faults := find_faults(tables, period, names.TABLES, ignore=names.KNOWN_AFTERWARDS):
+    if faults:
         raise BadInput(f"{period} breaks the data contract: {'; '.join(map(str, faults[:3]))}.")
     rows, model = room.features().join(tables), room.model()
     scores = registry.score(params.model_name, champion.version, model.predict, rows)

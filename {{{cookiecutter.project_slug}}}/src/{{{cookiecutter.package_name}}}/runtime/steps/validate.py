@@ -86,14 +86,6 @@ def good_periods(run: Run) -> list[str]:
 
 def _check_period(run_dir: RunDir, plan: Plan, period: str, shared: list[Finding]) -> PeriodQuality:
     """Check a period; `shared` is what was found in the tables that all periods share."""
-    manifest = read_json(run_dir.manifest(period), Manifest)
-    unreadable = [
-        Finding(table=table_of(name), column=None, message=file.fault or f"{name} is damaged")
-        for name, file in manifest.files.items()
-        if file.rows is None
-    ]
-    if unreadable:
-        return PeriodQuality(rows=0, unlabelled=0, findings=unreadable)
     names = room.tables()
     tables, findings = _check(run_dir, period, names.DATED)
     rows = tables.get(names.MAIN, pl.DataFrame())
@@ -116,9 +108,21 @@ def _check_labels(plan: Plan, rows: pl.DataFrame) -> list[Finding]:
 def _check(
     run_dir: RunDir, period: str, names: Collection[str]
 ) -> tuple[dict[str, pl.DataFrame], list[Finding]]:
-    """Return tables of a period, and what is wrong with them."""
+    """Return tables of a period, and what is wrong with them; none where a file is not readable."""
+    manifest = read_json(run_dir.manifest(period), Manifest)
+    unreadable = [
+        Finding(table=table_of(name), column=None, message=file.fault or f"{name} is damaged")
+        for name, file in manifest.files.items()
+        if file.rows is None and table_of(name) in names
+    ]
+    if unreadable:
+        return {}, unreadable
     try:
-        tables = Source(str(run_dir.raw)).tables(period, names)
+        tables = Source(str(run_dir.raw), examined=True).tables(period, names)
     except pl.exceptions.PolarsError as error:
         return {}, [Finding(table="files", column=None, message=str(error).splitlines()[0])]
-    return tables, find_faults(tables, period, names)
+    try:
+        return tables, find_faults(tables, period, names)
+    except pl.exceptions.PanicException as error:
+        why = f"their values cannot be checked: {str(error).splitlines()[0]}"
+        return {}, [Finding(table="files", column=None, message=why)]
