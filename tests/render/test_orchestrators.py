@@ -27,6 +27,7 @@ DIFFERENT = {
     "docs/delivery.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
+    "docs/steps.md",
     "docs/operate.md",
     "ops/Dockerfile",
     "ops/Dockerfile.dockerignore",
