@@ -264,7 +264,7 @@ def test_the_command_lines_refuse_the_same(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_hostile_projects_install(tmp_path: Path, render_copier: FrontEnd, shell: Shell) -> None:
     """Without their dependencies, which no answer changes."""
     projects = {

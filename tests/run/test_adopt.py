@@ -58,6 +58,7 @@ def check_adopted(project: Project, said: str, period: str, metric: str) -> None
     assert "Predicts: " in said
 
 
+@pytest.mark.matrix
 def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
     """Three months of 2012, with a target of 0 and 1: is it spam?"""
     team = own(project, tmp_path / "my-pipeline")

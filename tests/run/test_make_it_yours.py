@@ -41,14 +41,8 @@ def solve(project: Project, heading: str) -> str:
     return text
 
 
-@pytest.mark.parametrize(
-    "orchestrator",
-    [
-        "prefect",
-        pytest.param("airflow", marks=pytest.mark.matrix),
-        pytest.param("kubeflow", marks=pytest.mark.matrix),
-    ],
-)
+@pytest.mark.matrix
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_a_step_of_your_own(
     orchestrator: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -95,12 +95,22 @@ def results(
     fresh: dict[str, Project], graphs: dict[str, Edges]
 ) -> Callable[[str], dict[str, dict[str, Any]]]:
     """Give the results of a period by orchestrator; July's champion is hard to beat."""
-    for project in fresh.values():
-        params = project.folder / "params.yaml"
-        assert "min_gain: 0.0" in params.read_text()
-        params.write_text(params.read_text().replace("min_gain: 0.0", "min_gain: 0.5"))
-        project.make("run", "PERIOD=2013-07")
-    return lambda period: {name: project.results()[period] for name, project in fresh.items()}
+
+    def of(period: str) -> dict[str, dict[str, Any]]:
+        for project in fresh.values():
+            if period not in project.results():
+                raise_the_bar(project)
+                project.make("run", f"PERIOD={period}")
+        return {name: project.results()[period] for name, project in fresh.items()}
+
+    return of
+
+
+def raise_the_bar(project: Project) -> None:
+    """Demand of a challenger more than it can have."""
+    params = project.folder / "params.yaml"
+    assert "min_gain: 0.0" in params.read_text()
+    params.write_text(params.read_text().replace("min_gain: 0.0", "min_gain: 0.5"))
 
 
 def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edges]) -> None:
@@ -118,7 +128,11 @@ def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edge
 
 @pytest.mark.parametrize(
     ("period", "status"),
-    [("2013-05", "released"), ("2013-06", "quarantined"), ("2013-07", "kept_champion")],
+    [
+        ("2013-05", "released"),
+        ("2013-06", "quarantined"),
+        pytest.param("2013-07", "kept_champion", marks=pytest.mark.matrix),
+    ],
 )
 def test_the_result_is_the_same(
     results: Callable[[str], dict[str, dict[str, Any]]], period: str, status: str
@@ -168,6 +182,7 @@ def test_the_same_steps_took_time(results: Callable[[str], dict[str, dict[str, A
     assert seconds[0] == seconds[1] == seconds[2]
 
 
+@pytest.mark.matrix
 def test_a_period_is_prepared_once(
     fresh: dict[str, Project], results: Callable[[str], dict[str, dict[str, Any]]]
 ) -> None:

@@ -13,7 +13,6 @@ from tests.run.test_parity import assert_same
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run sources")]
 
 QUICK = "airflow"
-OTHERS = [name for name in ORCHESTRATORS if name != QUICK]
 PERIOD = "2013-05"
 
 # Rows of a database come in the order of their key.
@@ -46,9 +45,14 @@ def projects(
     return run
 
 
-@pytest.mark.parametrize(
-    "orchestrator", [QUICK, *(pytest.param(name, marks=pytest.mark.matrix) for name in OTHERS)]
-)
+def test_a_database_releases_a_model(projects: Callable[[str], Project]) -> None:
+    result = projects(QUICK).results()[PERIOD]
+    assert result["status"] == "released"
+    assert result["rows"]["trained"] > result["rows"]["scored"] > 0
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_a_database_gives_the_results_of_files(
     orchestrator: str, projects: Callable[[str], Project]
 ) -> None:

@@ -215,6 +215,7 @@ def first_line(file: Path) -> str:
     return file.read_text(encoding="utf-8").partition("\n")[0]
 
 
+@pytest.mark.matrix
 def test_a_release_can_be_left_out(releases: Releases, tmp_path: Path) -> None:
     project = releases.project(tmp_path / "project", BEFORE)
     said = releases.update(project)

@@ -120,7 +120,9 @@ def test_hostile_answers_survive(releases: Releases, tmp_path: Path) -> None:
     assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("front_end", ["cookiecutter", "copier"])
+@pytest.mark.parametrize(
+    "front_end", ["cookiecutter", pytest.param("copier", marks=pytest.mark.matrix)]
+)
 def test_a_template_in_a_folder(front_end: str, releases: Releases, tmp_path: Path) -> None:
     """From inside a clone, `.` is the template: the project must find it from its own folder."""
     shell = releases.shell
@@ -138,6 +140,7 @@ def test_a_template_in_a_folder(front_end: str, releases: Releases, tmp_path: Pa
     assert (project / "LICENSE").read_text().endswith(LAST_LINE)
 
 
+@pytest.mark.matrix
 def test_a_version_between_two_tags(releases: Releases, tmp_path: Path) -> None:
     shell = releases.shell
     clone = tmp_path / "clone"
