@@ -161,7 +161,7 @@ def sample() -> dict[str, list[str]]:
 found: dict[str, Any] = {case: said(case) for case in CASES} | broken() | {"sample": sample()}
 found["quarantined"] = [
     broken
-    for seed in range(10)
+    for seed in range(30)
     for target in ("returned", "price")
     for broken in quarantined(seed, target)
 ]
