@@ -4,6 +4,7 @@
   replaces the one of its name, or is added; imports are added.
 - `diff` changes lines, wherever they are in the file.
 - `yaml` is added below the line `stages:`.
+- `sql` is a whole file.
 - `sh` is run in the project.
 
 The file is the last one that the text before the block names in backticks.
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from tests.projects import Project
 
-BLOCK = re.compile(r"^```(python|diff|yaml|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"`([\w./-]+\.(?:py|yaml))`")
+BLOCK = re.compile(r"^```(python|diff|yaml|sql|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"`([\w./-]+\.(?:py|yaml|sql))`")
 
 
 def section(page: Path, heading: str) -> str:
@@ -29,10 +30,10 @@ def section(page: Path, heading: str) -> str:
 
 
 def git_rm(project: Path) -> str:
-    """Return the command that deletes the sample, as docs/make-it-yours.md has it."""
+    """Return the commands that delete the sample, as docs/make-it-yours.md has them."""
     text = (project / "docs/make-it-yours.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^git rm .+$", text, re.MULTILINE)
-    return str(command)
+    (commands,) = re.findall(r"^git rm .+?(?=^```$)", text, re.MULTILINE | re.DOTALL)
+    return str(commands)
 
 
 def apply(text: str, project: Project, *, package: str = "my_pipeline") -> None:
@@ -61,7 +62,7 @@ def changed(source: str, language: str, code: str) -> str:
     if language == "yaml":
         assert source.count("\nstages:\n") == 1
         return source.replace("\nstages:\n", f"\nstages:\n{code}\n")
-    if code.startswith('"""'):
+    if language == "sql" or code.startswith('"""'):
         return code
     for name, part in parts(code):
         source = spliced(source, name, part)

@@ -34,6 +34,8 @@ DIFFERENT = {
     "docs/delivery.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
+    "docs/problems.md",
+    "docs/source.md",
     "docs/operate.md",
     "params.yaml",
     "flows/training.py",

@@ -23,7 +23,11 @@ NAMED = re.compile(r"`((?:src|tests|ops|docs|flows|dags|plugins|pipelines|\.gith
 TARGET = re.compile(r"(?:^|`)make((?: [a-z-]+)+)", re.MULTILINE)
 
 TO_BE_WRITTEN = {
-    *("src/my_pipeline/audit.py", "tests/data/source"),  # examples
+    *(
+        "src/my_pipeline/audit.py",
+        "src/my_pipeline/queries/hours.sql",
+        "tests/data/source",
+    ),  # examples
     "pipelines/training.yaml",  # `make setup` writes it
 }
 

@@ -28,6 +28,7 @@ DIFFERENT = {
     "docs/machines.md",
     "docs/make-it-yours.md",
     "docs/onboarding.md",
+    "docs/steps.md",
     "docs/operate.md",
     "ops/Dockerfile",
     "ops/Dockerfile.dockerignore",

@@ -77,6 +77,14 @@ CASES: dict[str, tuple[Change, dict[str, Any]]] = {
     "short": (lambda rows: rows.head(24 * 62), {}),
     "one column": (lambda rows: rows.select("cnt"), {}),
     "too large": (lambda rows: rows.with_columns(temp=pl.lit(2**64 - 1, pl.UInt64)), {}),
+    "identified": (lambda rows: rows.with_columns(rental_id=pl.int_range(pl.len()).reverse()), {}),
+    "numbered": (lambda rows: rows.with_columns(place=pl.int_range(7, pl.len() + 7)), {}),
+    "paid": (
+        lambda rows: rows.with_columns(fee=1.5 + (pl.col("temp") % 1) / 50).with_columns(
+            paid=pl.col("registered") * pl.col("fee")
+        ),
+        {"target": "paid"},
+    ),
     "self": (lambda rows: rows.rename({"temp": "self"}), {}),
     "nothing": (lambda rows: rows.clear(), {}),
     "nothing known": (lambda rows: rows.select("when", "cnt").gather_every(7 * 24), {}),
@@ -101,16 +109,44 @@ def broken() -> dict[str, str]:
     found = {}
     for name, content in {
         "a.csv": b"a,b\n1,2\n1,2,3\n",
+        "short.csv": b'a,b\n1,"2\n2"\n1\n',
+        "latin1.csv": "a,b\n1,2\nä,3\n".encode("latin1"),
         "a.parquet": b"PAR1",
         "a.xlsx": b"",
     }.items():
         (FOLDER / name).write_bytes(content)
-    for name in ("a.csv", "a.parquet", "a.xlsx", "missing.csv"):
+    for name in ("a.csv", "short.csv", "latin1.csv", "a.parquet", "a.xlsx", "missing.csv"):
         try:
             read(FOLDER / name, "a", "")
         except BadInput as error:
             found[name] = str(error).replace(f"{FOLDER}/", "")
     return found
+
+
+def quarantined(seed: int, target: str) -> list[str]:
+    """Return which drafted limits a fifth month of few rows breaks that is like the four before."""
+    chance, count = np.random.default_rng(seed), 5 * 60
+    rows = pl.DataFrame(
+        {
+            "day": [date(2012, 1 + row // 60, 1 + row % 28) for row in range(count)],
+            "order_id": chance.permutation(count),
+            "price": chance.lognormal(3, 0.5, count),
+            "pieces": chance.poisson(4, count),
+            "note": ["few" if number > 0.04 else None for number in chance.random(count)],
+            "returned": chance.random(count) < 0.15,
+        }
+    )
+    rows[:240].write_csv(FOLDER / "orders.csv")
+    found = profile(read(FOLDER / "orders.csv", "day", "UTC"), target, None, window=3)
+    (low, high), month = found.label_limits, rows[240:]
+    broken = [] if low <= float(month[target].cast(pl.Float64).mean()) <= high else ["labels"]
+    for column in found.columns:
+        values = month[column.name]
+        if column.limits and (~values.is_between(*column.limits)).mean() > found.exceptions:
+            broken.append(column.name)
+        if values.is_null().mean() > (0.05 if column.missing is None else column.missing):
+            broken.append(f"missing {column.name}")
+    return broken
 
 
 def sample() -> dict[str, list[str]]:
@@ -122,4 +158,11 @@ def sample() -> dict[str, list[str]]:
     return {"found": sorted({"arr_delay", *found.leaks}), "known": sorted(KNOWN_AFTERWARDS)}
 
 
-print(json.dumps({case: said(case) for case in CASES} | broken() | {"sample": sample()}))
+found: dict[str, Any] = {case: said(case) for case in CASES} | broken() | {"sample": sample()}
+found["quarantined"] = [
+    broken
+    for seed in range(30)
+    for target in ("returned", "price")
+    for broken in quarantined(seed, target)
+]
+print(json.dumps(found))

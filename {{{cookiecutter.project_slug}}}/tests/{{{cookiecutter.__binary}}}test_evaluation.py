@@ -29,9 +29,9 @@ def test_metrics_of_perfect_and_of_useless_predictions() -> None:
     assert perfect["brier"] < useless["brier"]
 
 
-@pytest.mark.parametrize("late", [True, False])
-def test_where_all_labels_are_alike_there_are_no_metrics(late: bool) -> None:
-    assert measure(np.full(10, late), np.full(10, 0.5)) == {}
+@pytest.mark.parametrize("label", [True, False])
+def test_where_all_labels_are_alike_there_are_no_metrics(label: bool) -> None:
+    assert measure(np.full(10, label), np.full(10, 0.5)) == {}
 
 
 def test_curves() -> None:

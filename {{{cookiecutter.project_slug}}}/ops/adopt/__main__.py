@@ -19,6 +19,11 @@ from .table import read
 LARGE = 5
 """Megabytes that are many for a git repository."""
 
+TAKE_BACK = (
+    "To take one back that is known before, move it from KNOWN_AFTERWARDS in tables.py to NUMERIC "
+    "or CATEGORICAL in model.py."
+)
+
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -66,6 +71,7 @@ def summary(found: Profile) -> list[str]:
             f"Looks like a leak, so not a feature: {name}, {why}."
             for name, why in found.leaks.items()
         ),
+        *([TAKE_BACK] if found.leaks else []),
         *(f"Not used by the model: {name}, {why}." for name, why in found.unused.items()),
         f"Drafted: your six modules, their tests, params.yaml, and {where}.",
         "Next: docs/make-it-yours.md. A column that is known only afterwards belongs to "

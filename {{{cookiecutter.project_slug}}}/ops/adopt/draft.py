@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -55,16 +55,26 @@ def modules_of(found: Profile) -> dict[Path, str]:
     constants = {found.table.time: "TIME", found.target: "OUTCOME"}
     templates = jinja()
     templates.filters["column"] = lambda name: constants.get(name, repr(name))
-    categories = any(column.values for column in found.columns)
-    return {
-        (Path("tests") if name.startswith("tests/") else PACKAGE) / Path(name).stem: (
-            templates.get_template(name).render(
-                p=found, package=PACKAGE.name, categories=categories
-            )
-        )
-        for name in templates.list_templates()
-        if name.endswith(".py.j2")
+    kinds = {
+        "categories": any(column.values for column in found.columns),
+        "ranges": any(column.limits for column in found.columns),
     }
+    others = {"binary/", "regression/"} - {f"{found.problem}/"}
+    modules = {}
+    for name in templates.list_templates():
+        if not name.endswith(".py.j2") or name.startswith(tuple(others)):
+            continue
+        text = templates.get_template(name).render(p=found, package=PACKAGE.name, **kinds)
+        folder = Path("tests") if "tests/" in name else PACKAGE
+        modules[folder / Path(name).stem] = text
+    evaluation = PACKAGE / "evaluation.py"
+    modules[evaluation] = with_slices(modules[evaluation], found.slices)
+    return modules
+
+
+def with_slices(text: str, slices: Sequence[str]) -> str:
+    """Return evaluation.py of the sample with other slices."""
+    return re.sub(r"(?m)^(SLICES: .* =) .*$", lambda found: f"{found[1]} {(*slices,)}", text)
 
 
 def jinja() -> Environment:

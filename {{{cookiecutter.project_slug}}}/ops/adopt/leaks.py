@@ -10,6 +10,8 @@ CLOSE = 0.98
 """A rank correlation with the target that no column has which is known before."""
 EXPLAINED = 0.99
 """The same for the share of the target's variance that the values of a column explain."""
+WEAK = 0.5
+"""A rank correlation with the target that a part of it exceeds, where the other part is a leak."""
 ROWS_OF_A_VALUE = 20
 """With fewer rows for a value, on average, a column explains the target by chance."""
 ROWS_PROBED = 1000
@@ -34,10 +36,14 @@ def find_leaks(columns: pl.DataFrame, labels: pl.Series) -> dict[str, str]:
         labels: the target as numbers, null where there is no outcome.
     """
     found = {name: _alone(columns[name], labels) for name in columns.columns}
-    leaks = {name: why for name, why in found.items() if why}
+    alone = {name: why for name, why in found.items() if why}
     numbers = columns.select(pl.col(pl.Int64, pl.Float64).cast(pl.Float64))
-    for name, why in _pairs(numbers, labels):
-        leaks.setdefault(name, why)
+    leaks = dict(alone)
+    for name, what, other in _pairs(numbers, labels):
+        rows = pl.DataFrame({"value": numbers[name], "label": labels}).drop_nulls()
+        # Without the other, a price, for one, says little of what was paid.
+        if other not in alone or abs(_correlation(rows, "value")) > WEAK:
+            leaks.setdefault(name, f"whose {what} {other} is the target")
     return leaks
 
 
@@ -77,8 +83,8 @@ def _orders(rows: pl.DataFrame) -> bool:
     return bool(abs(2 * area - 1) > CLOSE)
 
 
-def _pairs(numbers: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, str]]:
-    """Yield columns of which two together give the target, and how."""
+def _pairs(numbers: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, str, str]]:
+    """Yield columns of which two together give the target: each, how, and with which other."""
     rows = numbers.with_columns(labels.alias(LABEL)).drop_nulls(LABEL)
     probe = rows.head(ROWS_PROBED)
     varied = [name for name in numbers.columns if probe[name].n_unique() > 1]
@@ -91,8 +97,8 @@ def _pairs(numbers: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, str]
             for number in np.flatnonzero(like):  # most pairs end there
                 other = varied[place + 1 + number]
                 if _makes(way, rows.select(one, other, LABEL)):
-                    yield one, f"whose {what} {other} is the target"
-                    yield other, f"whose {what} {one} is the target"
+                    yield one, what, other
+                    yield other, what, one
 
 
 def _makes(way: Callable[[Array, Array], Array], rows: pl.DataFrame) -> bool:

@@ -1,6 +1,7 @@
 """What a table says of itself: types, ranges, key, problem, and what a model may use."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,12 @@ MISSING = 0.05
 """The share of a column that may be missing where less was."""
 FEW_VALUES, MANY_VALUES = 20, 1000
 """A column of few values is a category with a rule; a text of many is none for a model."""
+IDENTIFIER = re.compile(r"(?i:(?:^|[_\s.-])(?:id|uuid|key|no|nr|number))$|[a-z]I[dD]$")
+"""How the names of columns end that identify rows."""
+IN_ORDER = 0.99
+"""A rank correlation with the order of rows that only a column has which numbers them."""
+FEW_ROWS = 3
+"""So many rows of a period may always break a rule for values."""
 ROWS_OF_A_VALUE = 5
 """With fewer rows for a value, on average, a text identifies rows."""
 FEWEST_ROWS = 500
@@ -52,6 +59,10 @@ class Profile:
     key: list[str]
     columns: list[Column]
     fewest_rows: int
+    exceptions: float
+    """The share of a period's values that may be out of range."""
+    new_values: float
+    """The share of a period's values that may be new, where few are known."""
     leaks: dict[str, str]
     """Why columns look as if they were known only afterwards, by name."""
     categorical: list[str]
@@ -116,15 +127,17 @@ def profile(table: Table, target: str, problem: str | None, window: int) -> Prof
             (kind for kind in rows[target].unique() if kind not in (None, positive)), None
         ),
         key=key,
-        columns=[_column(table, name, key) for name in rows.columns],
+        columns=[_column(table, name, key, FEW_ROWS / fewest) for name in rows.columns],
         fewest_rows=max(1, min(FEWEST_ROWS, int(nice(fewest / 2)))),
+        exceptions=_share(0.01, FEW_ROWS / fewest),
+        new_values=_share(0.05, FEW_ROWS / fewest),
         leaks=leaks,
         categorical=categorical,
         numeric=[*numeric, *clock],
         clock=clock,
         unused=unused,
         slices=_slices(rows, [*categorical, *numeric]) or clock[-1:],
-        label_limits=_label_limits(problem, *_means(table.period, labels)),
+        label_limits=_label_limits(problem, labels, *_means(table.period, labels)),
         floor=floor,
         quality_drop=nice(floor / 10) if problem == "regression" else 0.1,
         window=max(FEWEST_PERIODS, min(window, len(table.periods) - 1)),
@@ -155,8 +168,7 @@ def _labels(
             raise BadInput(f"{target!r} is no number: leave out PROBLEM=regression.")
         raise BadInput(
             f"{target!r} has {len(kinds):,} classes, and only two classes or a number are drafted: "
-            'adopt a target with two of them, then see "More than two classes" in '
-            "docs/make-it-yours.md."
+            "adopt a target with two of them, then see docs/problems.md."
         )
     if problem == "regression":
         return problem, None, values.cast(pl.Float64)
@@ -171,11 +183,20 @@ def _labels(
     return problem, positive, (values == positive).cast(pl.Float64)
 
 
+def _share(least: float, share: float) -> float:
+    """Return a share in two digits, from `least` to 1."""
+    return min(1.0, max(least, nice(share, up=True)))
+
+
 def _key(rows: pl.DataFrame, time: str, known: Sequence[str], target: str) -> list[str]:
-    """Return the columns that distinguish all rows: one, or the time with as few as possible."""
+    """Return the columns that distinguish all rows: one, or the time with as few as possible.
+
+    A column that is called an identifier is preferred to the time, and the time to all others.
+    """
     complete = [name for name in known if not rows[name].null_count()]
     exact = [name for name in complete if not rows.schema[name].is_float()]
-    for name in (time, *(name for name in exact if rows.schema[name] in (pl.Int64, pl.String))):
+    names = [name for name in exact if rows.schema[name] in (pl.Int64, pl.String)]
+    for name in (*filter(IDENTIFIER.search, names), time, *names):
         if rows[name].n_unique() == rows.height:
             return [name]
     for candidates in (exact, complete):
@@ -208,6 +229,8 @@ def _features(
             unused[name] = "which is always the same"
         elif dtype.is_temporal():
             unused[name] = "which is a time"
+        elif _identifies(values):
+            unused[name] = "which identifies or numbers the rows"
         elif dtype.is_numeric() or dtype == pl.Boolean:
             numeric.append(name)
         elif kinds > MANY_VALUES or kinds * ROWS_OF_A_VALUE > rows.height:
@@ -215,6 +238,19 @@ def _features(
         else:
             categorical.append(name)
     return categorical, numeric, unused
+
+
+def _identifies(values: pl.Series) -> bool:
+    """Return whether a column has another value in each row, by its name or in their order."""
+    if values.dtype not in (pl.Int64, pl.String) or values.n_unique() < len(values):
+        return False
+    if IDENTIFIER.search(values.name):
+        return True
+    if values.dtype == pl.String:
+        return False
+    rows = pl.DataFrame({"value": values, "row": range(len(values))})
+    correlation: float = rows.select(pl.corr("value", "row", method="spearman")).item()
+    return abs(correlation) > IN_ORDER
 
 
 def _slices(rows: pl.DataFrame, features: Sequence[str]) -> list[str]:
@@ -239,11 +275,17 @@ def _means(period: pl.Series, values: pl.Series) -> tuple[float, float]:
     return float(means.min()), float(means.max())  # type: ignore[arg-type]
 
 
-def _label_limits(problem: str, low: float, high: float) -> tuple[float, float]:
-    """Return what the mean of a period's labels is expected to lie between."""
+def _label_limits(problem: str, labels: pl.Series, low: float, high: float) -> tuple[float, float]:
+    """Return what the mean of a period's labels is expected to lie between.
+
+    Few periods say little of the next one, so a mean may differ by as much as single labels do,
+    and the odds of a share by a factor of four.
+    """
     if problem == "regression":
-        return widened(low, high, by=0.5)
-    return max(0.01, math.floor(low * 50) / 100), min(0.99, math.ceil(high * 150) / 100)
+        spread: float = labels.std()  # type: ignore[assignment]
+        return widened(low, high, by=max(high - low, spread))
+    least, greatest = low / (4 - 3 * low), 4 * high / (1 + 3 * high)
+    return max(0.01, math.floor(least * 100) / 100), min(0.99, math.ceil(greatest * 100) / 100)
 
 
 def _floor(labels: pl.Series) -> float:
@@ -252,13 +294,15 @@ def _floor(labels: pl.Series) -> float:
     return nice(error, up=True)
 
 
-def _column(table: Table, name: str, key: Sequence[str]) -> Column:
-    """Return a column as the rows show it."""
+def _column(table: Table, name: str, key: Sequence[str], few: float) -> Column:
+    """Return a column as the rows show it; `few` is the share of a few rows in a small period."""
     values = table.rows[name]
     _, missing = _means(table.period, values.is_null())
-    allowed = None if missing <= MISSING else min(1.0, math.ceil(missing * 30) / 20)
+    wider = missing and max(1.5 * missing, missing + few)
+    allowed = None if wider <= MISSING else min(1.0, math.ceil(wider * 20) / 20)
     limits, kinds = None, ()
-    if values.dtype.is_numeric() and not values.is_sorted():  # a year grows, for one
+    grows = values.is_sorted() or _identifies(values)  # as a year does, or the number of an order
+    if values.dtype.is_numeric() and not grows:
         limits = _limits(values)
     elif values.dtype == pl.String and name not in key and values.n_unique() <= FEW_VALUES:
         kinds = tuple(values.drop_nulls().unique().sort())
@@ -269,17 +313,18 @@ def _column(table: Table, name: str, key: Sequence[str]) -> Column:
 def _limits(values: pl.Series) -> tuple[float, float]:
     """Return the range of numbers, widened; whole numbers have whole ends, and 0 and 1 stay."""
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    span = (high - low) or abs(high) or 1.0
     if values.dtype.is_float():
-        return widened(low, high)
-    start, end = widened(low, high) if (low, high) != (0, 1) else (low, high)
+        return widened(low, high, by=span / 2)
+    start, end = widened(low, high, by=span / 2) if (low, high) != (0, 1) else (low, high)
     return math.floor(start), math.ceil(end)
 
 
-def widened(low: float, high: float, by: float = 0.1) -> tuple[float, float]:
+def widened(low: float, high: float, by: float) -> tuple[float, float]:
     """Return a range widened on both sides, in round numbers; what is never negative stays so."""
-    span = (high - low) or abs(high) or 1.0
+    span = high - low + by
     step = 10 ** math.floor(math.log10(span)) / 10
-    wider = math.floor((low - by * span) / step), math.ceil((high + by * span) / step)
+    wider = math.floor((low - by) / step), math.ceil((high + by) / step)
     digits = max(0, 1 - math.floor(math.log10(span)))
     start, end = (round(number * step, digits) for number in wider)
     return (0.0 if low >= 0 > start else start), end

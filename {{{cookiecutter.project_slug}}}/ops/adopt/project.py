@@ -44,7 +44,8 @@ def check_unedited(file: Path | None) -> None:
     """
     if not SAMPLE.exists():
         raise BadInput(
-            f"{SAMPLE} is gone: the sample was replaced before, and is drafted over only once."
+            f"{SAMPLE} is gone: the sample was replaced before, and a draft replaces it alone. To "
+            'adopt another table, restore it: see "Adopt another table" in docs/make-it-yours.md.'
         )
     git("rev-parse", "--git-dir")
     first = git("rev-list", "--all", "--reverse", "--", str(SAMPLE)).split()

@@ -1,5 +1,7 @@
 """Read a team's table, and cut it into the whole periods that it has."""
 
+import csv
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from datetime import time as clock
@@ -84,8 +86,8 @@ def cut(rows: pl.DataFrame, where: str, name: str, time: str, zone: str) -> Tabl
         raise BadInput(f"{where} has no column {time!r}: it has {', '.join(rows.columns)}.")
     moments, zone = _moments(rows[time], zone)
     rows = rows.with_columns(moments.alias(time)).sort(time, maintain_order=True)
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
-    return _whole_periods(name.lower().strip("_") or "rows", time, zone, rows)
+    name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return _whole_periods(name or "rows", time, zone, rows)
 
 
 def _content(file: Path) -> pl.DataFrame:
@@ -99,7 +101,7 @@ def _content(file: Path) -> pl.DataFrame:
         rows = _parquet(file) if kind == ".parquet" else _csv(file)
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or one_line(error)}.") from None
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except (pl.exceptions.PolarsError, csv.Error) as error:
         raise BadInput(f"{file} cannot be read: {one_line(error)}.") from None
     if rows.width == 1:
         raise BadInput(f"{file} has one column: separate columns by commas, and name each.")
@@ -112,7 +114,33 @@ def _parquet(file: Path) -> pl.DataFrame:
 
 
 def _csv(file: Path) -> pl.DataFrame:
+    """Return the rows of a CSV file, whose lines have as many fields as the line of names."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines)
+            count = len(next(rows, []))
+            for row in rows if count > 1 else ():
+                if len(row) not in (0, count):
+                    raise BadInput(
+                        f"{file}, line {rows.line_num}: the number of fields is {len(row)}, and "
+                        f"{count} in the line of names. Put a text with a comma in quotes."
+                    )
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{file}, line {_first_undecodable(file)}: it is not UTF-8. Save the file as UTF-8, "
+            "as `iconv -f latin1 -t utf-8` does."
+        ) from None
     return pl.read_csv(file, null_values=MISSING, infer_schema_length=None)
+
+
+def _first_undecodable(file: Path) -> int:
+    """Return the number of the first line that is not UTF-8."""
+    content = file.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
 
 
 def _tidy(rows: pl.DataFrame, where: str) -> pl.DataFrame:

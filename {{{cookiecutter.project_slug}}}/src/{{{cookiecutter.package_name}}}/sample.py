@@ -20,6 +20,10 @@ import polars as pl
 
 from .runtime.periods import CADENCE, PARTITIONS, bounds, period_of
 
+Dated = Mapping[str, Mapping[str, pl.DataFrame]]
+"""Tables by name, each by period."""
+Whole = Mapping[str, pl.DataFrame]
+
 
 def sample_folder() -> Path:
     """Return the folder of the package's files, by path: importing the package fails."""
@@ -55,9 +59,7 @@ def write(table: pl.DataFrame, file: Path) -> None:
     table.write_parquet(file)
 
 
-def write_folder(
-    dated: Mapping[str, Mapping[str, pl.DataFrame]], whole: Mapping[str, pl.DataFrame], part: Path
-) -> None:
+def write_folder(dated: Dated, whole: Whole, part: Path) -> None:
     """Write tables as files: those with a date by period, the others whole."""
     for name, tables in dated.items():
         for period, table in tables.items():
@@ -95,24 +97,29 @@ def write_database(tables: Mapping[str, pl.DataFrame], url: str) -> bool:
     return bool(lacking)
 
 
-def main(target: Path | str) -> None:
-    """Write all periods, which appear when they are complete.
-
-    Args:
-        target: a folder, a file of SQLite (`.db`), or the URL of a database.
-    """
-    sample, path = sample_folder(), Path(target)
-    part = path.with_name(f"{path.name}.part")
+def read_tables() -> tuple[Dated, Whole]:
+    """Return the tables with a date, which have the same periods, and those without one."""
+    sample = sample_folder()
     with zipfile.ZipFile(sample / "flights.csv.zip") as archive:
         flights = read_csv(archive.read("flights.csv"))
     weather = read_csv((sample / "weather.csv").read_bytes())
     dated = {"flights": dict(by_period(flights)), "weather": dict(by_period(weather))}
     periods = sorted(dated["flights"].keys() & dated["weather"].keys())
     dated = {name: {p: tables[p] for p in periods} for name, tables in dated.items()}
-    whole = {
-        name: read_csv((sample / f"{name}.csv").read_bytes()) for name in ("planes", "airports")
-    }
-    tables = {name: pl.concat(t.values()) for name, t in dated.items()} | whole
+    names = ("planes", "airports")
+    return dated, {name: read_csv((sample / f"{name}.csv").read_bytes()) for name in names}
+
+
+def main(target: Path | str) -> None:
+    """Write all periods, which appear when they are complete.
+
+    Args:
+        target: a folder, a file of SQLite (`.db`), or the URL of a database.
+    """
+    dated, whole = read_tables()
+    path = Path(target)
+    part = path.with_name(f"{path.name}.part")
+    tables = {name: pl.concat(t.values()) for name, t in dated.items()} | {**whole}
     place = str(target)
     if "://" in place:
         if not write_database(tables, place):
@@ -126,8 +133,9 @@ def main(target: Path | str) -> None:
     else:
         write_folder(dated, whole, part)
         part.replace(path)
-    rows = sum(table.height for table in dated["flights"].values())
-    print(f"{rows:,} flights of {len(periods)} {CADENCE.unit}s are in {place}.")
+    name, periods = next(iter(dated.items()))
+    rows = sum(table.height for table in periods.values())
+    print(f"{rows:,} {name} of {len(periods)} {CADENCE.unit}s are in {place}.")
 
 
 if __name__ == "__main__":

@@ -288,7 +288,7 @@ PERIODS = (
         "The period is delivered again with other content after a run used it",
         rows(lambda rows: rows.head(-9), P[4]),
         "continues",
-        f"{P[4]} was delivered again",
+        f"{P[4]} has changed",
         period=P[4],
     ),
     Damage(

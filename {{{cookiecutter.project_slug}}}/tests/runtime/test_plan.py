@@ -180,7 +180,7 @@ def test_a_redelivered_period_is_noted(project: Project, caplog: pytest.LogCaptu
     with caplog.at_level("WARNING"):
         june, again = project.plan(P[6]), project.plan(P[5])
     assert again.run_id != may.run_id
-    note = f"{P[4]} was delivered again since run {may.run_id} used it"
+    note = f"{P[4]} has changed since run {may.run_id} used it"
     assert read_plan(june).notes == read_plan(again).notes == [note]
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
         f"run {run.run_id}: {note}" for run in (june, again)

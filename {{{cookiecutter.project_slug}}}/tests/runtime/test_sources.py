@@ -87,7 +87,7 @@ def test_rows_of_one_file_are_known_by_their_content(project: Project) -> None:
     rows.with_columns(changed.alias(REQUIRED)).write_parquet(file)
     again = project.plan(P[6])
     assert again != run
-    note = f"{P[5]} was delivered again since run {run.run_id} used it"
+    note = f"{P[5]} has changed since run {run.run_id} used it"
     assert read_plan(again).notes == [note]
     file.unlink()  # the plan has its rows
     advance(again, "snapshot")

@@ -86,7 +86,7 @@ def test_a_changed_row_makes_a_new_run_and_another_order_does_not(project: Proje
     )
     again = project.plan(P[6])
     assert again != run
-    assert read_plan(again).notes == [f"{P[4]} was delivered again since run {run.run_id} used it"]
+    assert read_plan(again).notes == [f"{P[4]} has changed since run {run.run_id} used it"]
     assert undone(ingest, again, read_plan(again).periods) == [P[4], P[6]]
     # What the plan has read is used, whatever the database does meanwhile.
     Path("data/source.db").unlink()
@@ -142,7 +142,7 @@ OTHER = next(name for name in room.tables().DATED if name != MAIN)
 WHOLE = next(name for name in room.tables().TABLES if name not in room.tables().DATED)
 
 WRONG = {
-    "no query": (MAIN, None, f"queries/{MAIN}.sql is missing in "),
+    "no query": (MAIN, None, f"queries/{MAIN}.sql is missing: write the query "),
     "no bounds": (MAIN, f"SELECT * FROM {MAIN}", f"queries/{MAIN}.sql lacks :end and :start: let "),
     "no end": (OTHER, f"SELECT * FROM {OTHER} WHERE {TIME} >= :start", f"{OTHER}.sql lacks :end: "),
     "bounds of no date": (

@@ -61,7 +61,7 @@ class Plan(Planned):
         """Return notes for people on the deliveries."""
         absent = [f"not delivered: {in_words(self.absent)}"] if self.absent else []
         again = [
-            f"{period} was delivered again since run {run_id} used it"
+            f"{period} has changed since run {run_id} used it"
             for period, run_id in self.redelivered.items()
         ]
         return absent + again
@@ -123,7 +123,7 @@ class Quality(BaseModel):
     reason: str
     """What is wrong with the data, and the notes."""
     notes: list[str]
-    """Notes for people on a run with good data: periods left out, or delivered again."""
+    """Notes for people on a run with good data: periods left out, or changed."""
     window: list[str]
     """The periods that are fit to train on."""
     periods: dict[str, PeriodQuality]

@@ -52,6 +52,8 @@ SECRET = re.compile("pass|pwd|secret|token|odbc_connect", re.IGNORECASE)
 """Names of parameters of a URL that may hold a password."""
 
 QUERIES = Path(__file__).parents[2] / "queries"
+NAME = f"src/{QUERIES.parent.name}/queries"
+"""What people call that folder."""
 
 ALWAYS = datetime(1900, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
 """The bounds of all rows."""
@@ -98,7 +100,7 @@ class Query:
     @property
     def name(self) -> str:
         """What it is called in messages."""
-        return f"queries/{self.table}.sql"
+        return f"{NAME}/{self.table}.sql"
 
 
 def read_query(table: str) -> Query:
@@ -111,7 +113,7 @@ def read_query(table: str) -> Query:
     query = Query(table, "", formats.declared(table), time)
     if not file.exists():
         raise BadInput(
-            f"{query.name} is missing in {QUERIES.parent}: write the query that returns the rows "
+            f"{query.name} is missing: write the query that returns the rows "
             f"of {table}{', with :start <= ' + time + ' < :end' if time else ''}."
         )
     sql = file.read_text(encoding="utf-8").strip().removesuffix(";")

@@ -8,6 +8,8 @@ from ..run import Run, RunDir, read_plan
 
 log = logging.getLogger(__name__)
 
+RULES = "in tables.py, for labels in `check_labels` of features.py"
+
 
 def quarantine(run: Run) -> Quarantine:
     """Write down what was delivered and what is wrong with it; the champion is not touched.
@@ -25,5 +27,5 @@ def quarantine(run: Run) -> Quarantine:
     }
     quarantined = Quarantine(periods=bad)
     write_json(run_dir.quarantine, quarantined)
-    log.error("quarantine: %s", quality.reason)
+    log.error("quarantine: %s. If the data are right, correct the rule: %s", quality.reason, RULES)
     return quarantined

@@ -5,26 +5,18 @@ import polars as pl
 
 from .params import EvaluateParams
 
-{% if cookiecutter.problem == "binary" %}
 HEADLINE = "auc"
 """The metric of `measure` that decides about releases."""
 HEADLINE_LABEL = "AUC"
 HIGHER_IS_BETTER = True
-{% else %}
-HEADLINE = "mae"
-"""The metric of `measure` that decides about releases."""
-HEADLINE_LABEL = "MAE"
-HIGHER_IS_BETTER = False
-{% endif %}
 
 SLICES: tuple[str, ...] = ("carrier", "origin")
 """Columns of the rows: each of their larger values is evaluated on its own."""
 
-Labels = np.ndarray[tuple[int], np.dtype[np.{{{ 'bool_' if cookiecutter.problem == 'binary' else 'float64' }}}]]
+Labels = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
-{% if cookiecutter.problem == "binary" %}
 POINTS_IN_CURVE = 300
 
 
@@ -77,57 +69,6 @@ def curves(labels: Labels, predictions: Scores) -> dict[str, pl.DataFrame]:
 def _thinned(points: pl.DataFrame) -> pl.DataFrame:
     kept = np.unique(np.linspace(0, points.height - 1, POINTS_IN_CURVE).round().astype(int))
     return points[kept]
-{% else %}
-QUANTILES = np.linspace(0, 0.99, 100)
-
-
-def measure(labels: Labels, predictions: Scores) -> dict[str, float]:
-    """Return the metrics of predicted minutes against labels.
-
-    Returns:
-        `mae` (mean absolute error), `rmse` (root of the mean squared error), and the errors that
-        half and nine tenths of the rows stay below, in minutes, lower is better; `r2` (share of
-        the variance that is explained), higher is better. Nothing where there are no rows.
-    """
-    from sklearn import metrics  # slow to import, and only needed here
-
-    if labels.size == 0:
-        return {}
-    half, most = np.quantile(np.abs(predictions - labels), [0.5, 0.9])
-    return {
-        "mae": float(metrics.mean_absolute_error(labels, predictions)),
-        "rmse": float(metrics.root_mean_squared_error(labels, predictions)),
-        "error_of_half": float(half),
-        "error_of_nine_tenths": float(most),
-        "r2": float(metrics.r2_score(labels, predictions)) if labels.size > 1 else np.nan,
-    }
-
-
-def curves(labels: Labels, predictions: Scores) -> dict[str, pl.DataFrame]:
-    """Return curves: the first column is x, the second y.
-
-    Returns:
-        `predicted_actual` (`predicted`, `actual`: means of tenths of the rows), `residuals`
-        (`residual`, `share`: those of 50 equal steps) and `error_quantiles` (`share`, `error`: the
-        absolute error that this share of the rows stays below).
-    """
-    tenth = np.argsort(predictions, kind="stable")
-    tenths = [rows for rows in np.array_split(tenth, 10) if rows.size]
-    residuals = labels - predictions
-    count, edges = np.histogram(residuals, bins=50)
-    points = {
-        "predicted_actual": {
-            "predicted": [predictions[rows].mean() for rows in tenths],
-            "actual": [labels[rows].mean() for rows in tenths],
-        },
-        "residuals": {"residual": (edges[:-1] + edges[1:]) / 2, "share": count / labels.size},
-        "error_quantiles": {
-            "share": QUANTILES,
-            "error": np.quantile(np.abs(residuals), QUANTILES),
-        },
-    }
-    return {name: pl.DataFrame(columns) for name, columns in points.items()}
-{% endif %}
 
 
 def decide(

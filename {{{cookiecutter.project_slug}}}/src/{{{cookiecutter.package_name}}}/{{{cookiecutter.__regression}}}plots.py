@@ -1,4 +1,3 @@
-{% raw %}
 """The figures of the report. After a change here, `make report` redraws that of a finished run."""
 
 from collections.abc import Mapping
@@ -13,9 +12,6 @@ from .evaluation import (
     HEADLINE,
     HEADLINE_LABEL,
     HIGHER_IS_BETTER,
-{% if p.problem == "binary" %}
-    Labels,
-{% endif %}
     Scores,
     curves,
     measure,
@@ -24,7 +20,7 @@ from .features import LABEL
 from .model import predict
 
 IMPORTANCE_ROWS = 2000
-BARS_FROM = {{ '0.5  # the AUC of guesses' if p.problem == 'binary' else '0' }}
+BARS_FROM = 0
 BLUE, GREY = "#1f6feb", "#8c959f"
 
 
@@ -46,16 +42,6 @@ def figures(
     """
     labels = rows[LABEL].to_numpy()
     metrics, points = measure(labels, predictions), curves(labels, predictions)
-{% if p.problem == "binary" %}
-    drawn = {
-        f"ROC, area {metrics['auc']:.3f}": _roc(points["roc"]),
-        f"Precision and recall, average {metrics['average_precision']:.3f}": _precision_recall(
-            points["precision_recall"], labels
-        ),
-        "Calibration, in tenths of the rows": _calibration(points["calibration"]),
-        "Importance of the columns": _importance(model, rows, seed),
-    }
-{% else %}
     drawn = {
         "Predicted against actual, in tenths of the rows": _predicted_actual(
             points["predicted_actual"]
@@ -66,37 +52,13 @@ def figures(
         ),
         "Importance of the columns": _importance(model, rows, seed),
     }
-{% endif %}
     for column, values in slices.items():
         drawn[f"{HEADLINE_LABEL} by {column}"] = _bars(values, metrics[HEADLINE])
     return drawn
 
 
-{% if p.problem == "binary" %}
-def _roc(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("false positive rate", "true positive rate")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-    axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=BLUE)
-    return figure
-
-
-def _precision_recall(curve: pl.DataFrame, labels: Labels) -> Figure:
-    figure, axes = _figure("recall", "precision")
-    axes.axhline(labels.mean(), color=GREY, linestyle=":")
-    axes.plot(curve["recall"], curve["precision"], color=BLUE)
-    axes.set_ylim(0, 1)
-    return figure
-
-
-def _calibration(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("predicted probability", "share that was positive")
-    top = curve.max().max_horizontal().item() * 1.05
-    axes.plot([0, top], [0, top], color=GREY, linestyle=":")
-    axes.plot(curve["predicted"], curve["observed"], color=BLUE, marker="o", markersize=4)
-    return figure
-{% else %}
 def _predicted_actual(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("predicted", "actual")
+    figure, axes = _figure(f"predicted {LABEL}", f"actual {LABEL}")
     ends = [curve.min().min_horizontal().item(), curve.max().max_horizontal().item()]
     axes.plot(ends, ends, color=GREY, linestyle=":")
     axes.plot(curve["predicted"], curve["actual"], color=BLUE, marker="o", markersize=4)
@@ -115,7 +77,6 @@ def _error_quantiles(curve: pl.DataFrame, mean: float) -> Figure:
     axes.axhline(mean, color=GREY, linestyle=":")
     axes.plot(curve["share"], curve["error"], color=BLUE)
     return figure
-{% endif %}
 
 
 def _importance(model: Any, rows: pl.DataFrame, seed: int) -> Figure:
@@ -159,4 +120,3 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
-{% endraw %}

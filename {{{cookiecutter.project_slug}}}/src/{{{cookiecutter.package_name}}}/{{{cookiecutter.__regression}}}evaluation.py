@@ -1,4 +1,3 @@
-{% raw %}
 """What counts as a better model: metrics, the headline among them, slices, and the release rule."""
 
 import numpy as np
@@ -6,79 +5,18 @@ import polars as pl
 
 from .params import EvaluateParams
 
-{% if p.problem == "binary" %}
-HEADLINE = "auc"
-"""The metric of `measure` that decides about releases."""
-HEADLINE_LABEL = "AUC"
-HIGHER_IS_BETTER = True
-{% else %}
 HEADLINE = "mae"
 """The metric of `measure` that decides about releases."""
 HEADLINE_LABEL = "MAE"
 HIGHER_IS_BETTER = False
-{% endif %}
 
-SLICES: tuple[str, ...] = {{ p.slices | tuple }}
+SLICES: tuple[str, ...] = ("carrier", "origin")
 """Columns of the rows: each of their larger values is evaluated on its own."""
 
-Labels = np.ndarray[tuple[int], np.dtype[np.{{ 'bool_' if p.problem == 'binary' else 'float64' }}]]
+Labels = np.ndarray[tuple[int], np.dtype[np.float64]]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
-{% if p.problem == "binary" %}
-POINTS_IN_CURVE = 300
-
-
-def measure(labels: Labels, predictions: Scores) -> dict[str, float]:
-    """Return the metrics of predicted probabilities against labels.
-
-    Returns:
-        `auc` (area under the ROC curve) and `average_precision`, higher is better; `log_loss` and
-        `brier` (mean squared error), lower is better. Nothing where all labels are alike.
-    """
-    from sklearn import metrics  # slow to import, and only needed here
-
-    if labels.all() or not labels.any():
-        return {}
-    return {
-        "auc": float(metrics.roc_auc_score(labels, predictions)),
-        "average_precision": float(metrics.average_precision_score(labels, predictions)),
-        "log_loss": float(metrics.log_loss(labels, predictions)),
-        "brier": float(metrics.brier_score_loss(labels, predictions)),
-    }
-
-
-def curves(labels: Labels, predictions: Scores) -> dict[str, pl.DataFrame]:
-    """Return curves, thinned to what a plot shows: the first column is x, the second y.
-
-    Returns:
-        `roc` (`false_positive_rate`, `true_positive_rate`, `threshold`), `precision_recall`
-        (`recall`, `precision`) and `calibration` (`predicted`, `observed`: means of tenths of the
-        rows).
-    """
-    from sklearn.calibration import calibration_curve
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
-    false_positive, true_positive, threshold = roc_curve(labels, predictions)
-    precision, recall, _ = precision_recall_curve(labels, predictions)
-    observed, predicted = calibration_curve(labels, predictions, n_bins=10, strategy="quantile")
-    points = {
-        "roc": {
-            "false_positive_rate": false_positive,
-            "true_positive_rate": true_positive,
-            "threshold": np.minimum(threshold, 1),  # the first is infinite
-        },
-        # At recall 0, precision is that of a handful of rows, or of none.
-        "precision_recall": {"recall": recall[recall > 0], "precision": precision[recall > 0]},
-        "calibration": {"predicted": predicted, "observed": observed},
-    }
-    return {name: _thinned(pl.DataFrame(columns)) for name, columns in points.items()}
-
-
-def _thinned(points: pl.DataFrame) -> pl.DataFrame:
-    kept = np.unique(np.linspace(0, points.height - 1, POINTS_IN_CURVE).round().astype(int))
-    return points[kept]
-{% else %}
 QUANTILES = np.linspace(0, 0.99, 100)
 
 
@@ -87,8 +25,8 @@ def measure(labels: Labels, predictions: Scores) -> dict[str, float]:
 
     Returns:
         `mae` (mean absolute error), `rmse` (root of the mean squared error), and the errors that
-        half and nine tenths of the rows stay below, lower is better; `r2` (share of
-        the variance that is explained), higher is better. Nothing where there are no rows.
+        half and nine tenths of the rows stay below, lower is better; `r2` (share of the variance
+        that is explained), higher is better. Nothing where there are no rows.
     """
     from sklearn import metrics  # slow to import, and only needed here
 
@@ -128,7 +66,6 @@ def curves(labels: Labels, predictions: Scores) -> dict[str, pl.DataFrame]:
         },
     }
     return {name: pl.DataFrame(columns) for name, columns in points.items()}
-{% endif %}
 
 
 def decide(
@@ -154,4 +91,3 @@ def decide(
         return True, f"better than the champion: {against}"
     enough = f" by more than {limits.min_gain:g}" if limits.min_gain else ""
     return False, f"not better than the champion{enough}: {against}"
-{% endraw %}

@@ -12,18 +12,16 @@ from .evaluation import (
     HEADLINE,
     HEADLINE_LABEL,
     HIGHER_IS_BETTER,
-{% if cookiecutter.problem == "binary" %}
     Labels,
-{% endif %}
     Scores,
     curves,
     measure,
 )
 from .features import LABEL
-from .model import predict
+from .model import PREDICTION, predict
 
 IMPORTANCE_ROWS = 2000
-BARS_FROM = {{{ '0.5  # the AUC of guesses' if cookiecutter.problem == 'binary' else '0' }}}
+BARS_FROM = 0.5  # the AUC of guesses
 BLUE, GREY = "#1f6feb", "#8c959f"
 
 
@@ -45,33 +43,19 @@ def figures(
     """
     labels = rows[LABEL].to_numpy()
     metrics, points = measure(labels, predictions), curves(labels, predictions)
-{% if cookiecutter.problem == "binary" %}
     drawn = {
         f"ROC, area {metrics['auc']:.3f}": _roc(points["roc"]),
         f"Precision and recall, average {metrics['average_precision']:.3f}": _precision_recall(
             points["precision_recall"], labels
         ),
-        "Calibration, in tenths of the flights": _calibration(points["calibration"]),
+        "Calibration, in tenths of the rows": _calibration(points["calibration"]),
         "Importance of the columns": _importance(model, rows, seed),
     }
-{% else %}
-    drawn = {
-        "Predicted against actual, in tenths of the flights": _predicted_actual(
-            points["predicted_actual"]
-        ),
-        "Residuals, actual less predicted": _residuals(points["residuals"]),
-        f"Absolute error, mean {metrics['mae']:.1f} minutes": _error_quantiles(
-            points["error_quantiles"], metrics["mae"]
-        ),
-        "Importance of the columns": _importance(model, rows, seed),
-    }
-{% endif %}
     for column, values in slices.items():
         drawn[f"{HEADLINE_LABEL} by {column}"] = _bars(values, metrics[HEADLINE])
     return drawn
 
 
-{% if cookiecutter.problem == "binary" %}
 def _roc(curve: pl.DataFrame) -> Figure:
     figure, axes = _figure("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
@@ -88,33 +72,11 @@ def _precision_recall(curve: pl.DataFrame, labels: Labels) -> Figure:
 
 
 def _calibration(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("predicted probability of being late", "share that was late")
+    figure, axes = _figure(f"predicted {PREDICTION}", f"share that is {LABEL}")
     top = curve.max().max_horizontal().item() * 1.05
     axes.plot([0, top], [0, top], color=GREY, linestyle=":")
     axes.plot(curve["predicted"], curve["observed"], color=BLUE, marker="o", markersize=4)
     return figure
-{% else %}
-def _predicted_actual(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("predicted delay, minutes", "actual delay, minutes")
-    ends = [curve.min().min_horizontal().item(), curve.max().max_horizontal().item()]
-    axes.plot(ends, ends, color=GREY, linestyle=":")
-    axes.plot(curve["predicted"], curve["actual"], color=BLUE, marker="o", markersize=4)
-    return figure
-
-
-def _residuals(curve: pl.DataFrame) -> Figure:
-    figure, axes = _figure("minutes later than predicted", "share of the flights")
-    axes.axvline(0, color=GREY, linestyle=":")
-    axes.fill_between(curve["residual"], curve["share"], color=BLUE, step="mid")
-    return figure
-
-
-def _error_quantiles(curve: pl.DataFrame, mean: float) -> Figure:
-    figure, axes = _figure("share of the flights", "absolute error below, minutes")
-    axes.axhline(mean, color=GREY, linestyle=":")
-    axes.plot(curve["share"], curve["error"], color=BLUE)
-    return figure
-{% endif %}
 
 
 def _importance(model: Any, rows: pl.DataFrame, seed: int) -> Figure:
