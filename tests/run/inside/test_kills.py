@@ -5,15 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from my_pipeline.runtime.registry import registry, store
 
 from . import tracked
 from .conftest import P, Project, V, enter
 
 # For each write of a step, in a copy of the project: a process that is killed just before it, and
-# one that comes to its end. Writes are files opened for it, renamed, linked or removed, and databases
-# and programs about to be used: what a database writes then is there whole or not at all.
+# one that comes to its end. Writes are files opened for it, renamed, linked or removed,
+# and databases or programs that are opened: what a database then writes is there whole or not at all.
 KILL = """
 import os, shutil, signal, sys, traceback
 from itertools import count
@@ -51,7 +50,8 @@ def fork(left: int) -> int:
 
 
 for number in count(1):
-    os.chdir(shutil.copytree(original, f"{copies}/{number}", ignore=shutil.ignore_patterns("source")))
+    source = shutil.ignore_patterns("source")
+    os.chdir(shutil.copytree(original, f"{copies}/{number}", ignore=source))
     ended = fork(number)
     if ended != -signal.SIGKILL:
         sys.exit(ended)
