@@ -8,7 +8,7 @@ import pytest
 from tests.projects import Project
 
 CODE = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import polars as pl
 from ops import compare
@@ -36,7 +36,24 @@ both = [
 ]
 page = compare.page("main", *both)
 rounded = compare.change(1.5, 1.50004, headline=True)
-print(json.dumps({"links": found, "tables": tables, "page": page, "rounded": rounded} | charts))
+for path in ("teams/forecast/params.yaml", "hooks/post-checkout"):
+    Path(path).parent.mkdir(parents=True)
+    Path(path).write_text("#!/bin/sh\\nexit 1\\n")
+    Path(path).chmod(0o755)
+compare.git("init", "--quiet")
+compare.git("add", "teams")
+compare.git("commit", "--quiet", "--message", "All teams")
+for name, value in (("core.hooksPath", str(Path("hooks").resolve())), ("protocol.allow", "never")):
+    compare.git("config", name, value)
+os.chdir("teams/forecast")
+cloned = str(compare.clone("here", compare.commit("HEAD")))
+said = []
+for ask in (lambda: compare.commit("main^9"), lambda: compare.git("bisect", "what")):
+    try:
+        ask()
+    except compare.BadInput as error:
+        said.append(str(error))
+print(json.dumps({"cloned": cloned, "said": said, "links": found, "tables": tables, "page": page, "rounded": rounded} | charts))
 """
 
 
@@ -49,6 +66,13 @@ def compared(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict
     python = project.folder / ".venv/bin/python"
     said = project.shell(python, "-c", CODE, cwd=folder).stdout
     return {"folder": folder, **json.loads(said)}
+
+
+def test_the_folder_of_a_larger_repository_is_cloned(compared: dict[str, Any]) -> None:
+    """Whatever the machine's settings of git are; and a message repeats what git says."""
+    assert compared["cloned"] == ".compare/here/teams/forecast"
+    assert compared["said"][0].startswith("There is no commit 'main^9': fetch it, or name another")
+    assert "`git bisect what` failed: error: unknown command: 'what'" in compared["said"][1]
 
 
 def test_a_local_source_is_linked_into_a_clone_wherever_it_is(compared: dict[str, Any]) -> None:

@@ -42,25 +42,29 @@ def rendered(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return with_answers(project, tmp_path_factory.mktemp("rendered"))
 
 
-def make(project: Project, *words: str, **variables: str) -> str:
-    """Run make with these variables, without those that a test's shell gives to git."""
+def run(project: Project, *command: str | Path, **variables: str) -> str:
+    """Return what a program prints, without the variables that a test's shell gives to git."""
     kept = {k: v for k, v in project.shell.environment().items() if not k.startswith("GIT_")}
-    kept["GIT_CONFIG_NOSYSTEM"] = "1"
     done = subprocess.run(
-        ["make", *words], cwd=project.folder, env=kept | variables,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command,
+        cwd=project.folder,
+        env=kept | {"GIT_CONFIG_NOSYSTEM": "1"} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return f"{done.stdout}{done.stderr}" + (f"exit {done.returncode}" if done.returncode else "")
+
+
+def make(project: Project, *words: str, **variables: str) -> str:
+    """Return what make prints."""
+    return run(project, "make", *words, **variables)
 
 
 def examined(project: Project, check: str, **variables: str) -> str:
     """Return the line of `make doctor` about a check, without the checks that come after it."""
-    done = subprocess.run(
-        [project.folder / ".venv/bin/python", "-c", EXAMINE, check],
-        cwd=project.folder, env=project.shell.environment() | variables,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout
+    said = run(project, project.folder / ".venv/bin/python", "-c", EXAMINE, check, **variables)
+    return re.sub(r"git version [\d.]+", "git version …", said)
 
 
 EXAMINE = """

@@ -156,6 +156,23 @@ def check_ports() -> None:
                 )
 
 
+def check_mounts() -> None:
+    """Check that services, which run as other users, can read the files that they mount.
+
+    Raises:
+        BadInput: a file is open to its owner only, as umask 077 makes it.
+    """
+    volumes = [v for service in config()["services"].values() for v in service.get("volumes", [])]
+    for source in {Path(volume["source"]) for volume in volumes if volume["type"] == "bind"}:
+        for path in [source, *source.rglob("*")] if source.exists() else []:
+            found = path.stat()
+            if found.st_uid == os.getuid() and not found.st_mode & 0o004:
+                raise BadInput(
+                    f"{path} is closed to other users, and services of the stack must read it: "
+                    f"run `chmod -R o+rX {source}`."
+                )
+
+
 def config() -> dict[str, Any]:
     """Return the configuration that Compose would start, with all variables replaced."""
     read: dict[str, Any] = json.loads(docker("compose", "config", "--format", "json").stdout)
@@ -185,6 +202,7 @@ def build() -> None:
 @app.command()
 def start() -> None:
     """Start or update the services, and wait until all are healthy."""
+    check_mounts()
 {% if cookiecutter.source == "sql" %}
     write_sample()
 {% endif %}

@@ -34,9 +34,7 @@ GREY, BLUE = "#8c959f", "#1f6feb"
 # Variables that lead to the team's tracker or alerts, or to another repository or environment.
 ELSEWHERE = ("ALERT_", "GIT_", {{{ {"mlflow": '"MLFLOW_"', "wandb": '"MLFLOW_", "WANDB_"', "trackio": '"TRACKIO_"', "dvclive": '"DVCLIVE_", "GTO_"'}[cookiecutter.tracker] }}}, "VIRTUAL_ENV")
 
-# For clones of this folder, whatever the machine's settings of git are.
-LOCAL = ("-c", "protocol.file.allow=always", "-c", "core.hooksPath=/dev/null")
-# DVC commits; CI has no identity.
+# DVC commits in them, also where git has no name, no key, or hooks that fail.
 IN_CLONES = {
     "user.name": "compare",
     "user.email": "compare@localhost",
@@ -124,16 +122,21 @@ def commit(name: str) -> str:
 def clone(name: str, of: str) -> Path:
     """Return the project's folder in a new clone of the repository, on a commit.
 
+    The clone borrows all objects, also those that no branch names, as the changes here.
+
     Raises:
         BadInput: git fails, or the commit has no such project.
     """
     folder, project = CLONES / name, git("rev-parse", "--show-prefix")
     shutil.rmtree(folder, ignore_errors=True)
-    repository = git("rev-parse", "--show-toplevel")
-    git(*LOCAL, "clone", "--quiet", "--shared", "--no-checkout", repository, str(folder))
-    git("-C", str(folder), *LOCAL, "checkout", "--quiet", "--detach", of)
+    git("init", "--quiet", str(folder))
+    objects, shallow = (Path(git("rev-parse", "--git-path", what)) for what in ("objects", "shallow"))
+    (folder / ".git/objects/info/alternates").write_text(f"{objects.resolve()}\n", encoding="utf-8")
+    if shallow.exists():
+        shutil.copy(shallow, folder / ".git")
     for key, value in IN_CLONES.items():
         git("-C", str(folder), "config", key, value)
+    git("-C", str(folder), "checkout", "--quiet", "--detach", of)
     if not (folder / project / "params.yaml").exists():
         raise BadInput(f"{of[:12]} has no project in {project or 'its root'}.")
     return folder / project
