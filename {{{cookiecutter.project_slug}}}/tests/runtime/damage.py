@@ -338,7 +338,7 @@ FILES = (
         "continues",
     ),
     Damage(
-        "A file crashes the reader",
+        "A file crashes the reader, as a column with the time zone +05:30 does",
         with_arrow(with_an_offset),
         "is quarantined",
         "not readable as Parquet: `loaded_at` has the time zone '+05:30'",

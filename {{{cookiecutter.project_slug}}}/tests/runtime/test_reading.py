@@ -315,6 +315,13 @@ def test_a_file_that_ends_the_reader_is_named() -> None:
         isolated.call(exec, "1 / 0")
 
 
+def test_a_reader_that_something_else_ended_is_started_again(tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    code = "import os, pathlib; p = pathlib.Path({!r}); p.exists() or (p.touch(), os._exit(9))"
+    isolated.call(exec, code.format(str(once)))
+    assert once.exists()
+
+
 def test_a_reader_that_does_not_start_is_no_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match=r"/bin/false -m .* ended with 1"):

@@ -18,6 +18,13 @@ from typing import Any, TypeVar
 
 Returned = TypeVar("Returned")
 
+ENDED = (OSError, EOFError, pickle.UnpicklingError)
+"""What is raised where the process ends before it has answered."""
+
+
+TRIES = 2
+"""What ended the process may have been something else than the file, once."""
+
 
 class Reader:
     """A process that reads files. It starts with the first, and ends with the one that started it.
@@ -44,24 +51,25 @@ class Reader:
         import polars as pl
 
         with self._lock:
-            process = self._process or self._start()
-            try:
-                returned, value = _ask(process, (function, (name, *given)))
-            except BaseException as error:
-                ended = isinstance(error, OSError | EOFError | pickle.UnpicklingError)
-                if not ended:  # interrupted
-                    process.kill()
-                code, self._process = process.wait(), None
-                if not ended:
+            how = ""
+            for _ in range(TRIES):
+                process = self._process or self._start()
+                try:
+                    returned, value = _ask(process, (function, (name, *given)))
+                except ENDED:
+                    code, self._process = process.wait(), None
+                    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                    continue
+                except BaseException:  # interrupted
+                    self.close()
                     raise
-                how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-                raise pl.exceptions.ComputeError(
-                    f"{name} is not readable: it ends the process that reads it, with {how}"
-                ) from error
-        if not returned:
-            raise value
-        result: Returned = value
-        return result
+                if not returned:
+                    raise value
+                result: Returned = value
+                return result
+        raise pl.exceptions.ComputeError(
+            f"{name} is not readable: it ends the process that reads it, with {how}"
+        )
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -80,7 +88,7 @@ class Reader:
         )
         try:
             _ask(process, (len, ("ready",)))
-        except (OSError, EOFError) as error:
+        except ENDED as error:
             raise RuntimeError(f"{' '.join(command)} ended with {process.wait()}") from error
         self._process = process
         return process
