@@ -34,7 +34,17 @@ RESET = "`make reset` or `make clean` during a run"
 
 NO_START = "a server of `make ui` that does not start"
 
-ROWS = [HTTP_PROXY, SOCKS, PROFILE, DEAD_PREFECT, ANOTHER_AIRFLOW, *DEAD.values(), TWO_RUNS, RESET, NO_START]
+ROWS = [
+    HTTP_PROXY,
+    SOCKS,
+    PROFILE,
+    DEAD_PREFECT,
+    ANOTHER_AIRFLOW,
+    *DEAD.values(),
+    TWO_RUNS,
+    RESET,
+    NO_START,
+]
 """The rows of the page, in their order."""
 
 COLUMNS = ("what happens", "`make doctor` says")
@@ -42,8 +52,9 @@ COLUMNS = ("what happens", "`make doctor` says")
 
 def record_machine(row: str, happens: str, found: str = "nothing") -> None:
     """Record what happens on such a machine, and the line of `make doctor` about it."""
-    for column, seen in zip(COLUMNS, (happens, found), strict=True):
-        record(PAGE, row, column, plain(seen))
+    said = plain(happens)
+    for column, seen in zip(COLUMNS, (said, plain(found).replace(said, "the same")), strict=True):
+        record(PAGE, row, column, seen)
 
 
 def doctor(project: Project, **variables: str) -> dict[str, str]:
