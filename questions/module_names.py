@@ -1,7 +1,7 @@
 """List the modules that a package must not hide: `make module-names`, after a change of versions.
 
-It installs the project of each orchestrator and of each tracker, and writes one name per line, in lower case: modules,
-and distributions with underscores for dashes.
+It installs the project of each orchestrator and of each tracker, and writes one name per line, in
+lower case: modules, and distributions with underscores for dashes.
 """
 
 import json

@@ -74,8 +74,9 @@ COLUMNS = ("what happens", "`make doctor` says")
 
 def record_machine(row: str, happens: str, found: str = "nothing") -> None:
     """Record what happens on such a machine, and the line of `make doctor` about it."""
-    for column, seen in zip(COLUMNS, (happens, found), strict=True):
-        record(PAGE, row, column, plain(seen))
+    said = plain(happens)
+    for column, seen in zip(COLUMNS, (said, plain(found).replace(said, "the same")), strict=True):
+        record(PAGE, row, column, seen)
 
 
 def doctor(project: Project, **variables: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ SEEN: list[tuple[str, str]] = []
 
 ALERTS = ROOT / "docs/alerts.md"
 FAULTS = ROOT / "docs/faults.md"
+TRACKERS = ROOT / "docs/tracker-faults.md"
 UPDATES = ROOT / "docs/updates.md"
 
 

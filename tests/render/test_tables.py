@@ -8,12 +8,14 @@ from tests.alerts.arrival import EVENTS, NAMES
 from tests.faults.survival import ROWS
 from tests.machines import PAGE as MACHINES
 from tests.machines import ROWS as MACHINE_ROWS
-from tests.tables import ALERTS, EMPTY, FAULTS, UPDATES, read
+from tests.run.test_trackers import KEPT
+from tests.tables import ALERTS, EMPTY, FAULTS, TRACKERS, UPDATES, read
 from tests.update import test_releases
 
 EXPECTED = {
     ALERTS: [f"{event}: {name}" for event in EVENTS.values() for name in NAMES.values()],
     FAULTS: list(ROWS),
+    TRACKERS: list(KEPT),
     UPDATES: test_releases.ROWS,
     MACHINES: MACHINE_ROWS,
 }

@@ -92,8 +92,8 @@ def serve(servers: Servers) -> None:
 {% if cookiecutter.__pages %}
   {{{ "%-9s" | format(cookiecutter.__pages) }}} http://127.0.0.1:{PAGES_PORT}
 {% endif %}
-{% if cookiecutter.__registry == "mlflow" %}
-            http://127.0.0.1:{PAGES_PORT}/#/models for the released versions
+{% if cookiecutter.__pages %}
+            http://127.0.0.1:{PAGES_PORT}/{{{ "#/models" if cookiecutter.__registry == "mlflow" else "registry" }}} for the released versions
 {% endif %}
 
 Ctrl-C ends all.""", flush=True)  # fmt: skip

@@ -12,18 +12,33 @@ from . import stack
 from .stack import docker
 
 BACKUPS = Path("backups")
-DATABASES: list[str] = [{% for name in cookiecutter.__databases.split() %}{{{ ", " if not loop.first else "" }}}"{{{ name }}}"{% endfor %}]
+{% if cookiecutter.__databases %}
+DATABASES = [{% for name in cookiecutter.__databases.split() %}{{{ ", " if not loop.first else "" }}}"{{{ name }}}"{% endfor %}]
+{% endif %}
 # Runs continue during a backup. Runs and databases refer to models and data, so those are copied
 # last: then nothing that a copy refers to is missing.
 FIRST, LAST = "runs.tar", "models.tar"
 FILES = {FIRST: ["runs", "predictions"], LAST: ["models", "data"]}
+# tar exits with 1 where a file changed or vanished while it was read: a run is active.
+{% if cookiecutter.tracker == "trackio" %}
+# A database in use is copied by SQLite, and the copy is stored in its place.
+ARCHIVE = r"""
+for db in models/*.db; do [ ! -e "$db" ] || python -c "
+import sqlite3, sys
+sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[1] + '.copy'))" "$db"; done
+tar --create --exclude '*.part' --exclude '*.db' --exclude '*.db-*' --exclude '*.lock' \
+  --transform 's/\.db\.copy$/.db/' "$@" || [ $? -eq 1 ] && rm -f models/*.db.copy
+"""
+{% else %}
+ARCHIVE = 'tar --create --exclude "*.part" "$@" || [ $? -eq 1 ]'
+{% endif %}
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
 def backup() -> None:
-    """Copy the stack's databases and files to a new folder in backups/, while runs continue."""
+    """Copy what the stack keeps to a new folder in backups/, while runs continue."""
     if not docker("compose", "ps", "--quiet", "--status=running").stdout:
         raise BadInput("The stack is not running: `make up` starts it.")
     folder = BACKUPS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
@@ -31,10 +46,12 @@ def backup() -> None:
     part.mkdir(parents=True, mode=0o700)
     try:
         archive(part / FIRST)
+{% if cookiecutter.__databases %}
         for name in DATABASES:
             dump = ("pg_dump", "--username=postgres", "--format=custom", "--no-owner", name)
             with (part / f"{name}.dump").open("wb") as file:
                 docker("compose", "exec", "-T", "postgres", *dump, stdout=file)
+{% endif %}
         archive(part / LAST)
         part.rename(folder)
     finally:
@@ -44,9 +61,7 @@ def backup() -> None:
 
 def archive(file: Path) -> None:
     """Write one of the archives of a backup."""
-    # tar exits with 1 where a file changed or vanished while it was read: a run is active.
-    command = 'tar --create --exclude "*.part" "$@" || [ $? -eq 1 ]'
-    words = ("compose", "run", "--rm", "-T", "files", "-c", command, "tar", *FILES[file.name])
+    words = ("compose", "run", "--rm", "-T", "files", "-c", ARCHIVE, "tar", *FILES[file.name])
     with file.open("wb") as stream:
         docker(*words, stdout=stream)
 
@@ -54,7 +69,7 @@ def archive(file: Path) -> None:
 @app.command()
 def restore(folder: Path) -> None:
     """Fill an empty stack from a folder that `backup` wrote, without starting it."""
-    names = [*FILES, *(f"{name}.dump" for name in DATABASES)]
+    names = [*FILES{{{ ', *(f"{name}.dump" for name in DATABASES)' if cookiecutter.__databases else '' }}}]
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise BadInput(f"{folder} is not a backup: it lacks {', '.join(missing)}.")
     stack.check()
@@ -73,15 +88,15 @@ def restore(folder: Path) -> None:
 
 
 def fill(folder: Path) -> None:
-    """Load the databases and files of a backup."""
+    """Load what a backup has."""
 {% if cookiecutter.__databases %}
     docker("compose", "up", "--detach", "--wait", "postgres")
-{% endif %}
     for name in DATABASES:
         load = ("pg_restore", "--username=postgres", "--no-owner", "--exit-on-error")
         into = (f"--role={name}", f"--dbname={name}")
         with (folder / f"{name}.dump").open("rb") as file:
             docker("compose", "exec", "-T", "postgres", *load, *into, stdin=file)
+{% endif %}
     for name in FILES:
         with (folder / name).open("rb") as file:
             docker("compose", "run", "--rm", "-T", "files", "-c", "tar --extract", stdin=file)

@@ -17,7 +17,7 @@ from {{{ cookiecutter.package_name }}}.runtime.results import Result
 VARIABLE = "PREFECT_API_URL"
 PORTS = {{{ "{" }}}"PREFECT_PORT": 4200{{{ ', "%s_PORT": %s' % (cookiecutter.__pages | upper, cookiecutter.__pages_port) if cookiecutter.__pages else "" }}}}
 """Of `make ui`, by the variables that name others."""
-PATIENCE = 10.0
+PATIENCE = 20.0
 """Seconds in which a server must answer."""
 
 

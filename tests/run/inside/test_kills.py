@@ -5,15 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from my_pipeline.runtime.registry import registry, store
 
-from tests.runtime import tracked
-from tests.runtime.conftest import P, Project, V, enter
+from .conftest import P, Project, V, enter
+from .tracked import point, runs
 
 # For each write of a step, in a copy of the project: a process that is killed just before it, and
-# one that comes to its end. Writes are files opened for it, renamed, linked or removed, and databases
-# and programs about to be used: what a database writes then is there whole or not at all.
+# one that comes to its end. Writes are files opened for it, renamed or removed, and databases
+# or programs that are opened: what these write then is there whole or not at all.
 KILL = """
 import os, shutil, signal, sys, traceback
 from itertools import count
@@ -51,7 +50,8 @@ def fork(left: int) -> int:
 
 
 for number in count(1):
-    os.chdir(shutil.copytree(original, f"{copies}/{number}"))
+    source = shutil.ignore_patterns("source")
+    os.chdir(shutil.copytree(original, f"{copies}/{number}", ignore=source))
     ended = fork(number)
     if ended != -signal.SIGKILL:
         sys.exit(ended)
@@ -67,7 +67,7 @@ def test_killed_at_each_write(
     run, name = evaluated.plan(P[5]), evaluated.params.model_name
     copies = tmp_path / "copies"
     copies.mkdir()
-    tracked.point(Path(), monkeypatch)
+    point(Path(), monkeypatch)
     done = subprocess.run(
         [sys.executable, "-c", KILL, step, run.run_id, run.period, evaluated.folder, copies],
         capture_output=True,
@@ -79,7 +79,7 @@ def test_killed_at_each_write(
     assert len(ended) > 5, "it wrote nothing"
     for folder in ended:
         enter(folder, monkeypatch)
-        assert len(tracked.runs(name)) == 2
+        assert len(runs(name)) == 2
         released = V[2] if step == "release" else V[1]
-        assert registry.champion(name).version == released  # type: ignore[union-attr]
+        assert registry.champion(name).version == released
         assert {found.version for found in store.versions(name)} == {V[1], released}

@@ -60,6 +60,7 @@ from . import package, tracked
 from .deliveries import FIRST, write_source
 from .inbox import inbox  # noqa: F401 - a fixture
 from .orchestrator import adapter, server  # noqa: F401 - fixtures
+from .servers import ours, proxy  # noqa: F401 - fixtures
 
 ROOT = package.PROJECT
 PARAMS = package.DOMAIN / "params.yaml"

@@ -6,7 +6,7 @@ from {{{ cookiecutter.package_name }}}.runtime import proxies
 
 from pipelines import server as kfp_server
 
-from .test_proxies import Server, ours, proxy  # noqa: F401 - fixtures
+from .servers import Server
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "kfp.example.invalid"])

@@ -13,7 +13,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable
 from ops import local
 
 from .conftest import ROOT
-from .test_proxies import Server
+from .servers import Server
 
 NOWHERE = "http://ada:hunter2@127.0.0.1:9/api"
 

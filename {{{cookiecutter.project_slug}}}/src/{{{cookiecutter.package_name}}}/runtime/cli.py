@@ -391,22 +391,26 @@ def main() -> None:
     proxies.bypass()
     with exit_if_refused():
         check_room()  # before a command imports a module that lacks something
-        with registry_errors():
+        with one_sentence():
             app()
 
 
 @contextmanager
-def registry_errors() -> Iterator[None]:
-    """Raise an error of the registry's tool as `Unavailable`: in one sentence."""
+def one_sentence() -> Iterator[None]:
+    """Raise an error of what talks to servers as `Unavailable`, whose sentence is printed alone."""
     try:
         yield
     except Exception as error:
         from .registry import store
 
-        tool = type(error).__module__.partition(".")[0]
-        if tool not in (store.NAME.lower(), "requests", "urllib3"):
-            raise
-        raise Unavailable(
-            f"{store.NAME} at {store.address()} failed: {one_line(error)[:300]}; check it, or "
-            f"correct {store.VARIABLE}."
-        ) from error
+        tool, said = type(error).__module__.partition(".")[0], one_line(error)[:300]
+        if tool in (store.NAME.lower(), "requests", "urllib3"):
+            raise Unavailable(
+                f"{store.NAME} at {store.address()} failed: {said}; check it, or correct "
+                f"{store.VARIABLE}."
+            ) from error
+        if tool in ("aiohttp", "botocore"):
+            raise Unavailable(
+                f"A server failed: {said}; check `source` and `runs` in params.yaml."
+            ) from error
+        raise

@@ -32,7 +32,7 @@ _DEFAULTS = {
 _OF_OTHERS = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 """What a program sets for those that it starts: its runs are not ours."""
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 """Seconds in which a server must answer."""
 
 _REASONS = {
@@ -76,20 +76,22 @@ def exists() -> bool:
 
 
 def answers() -> str:
-    """Return where MLflow is, in a clause that says that it works.
+    """Return where MLflow is, in a clause that says that it works. A file is not opened.
 
     Raises:
         Unavailable: its server does not answer in `PATIENCE` seconds, or refuses.
     """
-    if not exists():
-        return f"{address()} is created by the first run"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULTS["MLFLOW_TRACKING_URI"]
+    registry = os.environ.get("MLFLOW_REGISTRY_URI")  # where that is another server
+    if (file := _file_of(uri)) is not None and not registry:
+        return f"{uri} is {'there' if file.exists() else 'created by the first run'}"
+    load_mlflow()  # which takes seconds
     try:
         with _hurried():
             within(PATIENCE, _ask, address())
     except Exception as error:
         text = " ".join(str(error).split())
         reason = next((why for sign, why in _REASONS.items() if re.search(sign, text)), None)
-        registry = os.environ.get("MLFLOW_REGISTRY_URI")  # where that is another server
         where = f"{address()}, with its registry at {redact(registry)}," if registry else address()
         also = " or MLFLOW_REGISTRY_URI" if registry else ""
         raise Unavailable(

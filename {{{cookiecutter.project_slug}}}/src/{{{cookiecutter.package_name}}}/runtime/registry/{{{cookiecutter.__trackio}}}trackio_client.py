@@ -20,6 +20,9 @@ ELSEWHERE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL", "TRACKIO_REGISTRY_BUCKET_
 NAME = PROJECT.removeprefix("registry-")  # trackio keeps the prefix for its registries
 """What trackio calls the project."""
 
+STEP = 0
+"""A run is evaluated once: all that it logs belongs to one step."""
+
 
 @cache
 def _import_trackio() -> Any:
@@ -65,21 +68,17 @@ def opened(name: str, resume: str = "allow") -> Iterator[Any]:
     Raises:
         RuntimeError: something was not stored.
     """
-    trackio = load_trackio()
+    trackio, stored = load_trackio(), stored_config(name)
     with warnings.catch_warnings(record=True) as caught, redirect_stdout(io.StringIO()):
         warnings.simplefilter("always")
-        run = trackio.init(
-            NAME,
-            name,
-            config=stored_config(name),  # it would replace the stored one by an empty one
-            resume=resume,
-            embed=False,
-            auto_log_gpu=False,
-            auto_log_cpu=False,
-        )
+        run = _init(name, stored, resume)
         try:
             yield run
         finally:
+            trackio.finish()
+        config = {key: value for key, value in run.config.items() if not key.startswith("_")}
+        if config != stored:  # trackio stores it with the first metrics of a run that it opens
+            _init(name, config, "allow")
             trackio.finish()
     for warning in caught:
         if warning.filename != trackio.utils.__file__:
@@ -88,6 +87,21 @@ def opened(name: str, resume: str = "allow") -> Iterator[Any]:
             )
         elif not str(warning.message).startswith("Reserved keys renamed"):
             raise RuntimeError(f"trackio in {folder()}: {warning.message}")
+
+
+def _init(name: str, config: dict[str, Any], resume: str) -> Any:
+    """Open a run with these parameters and tags, and store them."""
+    run = load_trackio().init(
+        NAME,
+        name,
+        config=config,
+        resume=resume,
+        embed=False,
+        auto_log_gpu=False,
+        auto_log_cpu=False,
+    )
+    run.log({}, STEP)
+    return run
 
 
 def stored_config(name: str) -> dict[str, Any]:

@@ -11,16 +11,13 @@ from urllib.parse import quote
 from ..run import Run
 from .pickling import dump_model
 from .trackio_client import NAME as PROJECT
-from .trackio_client import folder, load_trackio, opened
+from .trackio_client import STEP, folder, load_trackio, opened
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
 NAME = "trackio"
-
-STEP = 0
-"""A run is evaluated once: all that it logs belongs to one step."""
 
 
 def check() -> str:
@@ -91,6 +88,5 @@ def page_of(tracker_id: str) -> str:
 
 
 def _add(**values: Any) -> None:
-    """Add values to the parameters of the open run: trackio stores them with the next metrics."""
+    """Add values to the parameters of the open run."""
     load_trackio().config.update({name: str(value) for name, value in values.items()})
-    load_trackio().log({}, STEP)

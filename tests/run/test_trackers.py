@@ -1,0 +1,174 @@
+"""Whatever keeps the runs and the models: the same metrics, decisions and results.
+
+MLflow is in all other tests. A tracker needs an entry in `TRACKERS`, and a column of its own in
+docs/tracker-faults.md.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.projects import ORCHESTRATORS, Project, clone, install
+from tests.run.conftest import run_may
+from tests.run.test_parity import CHAMPIONS, assert_same
+from tests.shell import Shell
+from tests.tables import TRACKERS as PAGE
+from tests.tables import record
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
+
+TRACKERS = {"trackio": "prefect"}
+"""The trackers beside MLflow, each with the orchestrator that runs it in `make test`."""
+
+NAMES = {"mlflow": "MLflow", "trackio": "trackio"}
+"""The columns of docs/tracker-faults.md."""
+
+PAIRS = [
+    pytest.param(tracker, name, marks=[] if name == quick else [pytest.mark.matrix])
+    for tracker, quick in TRACKERS.items()
+    for name in ORCHESTRATORS
+]
+
+# A row of docs/tracker-faults.md: the tests of a project that must pass for it to hold.
+KEPT = {
+    "champion and challenger are evaluated on the same period": (
+        "test_release.py::test_the_champion_is_evaluated_on_the_same_period"
+    ),
+    "what scores differently when loaded is not released": (
+        "test_release.py::test_a_model_that_scores_differently_when_loaded_is_not_released"
+    ),
+    "a rollback, and its resumed run": "test_release.py -k 'roll'",
+    "a step that is repeated doubles no run": ("test_training.py::test_training_is_tracked_once"),
+    "a release that is repeated doubles no version": (
+        "test_release.py::test_releasing_twice_changes_nothing"
+    ),
+    "two releases at once": (
+        "test_release.py::test_one_release_at_a_time"
+        " test_release.py::test_after_another_release_the_challenger_is_evaluated_again"
+    ),
+    "killed at each write of a training": "test_kills.py -k train",
+    "killed at each write of a release": "test_kills.py -k release",
+    "nothing answers in a training": "test_outage.py -k training",
+    "nothing answers as a version is registered": "test_outage.py -k registering",
+    "nothing answers as a version is released": "test_outage.py -k releasing",
+    "nothing answers, and make doctor says so": (
+        "test_doctor.py::test_what_is_missing_is_reported"
+    ),
+    "the champion of another tracker is carried over": "test_import_champion.py",
+}
+INSIDE = Path(__file__).parent / "inside"
+
+
+@pytest.fixture(scope="module")
+def tracked(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str, str], Project]:
+    """Give the project of a tracker and an orchestrator, in which May has run."""
+
+    @cache
+    def make(tracker: str, orchestrator: str) -> Project:
+        like: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
+        answers = {"tracker": tracker, "orchestrator": orchestrator}
+        project = install(shell, f"{tracker}-on-{orchestrator}", like, **answers)
+        project.make("run", "PERIOD=2013-05")
+        return project
+
+    return make
+
+
+def neutral(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result without what names the tracker, or is named by it."""
+    same = {name: value for name, value in result.items() if name != "tracker"}
+    for who in CHAMPIONS:
+        if same[who]:
+            same[who] = {name: value for name, value in same[who].items() if name != "version"}
+    return same
+
+
+@pytest.mark.parametrize(("tracker", "orchestrator"), PAIRS)
+def test_a_run_gives_the_same(
+    tracker: str,
+    orchestrator: str,
+    tracked: Callable[[str, str], Project],
+    on_airflow: Project,
+) -> None:
+    """As under MLflow, on Airflow: tests/run/test_parity.py compares orchestrators."""
+    run_may(on_airflow)
+    project, expected = tracked(tracker, orchestrator), on_airflow.results()["2013-05"]
+    found = project.results()["2013-05"]
+    assert (found["status"], found["tracker"]) == ("released", NAMES[tracker])
+    assert_same(neutral(expected), neutral(found))
+    assert found["champion_after"]["version"] in project.make("status")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("tracker", "orchestrator"), PAIRS)
+def test_a_champion_is_compared_and_rolled_back(
+    tracker: str,
+    orchestrator: str,
+    tracked: Callable[[str, str], Project],
+    project: Project,
+    tmp_path: Path,
+) -> None:
+    """And the whole project passes its lint."""
+    theirs, ours = clone(project, tmp_path / "my-pipeline"), tracked(tracker, orchestrator)
+    for each in (theirs, ours):
+        each.make("backfill", "FROM=2013-05", "TO=2013-07")
+    for period in ("2013-06", "2013-07"):
+        expected, found = (each.results()[period] for each in (theirs, ours))
+        assert_same(neutral(expected), neutral(found))
+    first, *_, last = (
+        ours.results()[p]["champion_after"] for p in ("2013-05", "2013-06", "2013-07")
+    )
+    if first != last:
+        assert "The champion is version" in ours.make("rollback")
+    ours.make("predict", "PERIOD=2013-08")
+    ours.make("doctor", ok=False)
+    ours.make("lint")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("tracker", NAMES)
+def test_what_holds_whatever_fails(
+    tracker: str, tracked: Callable[[str, str], Project], project: Project, tmp_path: Path
+) -> None:
+    """The tests of a project's own, and those that kill its steps; they write the table."""
+    like = project if tracker == "mlflow" else tracked(tracker, TRACKERS[tracker])
+    copy = clone(like, tmp_path / "my-pipeline")
+    for file in INSIDE.glob("*.py"):
+        (copy.folder / "tests/runtime" / file.name).write_bytes(file.read_bytes())
+    python = copy.folder / ".venv/bin/python"
+    for row, words in KEPT.items():
+        wanted, _, chosen = words.partition(" -k ")
+        tests = [f"tests/runtime/{name}" for name in wanted.split()]
+        keyword = ["-k", chosen.strip("'")] if chosen else []
+        pytest_ = ("-m", "pytest", "-q", "-n", "0", *tests, *keyword)
+        done = copy.shell(python, *pytest_, cwd=copy.folder, ok=False)
+        held = done.returncode == 0 and " passed" in done.stdout
+        record(PAGE, row, NAMES[tracker], "holds" if held else "does not hold")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_a_project_changes_its_tracker(
+    tracker: str, project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From MLflow; the champion is carried over, and the next challenger compared with it."""
+    shell, folder = project.shell, tmp_path_factory.mktemp("changing") / "my-pipeline"
+    before = clone(project, folder)
+    before.make("backfill", "FROM=2013-05", "TO=2013-06")
+    champion = before.results()["2013-06"]["champion_after"]
+    (folder / ".venv").unlink()
+    shell("copier", "update", "--defaults", "-d", f"tracker={tracker}", cwd=folder)
+    assert not [*folder.glob("src/*/runtime/registry/mlflow_tracker.py")]
+    after = Project(folder, shell)
+    after.make("setup")
+    said = after.make("import-champion")
+    assert f"of {champion['period']}." in said
+    after.make("run", "PERIOD=2013-07")
+    found = after.results()["2013-07"]
+    assert found["champion_before"]["run_id"] == champion["run_id"]
+    assert found["champion_before"]["metrics"] == champion["metrics"]
+    assert re.search(r"champion: AUC [\d.]+ against", found["reason"])
