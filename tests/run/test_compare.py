@@ -53,7 +53,8 @@ for ask in (lambda: compare.commit("main^9"), lambda: compare.git("bisect", "wha
         ask()
     except compare.BadInput as error:
         said.append(str(error))
-print(json.dumps({"cloned": cloned, "said": said, "links": found, "tables": tables, "page": page, "rounded": rounded} | charts))
+found = {"links": found, "cloned": cloned, "said": said}
+print(json.dumps({"tables": tables, "page": page, "rounded": rounded} | found | charts))
 """
 
 

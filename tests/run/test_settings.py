@@ -29,6 +29,7 @@ from tests.machines import (
     record_machine,
 )
 from tests.projects import Project, clone, with_answers
+from tests.shell import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run settings")]
 
@@ -258,13 +259,11 @@ def without_user(found: str) -> str:
 def test_an_old_uv(project: Project, tmp_path: Path) -> None:
     """One that does not know dependency groups, nor `required-version`: a newer one is fetched."""
     own = with_answers(project, tmp_path / "rendered")
-    venv = own.folder / ".uv"
-    if venv.is_symlink():
-        venv.unlink()
-    pip = ("-m", "pip", "install", "-q", "--target", tmp_path / "old", "uv==0.4.0")
-    own.shell("python3", *pip)
+    for made in (".venv", ".uv"):
+        (own.folder / made).unlink(missing_ok=True)
+    uv = shutil.which("uv") or ROOT / ".uv/bin/uv"
+    own.shell(uv, "pip", "install", "-q", "--target", tmp_path / "old", "uv==0.4.0")
     path = {"PATH": f"{tmp_path / 'old/bin'}:{os.environ['PATH']}"}
-    os.utime(own.folder / "pyproject.toml")
     said = make(own, "setup", **path)
     assert said.startswith("Fetching uv into .uv/, because none of version 0.8 or newer is here")
     assert "exit" not in said
@@ -324,6 +323,7 @@ def test_an_index_without_upload_times(project: Project, undated: str, tmp_path:
     own = with_answers(project, tmp_path / "rendered")
     lock, settings = own.folder / "uv.lock", own.folder / "pyproject.toml"
     before = versions(lock)
+    (own.folder / ".venv").unlink()
     lock.unlink()
     said = make(own, "setup", UV_DEFAULT_INDEX=undated)
     (sentence,) = [line for line in said.splitlines() if "upload times" in line]
