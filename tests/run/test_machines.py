@@ -48,9 +48,8 @@ def dead(kind: str) -> Iterator[str]:
                 yield server.address
 
 
-@pytest.mark.parametrize(
-    "kind", ["refused", *(pytest.param(k, marks=pytest.mark.matrix) for k in [*DEAD][1:])]
-)
+@pytest.mark.matrix
+@pytest.mark.parametrize("kind", DEAD)
 def test_a_tracker_that_cannot_be_used_is_one_sentence(kind: str, project: Project) -> None:
     with dead(kind) as address:
         code, said = project.python("status", **{TRACKER: address})
