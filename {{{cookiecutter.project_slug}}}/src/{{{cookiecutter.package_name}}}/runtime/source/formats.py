@@ -140,7 +140,7 @@ def split(
     ):
         writers: dict[Path, Any] = {}
         for batch in _batches(name, opened, types):
-            _frame(batch)  # checked
+            _conform(_frame(batch), types)  # checked
             for part, (start, end) in parts.items():
                 if part not in writers:
                     writers[part] = written.enter_context(pq.ParquetWriter(part, batch.schema))
@@ -198,19 +198,14 @@ def _frame(table: "pa.Table") -> "pl.DataFrame":
     for field in table.schema:
         if pa.types.is_timestamp(field.type) and field.type.tz:
             _check_zone(field.name, field.type.tz)
-    rows = pl.DataFrame(table)
-    for name, dtype in rows.schema.items():
-        if isinstance(dtype, pl.Date | pl.Datetime):
-            since = rows[name].cast(pl.Datetime("ms")).to_physical()
-            if not since.is_between(*CALENDAR).all():
-                raise ValueError(f"`{name}` has times outside of the years 1 to 9999")
-    return rows
+    return pl.DataFrame(table)
 
 
 def _check_zone(name: str, zone: str) -> None:
-    """Raise `ValueError` where a time zone is no name but an offset, on which Polars fails."""
+    """Raise `ValueError` where a time zone is one on which Polars fails, such as +05:30."""
     try:
-        ZoneInfo(zone)
+        if not re.fullmatch(r"[+-]\d\d:00", zone):
+            ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
         raise ValueError(
             f"`{name}` has the time zone {zone!r}: deliver times in one with a name, such as UTC"
@@ -218,7 +213,18 @@ def _check_zone(name: str, zone: str) -> None:
 
 
 def _conform(rows: "pl.DataFrame", types: Types) -> "pl.DataFrame":
-    """Return rows with the declared types, but for columns that would lose something."""
+    """Return rows with the declared types, but for columns that would lose something.
+
+    Raises:
+        ValueError: a time is one on which libraries fail.
+    """
+    import polars as pl
+
+    for name in rows.columns:
+        if name in types and isinstance(rows.schema[name], pl.Date | pl.Datetime):
+            since = rows[name].cast(pl.Datetime("ms")).to_physical()
+            if not since.is_between(*CALENDAR).all():
+                raise ValueError(f"`{name}` has times outside of the years 1 to 9999")
     return rows.with_columns(
         _as_declared(rows[name], types[name])
         for name in rows.columns
