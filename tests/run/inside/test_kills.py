@@ -80,6 +80,7 @@ def test_killed_at_each_write(
     for folder in ended:
         enter(folder, monkeypatch)
         assert len(runs(name)) == 2
+        assert not [*folder.rglob("*.partial.*")]  # trackio's
         released = V[2] if step == "release" else V[1]
         assert registry.champion(name).version == released
         assert {found.version for found in store.versions(name)} == {V[1], released}
