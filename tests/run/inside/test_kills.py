@@ -11,7 +11,7 @@ from .conftest import P, Project, V, enter
 from .tracked import point, runs
 
 # For KILLS writes of a step, evenly spread, each in a copy of the project: a process that is killed
-# just before it, and one that comes to its end. Writes are files opened for that, renamed or removed,
+# just before it, and one that comes to its end. Writes are files opened for it, renamed or removed,
 # and databases or programs opened: what those write then is there whole or not at all.
 KILL = """
 import os, shutil, signal, sys, traceback
