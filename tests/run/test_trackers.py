@@ -50,8 +50,8 @@ KEPT = {
         "test_release.py::test_one_release_at_a_time"
         " test_release.py::test_after_another_release_the_challenger_is_evaluated_again"
     ),
-    "killed at each write of a training": "test_kills.py -k train",
-    "killed at each write of a release": "test_kills.py -k release",
+    "killed at twenty of the writes of a training": "test_kills.py -k train",
+    "killed at twenty of the writes of a release": "test_kills.py -k release",
     "nothing answers in a training": "test_outage.py -k training",
     "nothing answers as a version is registered": "test_outage.py -k registering",
     "nothing answers as a version is released": "test_outage.py -k releasing",

@@ -39,8 +39,8 @@ def runs(model_name: str) -> list[str]:
 def logged(tracker_id: str) -> Logged:
     """Return what a run logged."""
     run = mlflow.get_run(tracker_id)
-    files = mlflow.artifacts.list_artifacts(run.info.artifact_uri)
-    curves = mlflow.artifacts.list_artifacts(f"{run.info.artifact_uri}/curves")
+    files = mlflow.MlflowClient().list_artifacts(tracker_id)
+    curves = mlflow.MlflowClient().list_artifacts(tracker_id, "curves")
     page = any(file.path == "report.html" for file in files)
     return Logged(
         params=run.data.params,

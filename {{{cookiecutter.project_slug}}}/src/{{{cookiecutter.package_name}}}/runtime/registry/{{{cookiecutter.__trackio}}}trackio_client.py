@@ -9,8 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from upath import UPath
+
 from .. import PROJECT
 from ..errors import BadInput
+from ..files import locked
 
 VARIABLE = "TRACKIO_DIR"
 DEFAULT = ".trackio"
@@ -64,13 +67,21 @@ def opened(name: str, resume: str = "allow") -> Iterator[Any]:
     """Open the run `name`, yield it, and store what was logged to it.
 
     trackio logs in a thread of its own, and warns where it lost something: here, that is an error.
+    One process at a time: so what it finds half-written is of one that was killed.
 
     Raises:
         RuntimeError: something was not stored.
     """
-    trackio, stored = load_trackio(), stored_config(name)
-    with warnings.catch_warnings(record=True) as caught, redirect_stdout(io.StringIO()):
+    trackio, lock = load_trackio(), UPath(folder() / ".logging.lock")
+    with (
+        locked(lock, "waiting for another run that logs to trackio"),
+        warnings.catch_warnings(record=True) as caught,
+        redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("always")
+        for part in folder().glob("artifacts/**/*.partial.*"):
+            part.unlink()
+        stored = stored_config(name)
         run = _init(name, stored, resume)
         try:
             yield run
