@@ -175,7 +175,7 @@ WEBHOOK = _shape(
     severity={"enum": ["info", "warning", "critical"]},
     facts={"type": "array", "items": LINE},
     **dict.fromkeys(("reason", "period", "run_id", "step", "rerun", "attempt"), LINE),
-    **dict.fromkeys(("run_url", "tracker_url"), LINE),
+    **dict.fromkeys(("run_url", "tracker", "tracker_url"), LINE),
 )
 
 SCHEMAS = {"slack": SLACK, "teams": TEAMS, "pagerduty": PAGERDUTY, "webhook": WEBHOOK}

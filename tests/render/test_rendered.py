@@ -40,7 +40,7 @@ NAMES = [
     {"project_slug": name, "orchestrator": orchestrator}
     for name in ("zq", "a-name-of-twenty-six-signs", "z" * 40)
     for orchestrator in CHOICES["orchestrator"]
-]
+] + [{"project_slug": "z" * 40, "tracker": tracker} for tracker in CHOICES["tracker"][1:]]
 DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
 
 

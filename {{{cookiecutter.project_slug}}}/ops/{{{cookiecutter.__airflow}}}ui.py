@@ -28,6 +28,7 @@ from .airflow import ADDRESS, HOME, LOCK, configure, password
 {% if cookiecutter.__pages %}
 PAGES_PORT = os.environ.get("{{{ cookiecutter.__pages | upper }}}_PORT", "{{{ cookiecutter.__pages_port }}}")
 {% endif %}
+VARIABLES = "AIRFLOW_PORT{{{ " or " ~ cookiecutter.__pages | upper ~ "_PORT" if cookiecutter.__pages else "" }}}"
 LOGS = HOME / "logs"
 PREPARE = ("airflow db migrate", "airflow dags reserialize")  # so the pages show the DAG at once
 SERVERS = {
@@ -52,9 +53,7 @@ def main() -> None:
     warn_without_targets(load_params())
     for port in ports():
         if in_use(port):
-            raise BadInput(
-                f"Port {port} is taken: free it, or set AIRFLOW_PORT{{{ " or " ~ cookiecutter.__pages | upper ~ "_PORT" if cookiecutter.__pages else "" }}}."
-            )
+            raise BadInput(f"Port {port} is taken: free it, or set {VARIABLES}.")
     ADDRESS.unlink(missing_ok=True)  # of a `make ui` that was killed
     servers: Servers = {}
     try:

@@ -21,6 +21,7 @@ import yaml
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import load_params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
+from {{{ cookiecutter.package_name }}}.runtime.registry import tracker
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation, Snapshot
 {% if cookiecutter.source == "sql" %}
 from {{{ cookiecutter.package_name }}}.runtime.source.sql import VARIABLE, configured_url
@@ -186,6 +187,7 @@ def page(base: str, before: Experiment | None, after: Experiment) -> list[str]:
         lines += ["", f"**The data differ**: {data}, and before, `{before.data_version[:12]}`."]
     else:
         lines += ["", f"The data version is {data}."]
+    lines += ["", f"{tracker.NAME} has these runs in `.compare/` alone, not among the team's."]
     for name, points in after.curves.items():
         lines += ["", f"### {spaced(name)}", ""]
         lines += chart(before.curves.get(name) if before else None, points)

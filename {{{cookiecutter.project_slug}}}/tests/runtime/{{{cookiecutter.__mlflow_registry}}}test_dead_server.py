@@ -30,8 +30,8 @@ COMMANDS = {
     "predict": ("--period", P[6]),
     "run": ("--period", P[5]),
     "backfill": ("--first", P[5], "--last", P[6]),
-    "prune": (),
 {% if cookiecutter.versioning == "dvc" %}
+    "prune": (),
     "restore": (P[4],),
 {% endif %}
 }

@@ -1,0 +1,81 @@
+"""What a project of each tracker has: its files and services, and nothing of another tracker."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.render.conftest import FrontEnd
+from tests.render.test_orchestrators import ORCHESTRATORS, contents
+
+# By tracker: the words that only its files have, and the service of its pages.
+WORDS = {"mlflow": r"mlflow", "trackio": r"trackio"}
+PAGES = {"mlflow": "mlflow", "trackio": "trackio"}
+USED = {"mlflow": {"mlflow"}, "trackio": {"trackio"}}
+"""Whose words may stand in a tracker's files: those of its registry, too."""
+
+
+@pytest.fixture(scope="module", params=[(t, o) for t in WORDS for o in ORCHESTRATORS])
+def rendered(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    render_cookiecutter: FrontEnd,
+) -> tuple[str, str, Path]:
+    """Render a project of each tracker and orchestrator."""
+    tracker, orchestrator = request.param
+    out = tmp_path_factory.mktemp(tracker)
+    return (
+        tracker,
+        orchestrator,
+        render_cookiecutter(out, tracker=tracker, orchestrator=orchestrator),
+    )
+
+
+def test_no_other_tracker_is_mentioned(rendered: tuple[str, str, Path]) -> None:
+    tracker, _, folder = rendered
+    others = "|".join(words for name, words in WORDS.items() if name not in USED[tracker])
+    mentions = {
+        name: found
+        for name, content in contents(folder).items()
+        if name != ".copier-answers.yml" and not name.endswith(".png")
+        if (found := re.findall(rf"(?im)^.*(?:{others}).*$", content.decode()))
+    }
+    assert mentions == {}
+
+
+def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
+    tracker, orchestrator, folder = rendered
+    stack: dict[str, Any] = yaml.safe_load((folder / "ops/compose.yaml").read_text())
+    services = stack["services"]
+    assert set(services) & set(PAGES.values()) == {PAGES[tracker]}
+    assert ("postgres" in services) == (tracker != "trackio" or orchestrator != "kubeflow")
+    assert ("postgres" in services) == (folder / "ops/databases.sh").exists()
+    built = [name for name, service in services.items() if "build" in service]
+    assert len(built) == 1, "each service with `build` makes an image of its own"
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        volumes = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+        assert {name for name in volumes if name.isidentifier()} <= set(stack["volumes"])
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
+    tracker, orchestrator, folder = rendered
+    if orchestrator != "kubeflow":
+        return
+    for overlay in ("staging", "production"):
+        command = ["kubectl", "kustomize", str(folder / "ops/kubernetes/overlays" / overlay)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = list(yaml.safe_load_all(done.stdout))
+        deployed = {each["metadata"]["name"] for each in found if each["kind"] == "Deployment"}
+        assert deployed == {f"my-pipeline-{PAGES[tracker]}"}
+        variables = next(each["data"] for each in found if each["kind"] == "ConfigMap")
+        pods = [each for each in found if each["kind"] in ("Deployment", "CronJob")]
+        asked = set(re.findall(r"'key': '([A-Z_]+)', 'name': 'my-pipeline'}", str(pods)))
+        assert asked <= set(variables)
+        assert asked or tracker == "mlflow"
