@@ -182,9 +182,7 @@ def test_a_repository_that_git_refuses(
     assert "git config --global --add safe.directory" in message
 
 
-def test_variables_that_are_set_aside(
-    repository: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_that_are_set_aside(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SET_ASIDE", "UV_NO_DEV HOME")
     assert found(repository)["environment"][1].endswith("; `make` sets aside UV_NO_DEV, HOME")
 
