@@ -65,7 +65,8 @@ def test_a_missing_program_is_named(
     before = set(project.rglob("*"))
     done = set_up(project, machine(tmp_path / "bin", *programs, **scripts), tmp_path)
     assert done.returncode == 2
-    (said,) = (done.stdout + done.stderr).splitlines()
+    lines = (done.stdout + done.stderr).splitlines()
+    (said,) = [line for line in lines if not line.startswith("make")]
     assert sentence in said
     assert set(project.rglob("*")) == before
 
@@ -81,8 +82,8 @@ def test_no_suitable_python(shell: Shell, tmp_path: Path) -> None:
     done = set_up(tmp_path / "my-pipeline", path, tmp_path)
     assert done.returncode == 2
     assert done.stdout == "Fetching Python 3.13 ...\n"
-    assert "error: Python downloads are not allowed" in done.stderr or "offline" in done.stderr
-    *_, said, ended = [line for line in done.stderr.splitlines() if not line.startswith("make[")]
+    *why, said, ended = [line for line in done.stderr.splitlines() if not line.startswith("make[")]
+    assert "Failed to download" in "".join(why)  # as uv says
     assert said == (
         "error: uv finds no Python 3.11 or newer, and could not fetch 3.13: "
         "install it, and run this again."

@@ -131,7 +131,9 @@ def clone(name: str, of: str) -> Path:
     folder, project = CLONES / name, git("rev-parse", "--show-prefix")
     shutil.rmtree(folder, ignore_errors=True)
     git("init", "--quiet", str(folder))
-    objects, shallow = (Path(git("rev-parse", "--git-path", what)) for what in ("objects", "shallow"))
+    objects, shallow = (
+        Path(git("rev-parse", "--git-path", what)) for what in ("objects", "shallow")
+    )
     (folder / ".git/objects/info/alternates").write_text(f"{objects.resolve()}\n", encoding="utf-8")
     if shallow.exists():
         shutil.copy(shallow, folder / ".git")
