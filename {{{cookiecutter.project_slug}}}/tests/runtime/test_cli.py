@@ -70,6 +70,8 @@ def test_status_with_a_champion(released: Project) -> None:
     done = cli("status")
     assert done.returncode == 0, done.stderr
     assert f"Champion: version {V[1]} of {released.params.model_name}" in done.stdout
+    page = released.result(run).tracker_url
+    assert page is None or page in done.stdout
     assert f"evaluated on {P[4]}, registered" in done.stdout
     headline = released.result(run).metrics[room.evaluation().HEADLINE]
     (row,) = (line for line in done.stdout.splitlines() if f"{run.run_id} │" in line)

@@ -23,7 +23,7 @@ def test_a_model_can_be_served(released: Project) -> None:
     assert not types & {"DataType.integer", "DataType.long"}  # pandas has floats where one is null
     assert model.saved_input_example_info is not None
     served = mlflow.pyfunc.load_model(training.model_uri)
-    assert len(served.predict(model.load_input_example())) == 5
+    assert len(served.predict(served.input_example)) == 5
 
 
 @pytest.mark.parametrize(

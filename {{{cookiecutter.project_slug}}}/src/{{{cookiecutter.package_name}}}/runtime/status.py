@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from . import room
 from .config import Params
-from .registry import registry
+from .registry import registry, tracker
 from .run.outcome import PastRun, history
 from .wording import counted, listed, status_text
 
@@ -19,6 +19,7 @@ COLOURS = {"released": "green", "failed": "red", "quarantined": "red"}
 def show(params: Params) -> None:
     """Print the champion and the last runs."""
     champion = registry.champion(params.model_name)
+    runs = history(params.runs, newest=RUNS_SHOWN)
     if champion is None:
         typer.echo("No version is released yet: `make run` trains the first.")
     else:
@@ -28,7 +29,9 @@ def show(params: Params) -> None:
             f"evaluated on {champion.period}, registered {age(registered)} ago"
         )
         typer.echo(f"  {listed(champion.metrics)}")
-    runs = history(params.runs, newest=RUNS_SHOWN)
+        for run in runs:
+            if run.run_id == champion.run_id and run.result and run.result.tracker_url:
+                typer.echo(f"  {tracker.NAME}: {run.result.tracker_url}")
     Console().print(table(runs, registry.rolled_back(params.model_name)))
     for number, run in enumerate(runs):
         later = {other.period for other in runs[number + 1 :] if other.result is not None}
