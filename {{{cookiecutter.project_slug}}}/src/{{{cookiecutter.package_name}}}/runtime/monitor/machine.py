@@ -137,9 +137,15 @@ def _environment() -> str:
 
 def _uv() -> str:
     here, fetched = answer("uv", "--version"), answer(".uv/bin/uv", "--version")
-    if here and answer("uv", "cache", "dir") is None:  # fails where pyproject.toml needs a newer
+    project = Path("pyproject.toml").read_text(encoding="utf-8")
+    needed = re.search(r'^required-version = ">=([\d.]+)"', project, re.MULTILINE)
+    if here and needed and _numbers(here) < _numbers(needed[1]):
         return f"{fetched or 'fetched by `make setup`'}, as {here} is too old for pyproject.toml"
     return here or fetched or "not installed; `make setup` fetches it when needed"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _proxy() -> str:
