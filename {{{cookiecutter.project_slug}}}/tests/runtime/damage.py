@@ -87,9 +87,7 @@ def csv_cut_off(project: Project) -> None:
 
 def second_beside(project: Project) -> None:
     """Deliver another file of the main table beside its folder."""
-    shutil.copy(
-        project.delivered(MAIN, PERIOD), project.folder / f"data/source/{MAIN}-2.parquet"
-    )
+    shutil.copy(project.delivered(MAIN, PERIOD), project.folder / f"data/source/{MAIN}-2.parquet")
 
 
 def with_a_log(project: Project) -> None:

@@ -126,7 +126,7 @@ BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": it has the column `x` 2 times"),
     "semicolons": (lambda text: text.replace(",", ";"), ": its line of names has no comma"),
     "no text": (lambda text: f"PAR1\0{text}", ": its line of names is no text: deliver CSV"),
-    "a quote that stays open": (changed("Z,", 'Z,"'), ": a quote is opened and not closed, so rows"),
+    "a quote that stays open": (changed("Z,", 'Z,"'), ": a quote is opened and not closed, so "),
     "no end": (lambda text: text[:-3], ": its last line has no end: it may be cut off"),
     "UTF-16": (lambda text: text, ": it is UTF-16: deliver UTF-8"),
     "Latin-1": (changed("north", "n\xf6rth"), ", line 4: `depot` has a text that is not UTF-8"),

@@ -200,7 +200,6 @@ def _frame(table: "pa.Table") -> "pl.DataFrame":
     Parquet itself, it may end the process.
     """
     import polars as pl
-    import pyarrow as pa
 
     table.validate(full=True)
     for name, times in Counter(table.column_names).items():
