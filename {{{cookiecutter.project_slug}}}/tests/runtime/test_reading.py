@@ -191,7 +191,9 @@ def test_what_names_a_period_is_a_fault_of_that_one(tmp_path: Path, stray: str) 
     assert not any(isinstance(part, Unread) for part in Source(str(tmp_path)).parts(P[7]).values())
 
 
-@pytest.mark.parametrize("stray", ["{}", "{}.parquet", "period={}.tmp", "Month={}"])
+@pytest.mark.parametrize(
+    "stray", ["{}", "{}.parquet", "period={}.tmp", f"{PARTITIONS[0].title()}={{}}"]
+)
 def test_a_period_that_only_a_stray_names_was_delivered(tmp_path: Path, stray: str) -> None:
     (tmp_path / MAIN / stray.format(PERIOD)).mkdir(parents=True)
     source = Source(str(tmp_path))
