@@ -79,6 +79,22 @@ def as_csv(old: str, new: str) -> Act:
     return do
 
 
+def csv_cut_off(project: Project) -> None:
+    """Remove the end of the main table's CSV file."""
+    file = project.delivered(MAIN, PERIOD).with_suffix(".csv")
+    file.write_bytes(file.read_bytes()[:-2])
+
+
+def second_beside(project: Project) -> None:
+    """Deliver another file of the main table beside its folder."""
+    shutil.copy(project.delivered(MAIN, PERIOD), project.folder / f"data/source/{MAIN}-2.parquet")
+
+
+def with_a_log(project: Project) -> None:
+    """Make the folder of the main table one of Delta."""
+    (project.folder / "data/source" / MAIN / "_delta_log").mkdir()
+
+
 def in_two_layouts(project: Project) -> None:
     """Deliver the main table in one file, too."""
     shutil.copy(project.delivered(MAIN, PERIOD), project.folder / f"data/source/{MAIN}.parquet")
@@ -248,6 +264,13 @@ SOURCE = (
         "refused",
         "has main/more.parquet, which is not read: name it like main/",
     ),
+    Damage(
+        "There is a second file of a table beside its file or folder",
+        second_beside,
+        "refused",
+        "has main-2.parquet, which is not read: name it like main,",
+    ),
+    Damage("A table is one of Delta or Hudi", with_a_log, "refused", "main is a Delta table"),
 )
 
 PERIODS = (
@@ -330,7 +353,7 @@ FILES = (
         "The folder of a period is spelled in another way",
         renamed(f"{MAIN}/{PARTITIONS[0]}={P[4]}", f"{MAIN}/{PARTITIONS[0].title()}={P[4]}"),
         "continues",
-        f"not delivered: {P[4]}",
+        f"left out of training: {P[4]} (main: main/",
     ),
     Damage(
         "There are hidden files and markers, such as _SUCCESS, ._part-0.parquet or part-0.crc",
@@ -373,6 +396,18 @@ FILES = (
         as_csv("Z", ""),
         "is quarantined",
         "main.csv, line 4: `time` has no time zone",
+    ),
+    Damage(
+        "A quote in a CSV file is opened and not closed",
+        as_csv(",", ',"'),
+        "is quarantined",
+        "main.csv: a quote is opened",
+    ),
+    Damage(
+        "A CSV file is cut off in its last line",
+        all_of(as_csv("", ""), csv_cut_off),
+        "is quarantined",
+        "main.csv: its last line has no end",
     ),
     Damage(
         "A table is there both in folders and in one file",

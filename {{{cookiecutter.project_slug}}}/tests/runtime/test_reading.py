@@ -78,7 +78,7 @@ def unread(root: UPath) -> dict[str, str]:
     """Return what is not read of the period, and why."""
     parts = Source(str(root)).parts(PERIOD).items()
     return {
-        name.removeprefix(f"{FOLDER}/"): part.why
+        name.removeprefix(f"{FOLDER}/"): part.why.partition("not read: ")[2]
         for name, part in parts
         if isinstance(part, Unread)
     }
@@ -144,7 +144,13 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         f"{MAIN}/more.parquet",
         f"{MAIN}/year=2013/more.parquet",
         f"{MAIN}/{PARTITIONS[0]}=2013-5/more.parquet",
+        f"{MAIN}/{PARTITIONS[0]}=2013-99/more.parquet",
         "depots.pq",
+        f"{MAIN} (1).csv",
+        f"{MAIN}-2.parquet",
+        f"{MAIN}_{PERIOD}.parquet",
+        f"{MAIN} - Copy.parquet",
+        "depots2.csv",
     ],
 )
 def test_what_is_of_no_period_is_refused(source: Path, tmp_path: Path, stray: str) -> None:
@@ -156,6 +162,24 @@ def test_what_is_of_no_period_is_refused(source: Path, tmp_path: Path, stray: st
         Source(str(tmp_path)).periods()
 
 
+@pytest.mark.parametrize("name", [f"{MAIN}ly.csv", f"{MAIN}_partners.parquet", "README.md"])
+def test_what_is_of_no_table_is_ignored(tmp_path: Path, name: str) -> None:
+    put(UPath(tmp_path), f"{MAIN}.parquet", b"?")
+    (tmp_path / name).touch()
+    assert Source(str(tmp_path)).periods() == [PERIOD]
+
+
+@pytest.mark.parametrize(
+    "log", [f"{FOLDER}/_delta_log/0.json", f"{MAIN}/.hoodie/hoodie.properties", "_delta_log/0.json"]
+)
+def test_a_table_with_a_log_is_refused(root: UPath, log: str) -> None:
+    put(root, f"{MAIN}.parquet", b"?")
+    (root / log).parent.mkdir(parents=True)
+    (root / log).write_bytes(b"?")
+    with pytest.raises(BadInput, match=r"is a (Delta|Hudi) table, whose log"):
+        Source(str(root)).parts(PERIOD)
+
+
 @pytest.mark.parametrize(
     "stray", [f"{PERIOD}/more.parquet", f"{PARTITIONS[0]}={PERIOD}.tmp/more.parquet"]
 )
@@ -165,6 +189,17 @@ def test_what_names_a_period_is_a_fault_of_that_one(tmp_path: Path, stray: str) 
     assert Source(str(tmp_path)).periods() == [PERIOD]
     assert list(unread(UPath(tmp_path))) == [f"{MAIN}/{stray.partition('/')[0]}"]
     assert not any(isinstance(part, Unread) for part in Source(str(tmp_path)).parts(P[7]).values())
+
+
+@pytest.mark.parametrize(
+    "stray", ["{}", "{}.parquet", "period={}.tmp", f"{PARTITIONS[0].title()}={{}}"]
+)
+def test_a_period_that_only_a_stray_names_was_delivered(tmp_path: Path, stray: str) -> None:
+    (tmp_path / MAIN / stray.format(PERIOD)).mkdir(parents=True)
+    source = Source(str(tmp_path))
+    assert source.periods() == [PERIOD]
+    assert [isinstance(part, Unread) for part in source.parts(PERIOD).values()] == [True]
+    assert {part.checksum() for part in source.parts(PERIOD).values()} == {"not read: period"}
 
 
 # Types
@@ -224,6 +259,12 @@ REAL: dict[str, tuple[Change, str, str]] = {
 UNREADABLE: dict[str, tuple[Change, str]] = {
     "an offset": (cast(TIME, pa.timestamp("us", "+05:30")), "has the time zone '+05:30'"),
     "an unknown zone": (cast(TIME, pa.timestamp("us", "Mars/Base")), "has the time zone 'Mars"),
+    "an offset in a list": (
+        lambda table: table.append_column(
+            "more", pa.array([[]] * len(table), pa.list_(pa.timestamp("us", "+05:30")))
+        ),
+        "`more` has the time zone '+05:30'",
+    ),
     "the year 20000": (
         lambda table: table.set_column(
             table.column_names.index(TIME), TIME, pa.array([2**59] * len(table), UTC)
@@ -321,6 +362,32 @@ def test_a_file_that_ends_the_reader_is_named() -> None:
         isolated.call(exec, "1 / 0")
 
 
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_a_reader_that_was_killed_says_nothing_of_the_file(how: str) -> None:
+    code = f"import os, signal; os.kill(os.getpid(), signal.{how})"
+    with pytest.raises(RuntimeError, match=rf"was killed with {how}. Out of memory\?"):
+        isolated.call(exec, code)
+    assert isolated.call(len, "four") == 4
+
+
+def test_what_is_printed_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    reader = isolated.Reader()
+    assert reader.call(len, "four") == 4
+    reader.call(exec, "print('hello', flush=True)")
+    reader.close()
+
+
+def test_a_reader_that_gives_no_answer_and_stays_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(isolated, "PATIENCE", 0.1)
+    code = "import os, signal, sys; os.close(int(sys.argv[1])); signal.pause()"
+    with pytest.raises(RuntimeError, match="was killed with SIGKILL"):
+        isolated.Reader().call(exec, code)
+
+
 def test_a_reader_that_something_else_ended_is_started_again(tmp_path: Path) -> None:
     once = tmp_path / "once"
     code = "import os, pathlib; p = pathlib.Path({!r}); p.exists() or (p.touch(), os._exit(9))"
@@ -342,6 +409,11 @@ def test_rows_of_one_file_are_split_in_batches(
     file, limits = tmp_path / "all.parquet", sorted(whole[TIME].sample(4, seed=1))
     whole.write_parquet(file)
     parts = {tmp_path / f"{n}.parquet": (limits[n], limits[n + 1]) for n in range(3)}
+    broken = tmp_path / "all.csv"
+    broken.write_text(f"{','.join(TYPES)}\nbroken\n", encoding="utf-8")
+    with pytest.raises(pl.exceptions.ComputeError):
+        formats.split("all.csv", broken, TYPES, TIME, parts)
+    assert not any(part.exists() for part in parts)
     formats.split("all.parquet", file, TYPES, TIME, parts)
     for part, (start, end) in parts.items():
         expected = whole.filter(pl.col(TIME).is_between(start, end, closed="left"))

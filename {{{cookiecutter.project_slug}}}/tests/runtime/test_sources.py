@@ -126,6 +126,8 @@ BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
     "a name twice": (lambda text: text.replace("\n", ",x,x\n"), ": it has the column `x` 2 times"),
     "semicolons": (lambda text: text.replace(",", ";"), ": its line of names has no comma"),
     "no text": (lambda text: f"PAR1\0{text}", ": its line of names is no text: deliver CSV"),
+    "a quote that stays open": (changed("Z,", 'Z,"'), ": a quote is opened and not closed, so "),
+    "no end": (lambda text: text[:-3], ": its last line has no end: it may be cut off"),
     "UTF-16": (lambda text: text, ": it is UTF-16: deliver UTF-8"),
     "Latin-1": (changed("north", "n\xf6rth"), ", line 4: `depot` has a text that is not UTF-8"),
 }
@@ -154,6 +156,18 @@ def test_a_broken_line_of_one_file_is_refused(project: Project, kind: str) -> No
     with pytest.raises(BadInput) as refusal:
         project.plan(P[6])
     assert f"The source data/source cannot be read: {MAIN}.csv{sentence}" in str(refusal.value)
+
+
+def test_empty_lines_before_the_names_are_no_names(project: Project) -> None:
+    before = Source(str(DELIVERY)).tables(P[6], [MAIN])[MAIN]
+    partitions_as_csv()
+    file = project.delivered(MAIN, P[6]).with_suffix(".csv")
+    file.write_text(f"\n\n{file.read_text()}")
+    assert_frame_equal(Source(str(DELIVERY)).tables(P[6], [MAIN])[MAIN], before)
+    write_csv(before, DELIVERY / f"{MAIN}.csv")
+    shutil.rmtree(DELIVERY / MAIN)
+    (DELIVERY / f"{MAIN}.csv").write_text(f"\r\n{(DELIVERY / f'{MAIN}.csv').read_text()}")
+    assert Source(str(DELIVERY)).periods() == [P[6]]
 
 
 def without_a_zone(rows: pl.DataFrame) -> pl.DataFrame:

@@ -27,7 +27,7 @@ class Planned(BaseModel):
     checksums: dict[str, dict[str, str]]
     """By period and file name, the checksum of what is at the source; see `source/content.py`.
 
-    Of what is not read, `NOT_READ` and the reason.
+    For an unread file: `NOT_READ` and the reason.
     """
     prepared: dict[str, str] = {}
     """By period, what the cache calls that which is made of it."""

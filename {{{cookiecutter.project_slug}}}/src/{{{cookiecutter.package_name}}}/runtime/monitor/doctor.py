@@ -50,9 +50,9 @@ def _source(params: Params) -> str:
     periods = source.periods()
     newest = periods[-params.window - 1 :]
     parts = {name: part for period in newest for name, part in source.parts(period).items()}
-    for name, part in parts.items():
+    for part in parts.values():
         if isinstance(part, Unread):
-            raise BadInput(f"{source.address}: {name} is {part.checksum()}: rename or remove it.")
+            raise BadInput(f"{source.address}: {part.why}: rename or remove it.")
     return f"{source.address} has {periods[0]} to {periods[-1]}"
 
 

@@ -1,7 +1,8 @@
 """Parquet and CSV: read in the types that `tables.py` declares, or say what is wrong, and where.
 
 CSV is UTF-8 with commas and a line of names. An empty field is null, and other columns than the
-declared ones are text. A time has its zone, as in 2013-06-17T12:00:00Z.
+declared ones are text. A time has its zone, as in 2013-06-17T12:00:00Z. Every line has an end, the
+last one too: exporters write it, and without it a file that was cut off looks whole.
 
 A column of Parquet becomes one of the declared type where that loses nothing: numbers of another
 width, times of another unit or zone, categories, and a column without values.
@@ -82,6 +83,7 @@ def read(name: str, content: bytes, types: Types) -> "pl.DataFrame":
 
     with _explained(name, content, types):
         if name.endswith(".csv"):
+            _check_csv(io.BytesIO(content))
             table = pyarrow.csv.read_csv(io.BytesIO(content), **_csv_options(content, types))
         else:
             file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
@@ -128,11 +130,15 @@ def split(
     time: str,
     parts: Mapping[Path, tuple[datetime, datetime]],
 ) -> None:
-    """Write the rows of a file that lie between two moments as Parquet files; see `days`."""
+    """Write the rows of a file that lie between two moments as Parquet files; see `days`.
+
+    The files appear once all are whole.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    scratch = {part: part.with_name(f"{part.name}.part") for part in parts}
     with (
         file.open("rb") as opened,
         _explained(name, _head(opened), types),
@@ -143,12 +149,16 @@ def split(
             _conform(_frame(batch), types)  # checked
             for part, (start, end) in parts.items():
                 if part not in writers:
-                    writers[part] = written.enter_context(pq.ParquetWriter(part, batch.schema))
+                    writers[part] = written.enter_context(
+                        pq.ParquetWriter(scratch[part], batch.schema)
+                    )
                 first, after = (pa.scalar(limit, batch[time].type) for limit in (start, end))
                 begun = pc.greater_equal(batch[time], first)
                 rows = batch.filter(pc.and_(begun, pc.less(batch[time], after)))
                 if rows.num_rows:
                     writers[part].write_table(rows)
+    for part, whole in scratch.items():
+        whole.replace(part)
 
 
 def _batches(
@@ -160,6 +170,7 @@ def _batches(
     import pyarrow.parquet as pq
 
     if name.endswith(".csv"):
+        _check_csv(file)
         options = _csv_options(_head(file), types)
         names = _names(_head(file))
         options["convert_options"].include_columns = [each for each in only or [] if each in names]
@@ -189,16 +200,27 @@ def _frame(table: "pa.Table") -> "pl.DataFrame":
     Parquet itself, it may end the process.
     """
     import polars as pl
-    import pyarrow as pa
 
     table.validate(full=True)
     for name, times in Counter(table.column_names).items():
         if times > 1:
             raise ValueError(f"it has the column `{name}` {times} times")
     for field in table.schema:
-        if pa.types.is_timestamp(field.type) and field.type.tz:
-            _check_zone(field.name, field.type.tz)
+        for zone in _zones(field.type):
+            _check_zone(field.name, zone)
     return pl.DataFrame(table)
+
+
+def _zones(dtype: "pa.DataType") -> Iterator[str]:
+    """Yield the time zones of a type and of those inside it, as of a list of times."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(dtype) and dtype.tz:
+        yield dtype.tz
+    if pa.types.is_dictionary(dtype):
+        yield from _zones(dtype.value_type)
+    for number in range(dtype.num_fields):
+        yield from _zones(dtype.field(number).type)
 
 
 def _check_zone(name: str, zone: str) -> None:
@@ -271,12 +293,28 @@ def _explained(name: str, content: bytes, types: Types) -> Iterator[None]:
         raise pl.exceptions.ComputeError(f"{name}{what}") from error
 
 
+def _check_csv(file: BinaryIO) -> None:
+    """Raise `ValueError` where a CSV is not UTF-8, or where rows may be missing unnoticed.
+
+    pyarrow closes a quote at the end of the file: all lines after it are one value.
+    """
+    start, quotes, end = file.read(2), 0, b""
+    if start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+        raise ValueError("it is UTF-16: deliver UTF-8")
+    file.seek(0)
+    while block := file.read(2**20):
+        quotes, end = quotes + block.count(b'"'), block[-1:]
+    file.seek(0)
+    if end not in {b"", b"\n", b"\r"}:
+        raise ValueError("its last line has no end: it may be cut off")
+    if quotes % 2:
+        raise ValueError("a quote is opened and not closed, so rows may be missing")
+
+
 def _csv_options(content: bytes, types: Types) -> dict[str, Any]:
     """Return how pyarrow reads CSV; it refuses lines with too few fields, which Polars fills up."""
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions
 
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError("it is UTF-16: deliver UTF-8")
     names = _names(content)
     if "\0" in "".join(names):
         raise ValueError("its line of names is no text: deliver CSV in UTF-8")
@@ -307,7 +345,7 @@ def _arrow_type(dtype: "pl.DataType | None") -> "pa.DataType":
 
 def _names(content: bytes) -> list[str]:
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline="")
-    return next(csv.reader(text), [])
+    return next(filter(None, csv.reader(text)), [])  # as pyarrow, without empty lines
 
 
 def _explain(error: str, types: Types, content: bytes) -> str | None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
-from ..periods import PARTITIONS
+from ..periods import EXAMPLE, PARTITIONS
 from ..results import NOT_READ
 from . import formats
 from .content import write_rows
@@ -71,18 +71,39 @@ class Rows(Part):
         return pl.concat(self.batches())
 
 
+UNREAD = {
+    "name": "its name has letters that cannot be written",
+    "folder": "it is a folder, and files are expected here",
+    "no file": "it is no file, or a link that leads nowhere",
+    "ending": f"its name does not end in {' or '.join(formats.FORMATS)}",
+    "period": f"it is no folder such as {PARTITIONS[0]}={EXAMPLE}",
+}
+"""Why something is not read, by kind. The kinds are part of a run's id, the words are not."""
+
+
+def why_unread(name: str, checksum: str) -> str:
+    """Return in words why a part is not read, whose `checksum` starts with `NOT_READ`."""
+    kind = checksum.removeprefix(NOT_READ)
+    return f"{name} is {NOT_READ}{UNREAD.get(kind, kind)}"
+
+
 class Unread(Part):
     """What lies among the files of a period and is not read: so rows may be missing."""
 
     at_hand = True
 
-    def __init__(self, name: str, why: str) -> None:
-        """Name it, and say why it is not read."""
-        self.name, self.why = name, why
+    def __init__(self, name: str, kind: str) -> None:
+        """Name it, and the kind of `UNREAD` that it is."""
+        self.name, self.kind = name, kind
+
+    @property
+    def why(self) -> str:
+        """Why it is not read, in words."""
+        return why_unread(self.name, self.checksum())
 
     def checksum(self) -> str:
         """Return what stands for a checksum."""
-        return f"{NOT_READ}{self.why}"
+        return f"{NOT_READ}{self.kind}"
 
     def save(self, file: Path) -> str:
         """Write nothing."""
@@ -93,7 +114,7 @@ class Unread(Part):
         """Raise an error."""
         import polars as pl
 
-        raise pl.exceptions.ComputeError(f"{self.name} is {self.checksum()}")
+        raise pl.exceptions.ComputeError(self.why)
 
 
 class Kind(ABC):

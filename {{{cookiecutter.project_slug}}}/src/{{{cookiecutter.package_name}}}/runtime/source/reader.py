@@ -44,6 +44,12 @@ CLOSED = (PermissionError, IsADirectoryError, ImportError, ValueError)
 
 _PERIOD = re.compile(CADENCE.pattern.strip("^$"), re.ASCII)
 
+_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}
+"""The logs of tables whose files are not all valid, by name."""
+
+_SECOND = re.compile(r"[\W_]*($|(copy|part)(?![a-z])|\d)")
+"""What follows the name of a table in that of a second file, as in `orders (1).csv`."""
+
 _VERSIONS = ("version_id", "generation", "ETag", "etag", "content_md5")
 """What file systems call the version of a file's content, where they know it."""
 
@@ -60,6 +66,19 @@ def is_ignored(name: str) -> bool:
 def _printable(name: str) -> str:
     """Return a name with escapes in place of what cannot be written."""
     return name if name.isprintable() else name.encode("unicode_escape").decode()
+
+
+def _period_in(name: str) -> str | None:
+    """Return the period that a name holds, None where there is none."""
+    found = _PERIOD.search(name)
+    return found[0] if found and is_period(found[0]) else None
+
+
+def _is_like(name: str, table: str) -> bool:
+    """Return whether a name is a second one of a table, such as `Orders.pq` or `orders-2.csv`."""
+    name = name.strip()
+    start, rest = name[: len(table)], name[len(table) :].partition(".")[0]
+    return start.lower() == table.lower() and _SECOND.match(rest.lower()) is not None
 
 
 class Delivered(Part):
@@ -150,8 +169,9 @@ class Source(Kind):
                     f"The source {self.address} has no rows in {file.name}: deliver some."
                 )
             return sorted({period_of(day) for day in days})
-        folders, _ = self._folders(main)
-        if not folders:
+        folders, others = self._folders(main)
+        strays = {period for name in others if (period := _period_in(name))}
+        if not folders and not strays:
             raise BadInput(
                 f"The source {self.address} has no {CADENCE.unit} of {main}, such as "
                 f"{main}/{PARTITIONS[0]}={EXAMPLE}: correct `source` in params.yaml, or deliver "
@@ -159,21 +179,19 @@ class Source(Kind):
             )
         for found in folders.values():
             self._refuse_two(found)
-        return sorted(folders)
+        return sorted(folders.keys() | strays)
 
     def _refuse_strays(self) -> None:
         """Raise `BadInput` where something is called like a table or a period, and is neither."""
         ours = room.tables()
+        known = {f"{table}{ending}" for table in ours.TABLES for ending in ("", *formats.FORMATS)}
         for table in ours.TABLES:
-            known = {table, *(f"{table}{ending}" for ending in formats.FORMATS)}
             wanted = {
-                name: table
-                for name in self._top
-                if name.partition(".")[0].strip().lower() == table.lower() and name not in known
+                name: table for name in self._top if name not in known and _is_like(name, table)
             }
             if table in ours.DATED and not self._whole(table):
                 _, others = self._folders(table)
-                nowhere = [name for name in others if not _PERIOD.search(name)]
+                nowhere = [name for name in others if not _period_in(name)]
                 example = f"{table}/{PARTITIONS[0]}={EXAMPLE}"
                 wanted |= {f"{table}/{name}": example for name in nowhere}
             for name, like in wanted.items():
@@ -211,9 +229,8 @@ class Source(Kind):
         }
         parts = {name: self._part(name, file) for name, file in found.items()}
         for name in strays:
-            if (named := _PERIOD.search(name)) and named[0] == period:
-                why = f"it is no folder such as {PARTITIONS[0]}={EXAMPLE}"
-                parts[f"{table}/{name}"] = Unread(f"{table}/{name}", why)
+            if _period_in(name) == period:
+                parts[f"{table}/{name}"] = Unread(f"{table}/{name}", "period")
         return parts
 
     def _folders(self, table: str) -> tuple[dict[str, list[str]], list[str]]:
@@ -234,16 +251,16 @@ class Source(Kind):
     def _part(self, name: str, file: UPath) -> Part:
         """Return the part that a file is, or a folder where a file is expected."""
         if not file.name.isprintable():
-            why = "its name has letters that cannot be written"
+            kind = "name"
         elif str(file) in self._remote_folders or (is_local(file) and self._answer(file.is_dir)):
-            why = "it is a folder, and files are expected here"
+            kind = "folder"
         elif is_local(file) and not self._answer(file.is_file):
-            why = "it is no file, or a link that leads nowhere"
+            kind = "no file"
         elif not name.endswith(formats.FORMATS):
-            why = f"its name does not end in {' or '.join(formats.FORMATS)}"
+            kind = "ending"
         else:
             return Delivered(self, name, file)
-        return Unread(name, why)
+        return Unread(name, kind)
 
     def _whole(self, table: str) -> UPath | None:
         """Return the one file that has all rows of a table, None where it has a folder or none."""
@@ -344,15 +361,22 @@ class Source(Kind):
         place = self.root / folder if folder else self.root
         try:
             inside = self._answer(lambda: sorted(self._list(place), key=str))
-            return {_printable(path.name): path for path in inside if not is_ignored(path.name)}
         except (FileNotFoundError, NotADirectoryError):
             return {}
+        for path in inside:
+            if path.name in _LOGS:
+                raise BadInput(
+                    f"The source {self.address} cannot be read: {folder or 'it'} is "
+                    f"{_LOGS[path.name]} table, whose log says which of its files count. Deliver "
+                    "plain Parquet."
+                )
+        return {_printable(path.name): path for path in inside if not is_ignored(path.name)}
 
     def _list(self, place: UPath) -> "Iterable[UPath]":
         """Return what lies in a folder, as its file system lists it.
 
-        Not with `glob`: to it, a folder that we may not look into is an empty one. Not on a disk,
-        the listing says what is a folder: some file systems download a file to find out.
+        `glob` treats an unreadable folder as empty. In an object store, the listing says which
+        entries are folders.
         """
         if is_local(place):
             return place.iterdir()

@@ -13,7 +13,7 @@ from ..run import Run, RunDir, cache, read_plan
 from ..source import formats, isolated
 from ..source.address import source_of
 from ..source.content import ROWS, rows_if_intact, sha256
-from ..source.kinds import table_of
+from ..source.kinds import table_of, why_unread
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 def ingest(run: Run, period: str) -> Manifest:
     """Copy the files of `period` byte for byte, and note their checksums and row counts.
 
-    Of rows, a Parquet file is made. What was read for the plan, or by an earlier run, is in the
-    cache already. What is not read of a delivery is noted, and not copied.
+    Rows are written as Parquet. What was read for the plan, or by an earlier run, is in the cache
+    already. Unread files are recorded, not copied.
 
     Writes `raw/`, laid out like the source, and `manifests/<period>.json`.
 
@@ -38,7 +38,7 @@ def ingest(run: Run, period: str) -> Manifest:
     files: dict[str, IngestedFile] = {}
     for name, expected in plan.checksums[period].items():
         if expected.startswith(NOT_READ):
-            files[name] = IngestedFile(sha256=expected, rows=None, fault=f"{name} is {expected}")
+            files[name] = IngestedFile(sha256=expected, rows=None, fault=why_unread(name, expected))
             continue
         copy, cached = run_dir.raw / name, cache.file_of(UPath(plan.params.runs), expected)
         found = _examine(name, cached, expected)
