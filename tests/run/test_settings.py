@@ -136,6 +136,9 @@ def test_a_commit_that_git_refuses_leaves_nothing(rendered: Project, tmp_path: P
     assert said.count("detected dubious ownership in repository") == 1
     assert "git config --global --add safe.directory" in said
     assert not (rendered.folder / ".git").exists()
+    rendered.shell("git", "init", "--quiet", cwd=rendered.folder)
+    make(rendered, "setup", HOME=str(tmp_path))
+    assert (rendered.folder / ".git/HEAD").exists()  # a repository that it did not make stays
 
 
 def test_the_repository_of_another_user(project: Project, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def exit_if_refused() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         sys.exit(2)
     except (ConnectionError, TimeoutError, Unavailable) as error:
         print(f"error: {redact(one_line(error))}", file=sys.stderr)
@@ -49,5 +49,5 @@ def one_line(error: BaseException) -> str:
 
 
 def redact(text: str) -> str:
-    """Return `text` without the user and password of each address."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    """Return `text` without the user and password of each address; a password may have an @."""
+    return re.sub(r"//[^/\s]*@", "//", text)
