@@ -60,7 +60,7 @@ def redact(text: str) -> str:
 def is_unavailable(error: BaseException) -> bool:
     """Return whether a client failed as its server was not reached, fails or refuses us.
 
-    The exceptions of the clients are not imported for this: their names and attributes tell.
+    It goes by the names and attributes of their exceptions, so no client is imported for it.
     """
     status = _status(error)
     if status in (401, 403) or status >= 500:
