@@ -86,6 +86,15 @@ CASES: dict[str, tuple[Change, dict[str, Any]]] = {
         {"target": "paid"},
     ),
     "self": (lambda rows: rows.rename({"temp": "self"}), {}),
+    "no label": (lambda rows: rows.with_columns(busy=pl.lit(None, pl.String)), {"target": "busy"}),
+    "no label in whole periods": (
+        lambda rows: rows.with_columns(
+            busy=pl.when(pl.col("when") >= "2012-07").then(pl.col("busy"))
+        ),
+        {"target": "busy"},
+    ),
+    "empty": (lambda rows: rows.with_columns(gone=pl.lit(None, pl.String)), {}),
+    "NA": (lambda rows: rows.with_columns(region=pl.col("weather").replace("mist", "NA")), {}),
     "nothing": (lambda rows: rows.clear(), {}),
     "nothing known": (lambda rows: rows.select("when", "cnt").gather_every(7 * 24), {}),
 }
@@ -158,6 +167,17 @@ def sample() -> dict[str, list[str]]:
     return {"found": sorted({"arr_delay", *found.leaks}), "known": sorted(KNOWN_AFTERWARDS)}
 
 
+def values() -> dict[str, list[str]]:
+    """Return the categories that `tables.py` lists, by column: one has a value of 90 letters."""
+    rows = RENTALS.with_columns(
+        age=pl.col("weather").replace("mist", "18–25"),
+        long=pl.col("weather").replace("mist", "x" * 90),
+    )
+    rows.write_csv(FOLDER / "values.csv")
+    columns = profile(read(FOLDER / "values.csv", "when", "UTC"), "cnt", None, window=3).columns
+    return {column.name: list(column.values) for column in columns}
+
+
 found: dict[str, Any] = {case: said(case) for case in CASES} | broken() | {"sample": sample()}
 found["quarantined"] = [
     broken
@@ -165,4 +185,5 @@ found["quarantined"] = [
     for target in ("returned", "price")
     for broken in quarantined(seed, target)
 ]
+found["values"] = values()
 print(json.dumps(found))

@@ -183,7 +183,7 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     ("case", "sentence"),
     [
         ("no column", "has no column 'day': it has when, weather, "),
-        ("no target", "There is no column 'price': it is one of "),
+        ("no target", "There is no column 'price' with values: "),
         ("no zone", "'when' has no time zone: say where its clocks are, as in ZONE=Europe/Berlin"),
         ("unknown zone", "ZONE=Berlin is no time zone: name one such as Europe/Berlin."),
         (
@@ -203,6 +203,8 @@ def said(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("too large", "the column 'temp' has numbers too large for Int64: leave it out, or"),
         ("nothing", "nothing.csv has no rows."),
         ("nothing known", "No column is left that a model could learn from"),
+        ("no label", "There is no column 'busy' with values: "),
+        ("no label in whole periods", "'busy' has no value in a whole month: nothing can"),
         ("a.csv", "a.csv, line 3: the number of fields is 3, and 2 in the line of names. Put "),
         ("short.csv", "short.csv, line 4: the number of fields is 1, and 2 in the line of names. "),
         ("latin1.csv", "latin1.csv, line 3: it is not UTF-8. Save the file as UTF-8, as `iconv "),
@@ -220,6 +222,18 @@ def test_what_cannot_be_drafted_is_refused_in_a_sentence(
 
 def test_a_column_may_have_any_name(said: dict[str, Any]) -> None:
     assert "Predicts: cnt, a regression. " in said["self"]
+
+
+def test_what_is_not_read_is_said(said: dict[str, Any]) -> None:
+    assert "Left out, as empty or without a name: ''." in said["rentals"]
+    assert "Read as missing" not in said["rentals"]
+    assert "Left out, as empty or without a name: '', 'gone'." in said["empty"]
+    assert "Read as missing: NA." in said["NA"]
+
+
+def test_a_category_with_a_long_value_has_no_list(said: dict[str, Any]) -> None:
+    assert said["values"]["age"] == ["18–25", "clear", "rain"]
+    assert said["values"]["long"] == []
 
 
 def test_leaks_are_named(said: dict[str, Any]) -> None:

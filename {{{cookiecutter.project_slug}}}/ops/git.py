@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, redact
 
 
 def git(*words: str, **variables: str) -> str:
@@ -21,7 +21,7 @@ def git(*words: str, **variables: str) -> str:
         raise BadInput("git is not installed: on Debian, `apt install git`.") from None
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-        raise BadInput(f"`git {' '.join(words)}` failed: {said}")
+        raise BadInput(redact(f"`git {' '.join(words)}` failed: {said}"))
     return done.stdout.removesuffix("\n")
 
 

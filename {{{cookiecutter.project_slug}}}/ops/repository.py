@@ -5,6 +5,7 @@ A repository that contains this folder stays unchanged.
 
 import shutil
 import sys
+from pathlib import Path
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 
@@ -20,12 +21,13 @@ def main() -> None:
     Raises:
         BadInput: git refuses the first commit.
     """
-    if not has_repository():
-        try:
-            make_repository()
-        except BaseException:
-            shutil.rmtree(".git", ignore_errors=True)  # without a commit, nobody would make one
-            raise
+    if Path(".git").exists() or has_repository():
+        return  # also one that git cannot read: it is not ours to remove
+    try:
+        make_repository()
+    except BaseException:
+        shutil.rmtree(".git", ignore_errors=True)  # without a commit, nobody would make one
+        raise
 
 
 def has_repository() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused, redact
 
 from .git import diff, git
 
@@ -96,7 +96,7 @@ def reason(failed: subprocess.CompletedProcess[str]) -> str:
     """Return why Copier failed: the error of git, or the last line of its traceback."""
     of_git = re.search(r"fatal: .*", failed.stderr)
     last = of_git[0] if of_git else failed.stderr.strip().rpartition("\n")[2]
-    return f"Copier: {last}"
+    return redact(f"Copier: {last}")
 
 
 def marked(conflicts: list[str]) -> list[str]:
@@ -116,7 +116,7 @@ def lock() -> list[str]:
     done = subprocess.run([UV, "lock", "--quiet"], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode == 0:
         return []
-    return ["`uv lock` fails, and so will CI:", "", "```", done.stderr.strip(), "```", ""]
+    return ["`uv lock` fails, and so will CI:", "", "```", redact(done.stderr.strip()), "```", ""]
 
 
 def leave_workflows_out(conflicts: list[str]) -> list[str]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.periods import FEWEST_PERIODS
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, FEWEST_PERIODS
 
 from .leaks import find_leaks
 from .table import UTC_TIME, Table
 
 MISSING = 0.05
 """The share of a column that may be missing where less was."""
+LONGEST_VALUE = 60
+"""A longer value is no category: it does not fit in a line of `tables.py`."""
 FEW_VALUES, MANY_VALUES = 20, 1000
 """A column of few values is a category with a rule; a text of many is none for a model."""
 IDENTIFIER = re.compile(r"(?i:(?:^|[_\s.-])(?:id|uuid|key|no|nr|number))$|[a-z]I[dD]$")
@@ -150,7 +152,8 @@ def _labels(
     """Return the problem, the value that means yes, and the labels as numbers, null if unknown."""
     if target not in table.rows.columns:
         raise BadInput(
-            f"There is no column {target!r}: it is one of {', '.join(table.rows.columns)}."
+            f"There is no column {target!r} with values: the target is one of "
+            f"{', '.join(table.rows.columns)}."
         )
     values = table.rows[target]
     kinds = values.drop_nulls().unique().sort()
@@ -160,6 +163,8 @@ def _labels(
         raise BadInput(
             f"{target!r} is of {values.dtype}: the target is a number, yes or no, or a text."
         )
+    if kinds.is_empty():
+        raise BadInput(f"{target!r} has no value in a whole {CADENCE.unit}: nothing can be learnt.")
     if len(kinds) < 2:
         raise BadInput(f"{target!r} is always {kinds[0]}: there is nothing to predict.")
     problem = problem or ("binary" if len(kinds) == 2 else "regression")
@@ -305,7 +310,8 @@ def _column(table: Table, name: str, key: Sequence[str], few: float) -> Column:
     if values.dtype.is_numeric() and not grows:
         limits = _limits(values)
     elif values.dtype == pl.String and name not in key and values.n_unique() <= FEW_VALUES:
-        kinds = tuple(values.drop_nulls().unique().sort())
+        found = tuple(values.drop_nulls().unique().sort())
+        kinds = found if all(len(repr(kind)) <= LONGEST_VALUE for kind in found) else ()
     dtype = 'pl.Datetime("us", "UTC")' if values.dtype == UTC_TIME else f"pl.{values.dtype!r}"
     return Column(name, dtype, 0.0 if name in (table.time, *key) else allowed, limits, kinds)
 

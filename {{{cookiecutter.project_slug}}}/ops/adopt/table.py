@@ -62,11 +62,18 @@ def read(file: Path, time: str, zone: str) -> Table:
     Raises:
         BadInput: the file is not readable, the column is no time, or too few periods are whole.
     """
-    table = cut(_content(file), str(file), file.name.split(".")[0], time, zone)
-    if not zone:
-        return table
-    said = f"Its times are of the clocks in {zone}: write those of new periods with their zone."
-    return replace(table, said=said)
+    content = _content(file)
+    table = cut(content, str(file), file.name.split(".")[0], time, zone)
+    said = []
+    if zone:
+        said.append(
+            f"Its times are of the clocks in {zone}: write those of new periods with their zone."
+        )
+    if left_out := [repr(name) for name in content.columns if name not in table.rows.columns]:
+        said.append(f"Left out, as empty or without a name: {', '.join(left_out)}.")
+    if file.suffix.lower() == ".csv" and (words := _missing_words(file)):
+        said.append(f"Read as missing: {', '.join(words)}.")
+    return replace(table, said="\n".join(said))
 
 
 def cut(rows: pl.DataFrame, where: str, name: str, time: str, zone: str) -> Table:
@@ -131,6 +138,13 @@ def _csv(file: Path) -> pl.DataFrame:
             "as `iconv -f latin1 -t utf-8` does."
         ) from None
     return pl.read_csv(file, null_values=MISSING, infer_schema_length=None)
+
+
+def _missing_words(file: Path) -> list[str]:
+    """Return the words in a CSV file that are read as missing values."""
+    texts = pl.read_csv(file, infer_schema=False)
+    found = set().union(*({*column.unique()} & {*MISSING[1:]} for column in texts))
+    return sorted(found)
 
 
 def _first_undecodable(file: Path) -> int:

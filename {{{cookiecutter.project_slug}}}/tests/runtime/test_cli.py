@@ -8,6 +8,7 @@ import pytest
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
@@ -46,6 +47,13 @@ def test_refused_input_leaves_nothing_behind(project: Project) -> None:
     project.tune(sead=1)
     assert refused("run").startswith("params.yaml: sead: no such parameter exists")
     assert project.files() == before
+
+
+def test_no_password_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also one with an @; a path may have an @, too."""
+    with pytest.raises(SystemExit), exit_if_refused():
+        raise BadInput("http://ada:p@ss@proxy:3128 and https://ada:word@host/a@b refuse.")
+    assert capsys.readouterr().err == "error: http://proxy:3128 and https://host/a@b refuse.\n"
 
 
 def test_outside_of_a_project(

@@ -3,15 +3,16 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import pytest
+import requests
 
 from {{{ cookiecutter.package_name }}}.runtime import cli
-from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable
+from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable, is_unavailable
 from {{{ cookiecutter.package_name }}}.runtime.registry import mlflow_client, registry
 
 from .conftest import P, Project
@@ -140,6 +141,32 @@ def test_a_server_that_dies_later_is_one_sentence_too(
     assert ended.value.code == 1
     (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith("error: MLflow at http://127.0.0.1:9 failed: ")
+
+
+@pytest.mark.parametrize(
+    ("failure", "hidden"),
+    [
+        (lambda: mlflow_client.mlflow_client().get_run("no such run"), False),
+        (lambda: mlflow_client.mlflow_client().search_experiments(max_results=-1), False),
+        (lambda: requests.get("no address", timeout=1), False),
+        (lambda: requests.get("http://127.0.0.1:9", timeout=1), True),
+    ],
+)
+def test_a_mistake_of_ours_keeps_its_traceback(
+    failure: Callable[[], object], hidden: bool, project: Project
+) -> None:
+    with pytest.raises(Exception) as raised, cli.one_sentence():  # noqa: PT011
+        failure()
+    assert isinstance(raised.value, Unavailable) == hidden
+
+
+@pytest.mark.parametrize(
+    ("status", "hidden"), [(400, False), (401, True), (403, True), (503, True)]
+)
+def test_the_status_tells(status: int, hidden: bool) -> None:
+    response = requests.Response()
+    response.status_code = status
+    assert is_unavailable(requests.HTTPError(response=response)) == hidden
 
 
 def test_a_run_of_another_program_is_not_resumed(

@@ -8,18 +8,20 @@ import gc
 import getpass
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from . import proxies
-from .errors import BadInput, Unavailable, exit_if_refused, one_line
+from .errors import BadInput, Unavailable, exit_if_refused, is_unavailable, one_line
 from .periods import EXAMPLE
 from .wording import {{{ 'counted, ' if cookiecutter.versioning == 'dvc' else '' }}}listed, status_text
 
@@ -380,7 +382,11 @@ def complete_account() -> None:
         getpass.getuser()
     except (KeyError, OSError):  # OSError: since Python 3.13
         os.environ["USER"] = str(os.getuid())
-    os.environ.setdefault("HOME", tempfile.gettempdir())
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 
 def main() -> None:
@@ -397,10 +403,12 @@ def main() -> None:
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Raise an error of what talks to servers as `Unavailable`, whose sentence is printed alone."""
+    """Raise that a server fails as `Unavailable`, whose sentence is printed alone."""
     try:
         yield
     except Exception as error:
+        if not is_unavailable(error):
+            raise
         from .registry import store
 
         tool, said = type(error).__module__.partition(".")[0], one_line(error)[:300]

@@ -4,6 +4,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+_UNREACHED = re.compile("Connect|Time(d)?[Oo]ut|Proxy|SSL|Retr(y|ies)|Protocol|Credentials")
+"""How the exceptions of clients are called where a server is not reached."""
 
 
 class BadInput(ValueError):
@@ -29,7 +33,7 @@ def exit_if_refused() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         sys.exit(2)
     except (ConnectionError, TimeoutError, Unavailable) as error:
         print(f"error: {redact(one_line(error))}", file=sys.stderr)
@@ -49,5 +53,32 @@ def one_line(error: BaseException) -> str:
 
 
 def redact(text: str) -> str:
-    """Return `text` without the user and password of each address."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    """Return `text` without the user and password of each address; a password may have an @."""
+    return re.sub(r"//[^/\s]*@", "//", text)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Return whether a client failed as its server was not reached, fails or refuses us.
+
+    It goes by the names and attributes of their exceptions, so no client is imported for it.
+    """
+    status = _status(error)
+    if status in (401, 403) or status >= 500:
+        return True
+    if any(_UNREACHED.search(kind.__name__) for kind in type(error).__mro__):
+        return True
+    cause = error.__cause__ or error.__context__
+    return cause is not None and is_unavailable(cause)
+
+
+def _status(error: Any) -> int:
+    """Return the status of HTTP in an exception of a client, or 0."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if type(error).__name__ == "RestException":  # MLflow, which repeats its server's answer
+        return int(error.get_http_status_code())
+    if said := re.search(r"failed with error code (\d{3})", str(error)):
+        return int(said[1])
+    status = getattr(response, "status_code", None) or getattr(error, "status", None)
+    return status if isinstance(status, int) else 0
