@@ -1,13 +1,17 @@
 """The command line: exit codes, and one sentence for what is refused."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import polars as pl
 import pytest
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
+from {{{ cookiecutter.package_name }}}.runtime.cli import complete_account
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
@@ -54,6 +58,19 @@ def test_no_password_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), exit_if_refused():
         raise BadInput("http://ada:p@ss@proxy:3128 and https://ada:word@host/a@b refuse.")
     assert capsys.readouterr().err == "error: http://proxy:3128 and https://host/a@b refuse.\n"
+
+
+def test_a_home_is_made_where_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> NoReturn:
+        raise RuntimeError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/ada"))
+    complete_account()
+    assert "HOME" not in os.environ
+    monkeypatch.setattr(Path, "home", unknown)
+    complete_account()
+    assert Path(os.environ["HOME"]).stat().st_mode & 0o777 == 0o700
 
 
 def test_outside_of_a_project(
