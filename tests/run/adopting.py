@@ -170,7 +170,7 @@ def sample() -> dict[str, list[str]]:
 def values() -> dict[str, list[str]]:
     """Return the categories that `tables.py` lists, by column: one has a value of 90 letters."""
     rows = RENTALS.with_columns(
-        age=pl.col("weather").replace("mist", "18–25"),
+        age=pl.col("weather").replace("mist", "18\u201325"),
         long=pl.col("weather").replace("mist", "x" * 90),
     )
     rows.write_csv(FOLDER / "values.csv")
