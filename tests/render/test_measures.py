@@ -76,7 +76,7 @@ def test_the_room_is_small(project: Path) -> None:
 
 
 def test_the_runtime_and_the_flows_are_small(project: Path) -> None:
-    assert lines(project / PACKAGE / "runtime") < 7_500
+    assert lines(project / PACKAGE / "runtime") < 7_600
     assert lines(project / "flows") < 460  # none, under other orchestrators
 
 

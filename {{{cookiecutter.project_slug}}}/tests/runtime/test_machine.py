@@ -77,12 +77,12 @@ def test_what_is_no_error_is_a_remark(repository: Project, monkeypatch: pytest.M
     monkeypatch.delenv("ALERT_URLS")
     monkeypatch.setenv("http_proxy", "ada:hunter2@proxy.example.com:3128")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        monkeypatch.setenv("MLFLOW_PORT", str(listener.getsockname()[1]))
+        monkeypatch.setenv("{{{ cookiecutter.__pages | upper }}}_PORT", str(listener.getsockname()[1]))
         checks = found(repository)
     for name, words in (
         ("alerts", "ALERT_URLS is not set"),
         ("proxy", "http_proxy is http://proxy.example.com:3128: for other machines"),
-        ("ports", "(MLFLOW_PORT)"),
+        ("ports", "({{{ cookiecutter.__pages | upper }}}_PORT)"),
     ):
         passed, message = checks[name]
         assert passed

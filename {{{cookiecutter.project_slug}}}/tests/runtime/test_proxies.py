@@ -28,7 +28,7 @@ def by_urllib(address: str) -> int:
 
 CLIENTS: dict[str, Callable[[str], int]] = {
     "urllib": by_urllib,
-    "requests": lambda address: requests.get(address, timeout=10).status_code,  # as MLflow asks
+    "requests": lambda address: requests.get(address, timeout=10).status_code,
 }
 with suppress(ImportError):
     httpx = import_module("httpx")

@@ -76,9 +76,11 @@ def _status(error: Any) -> int:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+{% if cookiecutter.__registry == "mlflow" %}
     if type(error).__name__ == "RestException":  # MLflow, which repeats its server's answer
         return int(error.get_http_status_code())
     if said := re.search(r"failed with error code (\d{3})", str(error)):
         return int(said[1])
+{% endif %}
     status = getattr(response, "status_code", None) or getattr(error, "status", None)
     return status if isinstance(status, int) else 0
