@@ -11,7 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused, redact
+from {{{ cookiecutter.package_name }}}.runtime.errors import (
+    BadInput,
+    exit_if_refused,
+    redact,
+)
 
 from .git import diff, git
 

@@ -8,7 +8,10 @@ from ..run import Run, RunDir, read_plan
 
 log = logging.getLogger(__name__)
 
-RULES = "in tables.py, for labels in `check_labels` of features.py"
+ADVICE = (
+    "Deliver corrected data and run the period again. If the data are right, correct the rule: in "
+    "tables.py, for labels in `check_labels` of features.py"
+)
 
 
 def quarantine(run: Run) -> Quarantine:
@@ -27,5 +30,5 @@ def quarantine(run: Run) -> Quarantine:
     }
     quarantined = Quarantine(periods=bad)
     write_json(run_dir.quarantine, quarantined)
-    log.error("quarantine: %s. If the data are right, correct the rule: %s", quality.reason, RULES)
+    log.error("quarantine: %s. %s", quality.reason, ADVICE)
     return quarantined
