@@ -8,6 +8,8 @@ import pytest
 from tests.projects import Project, clone
 from tests.shell import Shell
 
+collect_ignore = ["inside"]  # those tests run in a rendered project's environment
+
 
 def at_home(project: Project, factory: pytest.TempPathFactory) -> Project:
     """Return a clone with an empty home of its own."""

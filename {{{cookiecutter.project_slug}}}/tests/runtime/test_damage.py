@@ -76,12 +76,15 @@ def table() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.what)
-def test_damage(damage: Damage, released: Project, source: Path, table: dict[str, str]) -> None:
+def test_damage(
+    damage: Damage, released: Project, source: Path, table: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "closed").touch(mode=0)
+    if damage.closes and os.access(tmp_path / "closed", os.R_OK):
+        pytest.skip("root may read everything")
     champion = registry.champion(released.params.model_name)
     assert champion is not None
     damage.do(released)
-    if damage.closes and os.access(f"data/source/{MAIN}", os.R_OK):
-        pytest.skip("root may read everything")
     files = released.files()
 
     if damage.run == "refused":
