@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and locks.
+"""Files that are there whole or not at all, locks, and calls that may hang.
 
 A killed process leaves no half-written file, on a disk or in an object store.
 """
@@ -6,9 +6,11 @@ A killed process leaves no half-written file, on a disk or in an object store.
 import io
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=BaseModel)
+Answer = TypeVar("Answer")
 
 
 def is_local(path: UPath) -> bool:
@@ -51,6 +54,32 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
         held = lock.acquire(timeout=patience)
     with held:
         yield
+
+
+def in_time(patience: float, ask: Callable[[], Answer], late: str) -> Answer:
+    """Return what a call returns in `patience` seconds.
+
+    The call runs in a thread of its own, which is abandoned where it hangs: not every protocol
+    has a time limit, and no orchestrator interrupts a call that waits in compiled code.
+
+    Raises:
+        TimeoutError: it takes longer; `late` is what it says.
+    """
+    answer: Future[Answer] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised by the caller's thread
+            answer.set_exception(error)
+
+    Thread(target=wait, daemon=True).start()
+    try:
+        return answer.result(patience)
+    except TimeoutError:
+        if answer.done():
+            raise
+        raise TimeoutError(late) from None
 
 
 def write(file: UPath, content: bytes) -> None:

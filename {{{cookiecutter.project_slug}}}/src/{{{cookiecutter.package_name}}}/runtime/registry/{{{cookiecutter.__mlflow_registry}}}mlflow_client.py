@@ -17,8 +17,7 @@ from uuid import uuid4
 from upath import UPath
 
 from ..errors import Unavailable, one_line, redact
-from ..files import locked
-from ..source.kinds import within
+from ..files import in_time, locked
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -88,7 +87,7 @@ def answers() -> str:
     load_mlflow()  # which takes seconds
     try:
         with _hurried():
-            within(PATIENCE, _ask, address())
+            in_time(PATIENCE, _ask, f"{address()} did not answer in {PATIENCE:g} s")
     except Exception as error:
         text = " ".join(str(error).split())
         reason = next((why for sign, why in _REASONS.items() if re.search(sign, text)), None)

@@ -171,8 +171,8 @@ def _batches(
 
     if name.endswith(".csv"):
         _check_csv(file)
-        options = _csv_options(_head(file), types)
-        names = _names(_head(file))
+        head = _head(file)
+        options, names = _csv_options(head, types), _names(head)
         options["convert_options"].include_columns = [each for each in only or [] if each in names]
         reader = pyarrow.csv.open_csv(file, **options)
         schema, batches = reader.schema, reader

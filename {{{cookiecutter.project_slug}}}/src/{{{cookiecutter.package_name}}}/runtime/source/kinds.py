@@ -6,12 +6,11 @@ for byte, and the rows that a table has of a period, which are written as Parque
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from ..files import in_time
 from ..periods import EXAMPLE, PARTITIONS
 from ..results import NOT_READ
 from . import formats
@@ -192,26 +191,7 @@ def name_of_rows(table: str, period: str | None) -> str:
 
 
 def within(patience: float, ask: Callable[[], Answer], address: str) -> Answer:
-    """Return what a source answers in `patience` seconds; raise `TimeoutError` where it does not.
-
-    The call runs in a thread of its own, which is abandoned where it hangs: not every protocol
-    has a time limit, and no orchestrator interrupts a call that waits in compiled code.
-    """
-    answer: Future[Answer] = Future()
-
-    def wait() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001 - raised by the caller's thread
-            answer.set_exception(error)
-
-    Thread(target=wait, daemon=True).start()
-    try:
-        return answer.result(patience)
-    except TimeoutError:
-        if answer.done():
-            raise
-        raise TimeoutError(
-            f"the source {address} did not answer in {patience:g} s "
-            "(`source_timeout` in params.yaml)"
-        ) from None
+    """Return what a source answers in `patience` seconds; raise `TimeoutError` if it does not."""
+    setting = "`source_timeout` in params.yaml"
+    late = f"the source {address} did not answer in {patience:g} s ({setting})"
+    return in_time(patience, ask, late)
