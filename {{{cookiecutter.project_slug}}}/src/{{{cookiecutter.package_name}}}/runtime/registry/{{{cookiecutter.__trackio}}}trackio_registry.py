@@ -3,7 +3,7 @@
 What was rolled back is also linked in the registry `rolled-back`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ def find(model_name: str, version: str) -> Version:
 def aliased(model_name: str, alias: str) -> Version | None:
     """Return the version with an alias, None where no version has it."""
     links = (link for link in _links(MODELS, model_name) if alias in link["aliases"])
-    return next((_described(model_name, link) for link in links), None)
+    return next((_described(link, _rolled_back(model_name)) for link in links), None)
 
 
 def versions(model_name: str | None = None) -> Iterator[Version]:
@@ -47,8 +47,9 @@ def versions(model_name: str | None = None) -> Iterator[Version]:
     registry = _registry(MODELS)
     names = [each.name for each in registry.collections()] if registry else []
     for name in names if model_name is None else [model_name]:
+        rolled_back = _rolled_back(name)
         for link in _links(MODELS, name):
-            yield _described(name, link)
+            yield _described(link, rolled_back)
 
 
 def register(model_uri: str, model_name: str, tags: Mapping[str, str]) -> Version:
@@ -148,9 +149,13 @@ def _linked(link: Mapping[str, Any]) -> tuple[str, str, int]:
     return link["source_project"], link["source_artifact"], link["source_version"]
 
 
-def _described(model_name: str, link: Mapping[str, Any]) -> Version:
+def _rolled_back(model_name: str) -> set[tuple[str, str, int]]:
+    """Return what was rolled back of a model, as `_linked` has it."""
+    return {_linked(link) for link in _links(ROLLED_BACK, model_name)}
+
+
+def _described(link: Mapping[str, Any], rolled_back: Collection[tuple[str, str, int]]) -> Version:
     registered = datetime.fromisoformat(link["created_at"])
-    rolled_back = {_linked(other) for other in _links(ROLLED_BACK, model_name)}
     return Version(
         version=str(link["collection_version"]),
         registered=registered.astimezone(UTC),
