@@ -10,7 +10,6 @@ unexport VIRTUAL_ENV
 PYTHON ?= python3
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 BIN := .venv/bin
-ACT_VERSION := v0.2.89
 
 .PHONY: help setup lint format test matrix bench demo questions module-names exclude-newer actions release-notes clean
 
@@ -75,7 +74,7 @@ release-notes: ## print the entry of CHANGELOG.md for the version in pyproject.t
 		echo "error: CHANGELOG.md says nothing of $$VERSION." >&2; exit 2; }
 
 clean: ## delete what the other targets created
-	rm -rf .venv .uv .act uv.lock demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.done: pyproject.toml | $(filter .uv/%,$(UV))
@@ -85,7 +84,3 @@ clean: ## delete what the other targets created
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv
-
-# The tests of workflows make this if act is not on the PATH.
-.act/act:
-	if command -v go >/dev/null; then GOBIN="$(CURDIR)/.act" go install github.com/nektos/act@$(ACT_VERSION); fi

