@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, install
+from tests.projects import ORCHESTRATORS, Project, install, share_types
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run declined")]
@@ -26,6 +26,7 @@ def declined(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str], Pr
         installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
         answers = {"orchestrator": orchestrator, "cadence": "daily"} | DECLINED
         project = install(shell, f"declined-{orchestrator}", installed, **answers)
+        share_types(installed, project)
         project.make("run", f"PERIOD={PERIOD}")
         return project
 

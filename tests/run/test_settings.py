@@ -200,6 +200,7 @@ def test_a_folder_of_a_larger_repository(project: Project, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.matrix
 def test_a_user_without_a_name(project: Project, tmp_path: Path) -> None:
     """And without a home, in a folder with blanks and quotes."""
     own = clone(project, tmp_path / "it's a ü/my-pipeline")

@@ -122,7 +122,7 @@ def test_outside_a_repository(releases: Releases, tmp_path: Path) -> None:
     refused(releases, project, "Destination repository is dirty; cannot continue.")
 
 
-@pytest.mark.parametrize("lost", ["the tag", "the address"])
+@pytest.mark.parametrize("lost", ["the tag", pytest.param("the address", marks=pytest.mark.matrix)])
 def test_the_solution(releases: Releases, tmp_path: Path, lost: str) -> None:
     """`_commit` names the version's commit; `_src_path` the new address."""
     project = releases.project(tmp_path / "project", NOW)
@@ -141,6 +141,7 @@ def test_the_solution(releases: Releases, tmp_path: Path, lost: str) -> None:
     assert releases.conflicts(project) == []
 
 
+@pytest.mark.matrix
 def test_the_nearest_version(releases: Releases, tmp_path: Path) -> None:
     """If the version is lost, its differences from the nearest one count as edits."""
     project = releases.project(tmp_path / "project", NOW)

@@ -68,6 +68,7 @@ def test_what_was_declined_can_be_taken(releases: Releases, tmp_path: Path) -> N
     assert different(project, releases.rendered(NOW)) == set()
 
 
+@pytest.mark.matrix
 def test_what_was_taken_can_be_declined(project: Path, releases: Releases) -> None:
     """Files and lines that the team added stay."""
     own = project / ".github/workflows/own.yml"
@@ -101,6 +102,7 @@ def test_a_bad_answer_is_refused_and_changes_nothing(project: Path, releases: Re
     assert shell("git", "status", "--porcelain", cwd=project).stdout == ""
 
 
+@pytest.mark.matrix
 def test_what_was_deleted_stays_deleted(project: Path, releases: Releases) -> None:
     shell = releases.shell
     (project / "LICENSE").unlink()
@@ -155,7 +157,7 @@ def test_a_version_between_two_tags(releases: Releases, tmp_path: Path) -> None:
     assert answers(project)["_commit"] == AFTER
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packed", [pytest.param(True, marks=pytest.mark.matrix), False])
 def test_a_template_without_history(releases: Releases, tmp_path: Path, packed: bool) -> None:
     """A zip renders. Its message says what an upgrade needs; with that, the upgrade works."""
     shell = releases.shell

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,7 +13,7 @@ import pytest
 
 import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
-from {{{ cookiecutter.package_name }}}.runtime.cli import complete_account
+from {{{ cookiecutter.package_name }}}.runtime.cli import complete_account, main
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, exit_if_refused
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import write_failed
@@ -20,36 +22,57 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 from .conftest import MAIN, NEVER, P, Project, V
 
 
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in the current folder."""
-    command = [sys.executable, "-m", package.__name__, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    code: int | str | None
+    stdout: str
+    stderr: str
 
 
-def refused(*words: str) -> str:
-    """Return the one sentence with which a command is refused."""
-    done = cli(*words)
-    assert done.returncode == 2, done.stderr
-    (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("error: ")
-    assert sentence.endswith(".")
-    return sentence.removeprefix("error: ")
+Cli = Callable[..., Done]
 
 
-def test_refused_input_leaves_nothing_behind(project: Project) -> None:
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Return the command line, run in the current folder and in this process, which is quicker."""
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", [package.__name__, *words])
+        for name in ("NO_PROXY", "no_proxy"):  # which it sets
+            monkeypatch.setenv(name, "")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def sentence(done: Done) -> str:
+    """Return the one sentence with which a command was refused."""
+    assert done.code == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(".")
+    return line.removeprefix("error: ")
+
+
+def test_refused_input_leaves_nothing_behind(project: Project, cli: Cli) -> None:
     before = project.files()
-    assert refused("run", "--period", "2013-6").startswith(
+    assert sentence(cli("run", "--period", "2013-6")).startswith(
         f"'2013-6' is no period: write a {CADENCE.unit} as"
     )
-    assert refused("run", "--period", NEVER).startswith(f"The source has no {NEVER}")
-    assert refused("run", "--period", P[2]).startswith(f"Too few periods come before {P[2]}")
-    backwards = refused("backfill", "--first", P[6], "--last", P[5])
+    assert sentence(cli("run", "--period", NEVER)).startswith(f"The source has no {NEVER}")
+    assert sentence(cli("run", "--period", P[2])).startswith(f"Too few periods come before {P[2]}")
+    backwards = sentence(cli("backfill", "--first", P[6], "--last", P[5]))
     assert backwards.startswith(f"The last {CADENCE.unit}, {P[5]}, comes before the first, {P[6]}")
-    assert f"'{P[4]}' is not a finished run" in refused("report", "--run", P[4])
+    assert f"'{P[4]}' is not a finished run" in sentence(cli("report", "--run", P[4]))
     project.tune(source="nowhere")
-    assert refused("run").startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
+    assert sentence(cli("run")).startswith(f"The source nowhere has no {CADENCE.unit} of {MAIN}")
     project.tune(sead=1)
-    assert refused("run").startswith("params.yaml: sead: no such parameter exists")
+    assert sentence(cli("run")).startswith("params.yaml: sead: no such parameter exists")
     assert project.files() == before
 
 
@@ -77,23 +100,28 @@ def test_outside_of_a_project(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert refused("run") == "params.yaml is not here: run this from the project's folder."
+    command = [sys.executable, "-m", package.__name__, "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = "params.yaml is not here: run this from the project's folder."
+    assert sentence(Done(done.returncode, done.stdout, done.stderr)) == said
 
 
-def test_a_project_without_a_champion(project: Project) -> None:
+def test_a_project_without_a_champion(project: Project, cli: Cli) -> None:
     before = project.files()
     done = cli("status")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert "No version is released yet" in done.stdout
     name = project.params.model_name
-    assert refused("rollback").startswith(f"{name} cannot be rolled back: no version was champion")
+    assert sentence(cli("rollback")).startswith(
+        f"{name} cannot be rolled back: no version was champion"
+    )
     assert project.files() - before <= {"runs", "runs/.release.lock"}
 
 
-def test_status_with_a_champion(released: Project) -> None:
+def test_status_with_a_champion(released: Project, cli: Cli) -> None:
     run = released.plan(P[4])
     done = cli("status")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert f"Champion: version {V[1]} of {released.params.model_name}" in done.stdout
     page = released.result(run).tracker_url
     assert page is None or page in done.stdout
@@ -104,7 +132,7 @@ def test_status_with_a_champion(released: Project) -> None:
     assert f"{headline:.4f}" in row
 
 
-def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project) -> None:
+def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project, cli: Cli) -> None:
     failed = project.plan(P[5])
     write_failed(failed, "none", OSError("no space left"))
     assert f"{failed.run_id}: OSError: no space left" in cli("status").stdout
@@ -116,20 +144,20 @@ def test_status_hides_the_error_of_a_run_that_another_replaced(project: Project)
     assert f"{other.run_id}: OSError: still none" in said
 
 
-def test_predict_prints_the_file_that_it_wrote(released: Project) -> None:
+def test_predict_prints_the_file_that_it_wrote(released: Project, cli: Cli) -> None:
     done = cli("predict", "--period", P[6])
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert f"Wrote predictions/{P[6]}.parquet" in done.stdout
     rows = pl.read_parquet(released.delivered(MAIN, P[6])).height
     assert pl.read_parquet(f"predictions/{P[6]}.parquet").height == rows
 
 
-def test_rollback_is_shown_by_status(evaluated: Project) -> None:
+def test_rollback_is_shown_by_status(evaluated: Project, cli: Cli) -> None:
     release(evaluated.plan(P[5]))
     run = evaluated.plan(P[5])
     write_failed(run, "none", OSError("its report was not written"))
     done = cli("rollback")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert f"The champion is version {V[1]} again; it was version {V[2]}." in done.stdout
     (row,) = (line for line in cli("status").stdout.splitlines() if f"{run.run_id} │" in line)
     assert "rolled back" in row
