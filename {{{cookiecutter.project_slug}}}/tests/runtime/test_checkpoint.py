@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
+from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import write_json
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import (
     checkpoint,
@@ -104,7 +105,7 @@ def test_a_step_that_returns_no_model_does_not_start(run: Run) -> None:
     def note(run: Run) -> None:
         raise AssertionError(run)
 
-    with pytest.raises(TypeError, match="step note: annotate the pydantic model that it returns"):
+    with pytest.raises(BadInput, match="step note: annotate the pydantic model that it returns"):
         checkpoint(note, run)  # type: ignore[type-var]
 
 
@@ -113,7 +114,7 @@ def test_a_step_that_does_not_write_what_it_returns_is_not_done(run: Run) -> Non
         return Read(run_id=run.run_id, period=run.period)
 
     for _ in range(2):
-        with pytest.raises(TypeError, match=r"step note: write what it returns to note\.json"):
+        with pytest.raises(BadInput, match=r"step note: write what it returns to note\.json"):
             checkpoint(note, run)
 
 
@@ -121,7 +122,7 @@ def test_a_step_of_two_values_does_not_start(run: Run) -> None:
     def compare(run: Run, one: str, other: str) -> Read:
         raise AssertionError(run, one, other)
 
-    with pytest.raises(TypeError, match="step compare: give it one value at most beside the run"):
+    with pytest.raises(BadInput, match="step compare: give it one value at most beside the run"):
         checkpoint(compare, run, P[4], P[5])
 
 
@@ -138,6 +139,7 @@ def test_of_two_processes_the_second_waits_and_finds_it_done(
     for thread in both:
         thread.join()
     assert steps.periods == [P[4]]
+    assert f"ingest-{P[4]}: done by another process" in caplog.text
 
 
 def test_the_periods_of_a_step_are_added_up(run: Run, steps: Steps) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar, TypeVarTuple, get_type_hints
 
 from pydantic import BaseModel
 
+from ..errors import BadInput
 from ..files import locked, read_json, write, write_json
 from ..results import Checkpoint
 from . import cache
@@ -31,25 +32,27 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
         given: what else the step takes: nothing, or one value such as a period.
 
     Raises:
-        TypeError: the step returns no pydantic model, writes none, or takes two further values.
+        BadInput: the step returns no pydantic model, writes none, or takes two further values.
     """
     model: type[Returned] | None = get_type_hints(step).get("return")
     if not isinstance(model, type) or not issubclass(model, BaseModel):
-        raise TypeError(f"step {step.__name__}: annotate the pydantic model that it returns")
+        raise BadInput(f"step {step.__name__}: annotate the pydantic model that it returns")
     if len(given) > 1:
-        raise TypeError(f"step {step.__name__}: give it one value at most beside the run")
+        raise BadInput(f"step {step.__name__}: give it one value at most beside the run")
     name = "-".join([step.__name__, *map(str, given)])
     run_dir = RunDir(run)
     stored = run_dir.step_result(step.__name__, *map(str, given))
+    file = run_dir.checkpoint(name)
+    before = file.exists()
     with locked(run_dir.lock(name), f"{name}: waiting for another process that runs it"):
-        file = run_dir.checkpoint(name)
         if file.exists():
-            log.info("%s: done before; to run it again, remove %s", name, run_dir.folder)
+            again = f"done before; to run it again, remove {run_dir.folder}"
+            log.info("%s: %s", name, again if before else "done by another process")
             return read_json(stored, model)
         # Counted before it starts: a process that is killed can no longer report it.
         tries = run_dir.tries / f"{name}.txt"
-        before = int(tries.read_bytes()) if tries.exists() else 0
-        write(tries, str(before + 1).encode())
+        count = int(tries.read_bytes()) if tries.exists() else 0
+        write(tries, str(count + 1).encode())
         started, begun = time.time(), time.perf_counter()
         try:
             returned = step(run, *given)
@@ -59,7 +62,7 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
             raise
         took = round(time.perf_counter() - begun, 3)
         if not stored.exists():
-            raise TypeError(f"step {step.__name__}: write what it returns to {stored.name}")
+            raise BadInput(f"step {step.__name__}: write what it returns to {stored.name}")
         write_json(file, Checkpoint(step=step.__name__, started=started, seconds=took))
         if step.__name__ == cache.STEPS[-1]:
             cache.keep(run, *map(str, given))
