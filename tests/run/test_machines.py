@@ -1,9 +1,7 @@
 """A project on machines that differ from a plain one: proxies, dead servers, two at once."""
 
 import fcntl
-import os
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,18 +66,18 @@ def test_a_prefect_server_that_is_dead_is_one_sentence(project: Project) -> None
     record_machine(DEAD_PREFECT, sentence, doctor(project, **server)["orchestrator"])
 
 
-def test_two_that_prepare_a_folder_wait_for_each_other(project: Project, tmp_path: Path) -> None:
-    """Also where the first one is killed: its lock ends with it."""
-    fresh = without_data(project, tmp_path / "fresh")
-    logs = [tmp_path / name for name in ("killed.log", "one.log", "another.log")]
-    killed = fresh.start(logs[0], "data")
-    until((fresh.folder / "data/source.part").exists, killed)
-    os.killpg(killed.pid, signal.SIGKILL)
-    others = [fresh.start(log, "data") for log in logs[1:]]
-    assert [other.wait(PATIENCE) for other in others] == [0, 0], [log.read_text() for log in logs]
-    said = [log.read_text() for log in logs[1:]]
-    assert sum("Waiting for another make that prepares this folder" in text for text in said) == 1
-    assert sum("336,776 flights" in text for text in said) == 1
+def test_of_two_that_prepare_a_folder_one_waits(project: Project, tmp_path: Path) -> None:
+    """Where the first one ends, killed or not, its lock is free, and what it left is replaced."""
+    fresh, log = without_data(project, tmp_path / "fresh"), tmp_path / "waiting.log"
+    (fresh.folder / "data/source.part/flights").mkdir(parents=True)
+    with (fresh.folder / ".preparing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the first one holds it
+        second = fresh.start(log, "data")
+        until(
+            lambda: "Waiting for another make that prepares this folder" in log.read_text(), second
+        )
+    assert second.wait(PATIENCE) == 0, log.read_text()
+    assert "336,776 flights" in log.read_text()
     assert [path.name for path in (fresh.folder / "data").iterdir()] == ["source"]
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: a step of a run is done once; afterwards its stored result is returned."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -129,6 +130,7 @@ def test_a_step_of_two_values_does_not_start(run: Run) -> None:
 def test_of_two_processes_the_second_waits_and_finds_it_done(
     run: Run, steps: Steps, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     steps.may_end.clear()
     both = [threading.Thread(target=lambda: checkpoint(steps.ingest, run, P[4])) for _ in range(2)]
     for thread in both:
