@@ -74,7 +74,7 @@ release-notes: ## print the entry of CHANGELOG.md for the version in pyproject.t
 		echo "error: CHANGELOG.md says nothing of $$VERSION." >&2; exit 2; }
 
 clean: ## delete what the other targets created
-	rm -rf .venv .uv uv.lock demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .uv uv.lock demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.done: pyproject.toml | $(filter .uv/%,$(UV))

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.shared import once
-from tests.shell import Shell
+from tests.shell import ROOT, TREE, Shell
 
 # Homes are empty, but share the package cache: each version is downloaded once.
 os.environ.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
@@ -132,11 +132,23 @@ def pyenv_roots() -> list[Path]:
     return list(dict.fromkeys(roots))
 
 
+def lacking(what: str) -> NoReturn:
+    """Skip the test, which this machine cannot run; fail it on GitHub, whose machines can."""
+    end = pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip
+    end(what)
+
+
+def need(program: str, why: str) -> None:
+    """Skip the test if a program is not on the PATH."""
+    if not shutil.which(program):
+        lacking(f"{program} is not installed: {why}")
+
+
 def need_docker() -> None:
     """Skip the test if no Docker engine answers."""
     docker = shutil.which("docker") or "false"
     if subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
-        pytest.skip("no Docker engine answers: nothing is built or run in containers")
+        lacking("no Docker engine answers: nothing is built or run in containers")
 
 
 def clone(project: Project, folder: Path) -> Project:
@@ -193,16 +205,27 @@ def link(source: str, target: str) -> None:
 
 def make_own(project: Project, *words: str) -> str:
     """Run `make` on the project's own package, not the one that the environment was made for."""
-    own = f"PYTHONPATH={project.folder / 'src'}"
-    done = project.shell("env", own, "make", *words, cwd=project.folder)
-    return done.stdout + done.stderr
+    return project.make(*words, PYTHONPATH="src")
+
+
+def tests_of(choice: str) -> list[str]:
+    """Return the tests of the runtime that only projects with this choice have."""
+    found = sorted((ROOT / TREE / "tests/runtime").glob(f"*__{choice}}}}}}}test_*.py"))
+    assert found, choice
+    return [f"tests/runtime/{file.name.rpartition('}}}')[2]}" for file in found]
+
+
+def keep_types(checked: Project) -> None:
+    """Keep what mypy found out about libraries, for projects that have the same ones."""
+    part = checked.folder.with_name("types.part")
+    shutil.copytree(checked.folder / ".mypy_cache", part)
+    part.rename(checked.folder.with_name("types"))
 
 
 def share_types(checked: Project, project: Project) -> None:
-    """Give a project what mypy found out about libraries in one that was checked before."""
-    cache = checked.folder / ".mypy_cache"  # by tests/run/test_every_orchestrator.py
-    if cache.exists():
-        shutil.copytree(cache, project.folder / ".mypy_cache")
+    """Give a project what `keep_types` kept of another, where that was checked before."""
+    if (kept := checked.folder.with_name("types")).exists():
+        shutil.copytree(kept, project.folder / ".mypy_cache")
 
 
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:

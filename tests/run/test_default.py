@@ -1,7 +1,6 @@
 """The default project does what its README says, in the order in which a newcomer meets it."""
 
 import shutil
-import sys
 
 import pytest
 
@@ -173,11 +172,3 @@ def test_it_takes_an_update_without_a_change(project: Project, shell: Shell) -> 
     assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
     shell("copier", "update", "--defaults", cwd=project.folder)
     assert not shell("git", "status", "--porcelain", cwd=project.folder).stdout
-
-
-def test_python_is_the_one_that_is_here(project: Project) -> None:
-    """No `.python-version` sends uv after an interpreter that is not installed."""
-    python = project.folder / ".venv" / "bin" / "python"
-    version = project.shell(python, "--version").stdout.split()[1]
-    assert tuple(map(int, version.split(".")[:2])) >= (3, 11)
-    assert sys.version_info >= (3, 11)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -66,8 +67,10 @@ def lasting(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
 
 def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
-    """Root may leave it: not even this machine itself can be reached."""
-    alone = ["unshare", "--net"] if os.geteuid() == 0 else []
+    """Where root may leave it: then not even this machine itself can be reached."""
+    alone = ["unshare", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        alone = []
     given = [f"{name}={value}" for name, value in ELSEWHERE.items()]
     done = fresh.shell("env", *given, *alone, "make", "run", "PERIOD=2013-05", cwd=fresh.folder)
     result = fresh.results()["2013-05"]

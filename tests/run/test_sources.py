@@ -7,8 +7,9 @@ from functools import cache
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, make_own, with_answers
+from tests.projects import ORCHESTRATORS, Project, install, tests_of
 from tests.run.test_parity import assert_same
+from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run sources")]
 
@@ -29,17 +30,15 @@ for table, schema in TABLES.items():
 
 
 @pytest.fixture(scope="module")
-def projects(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Project]:
+def projects(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str], Project]:
     """Give a project of an orchestrator that reads a database, and was run from nothing."""
 
     @cache
     def run(orchestrator: str) -> Project:
         installed: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
-        folder = tmp_path_factory.mktemp("sql")
-        project = with_answers(installed, folder, orchestrator=orchestrator, source="sql")
-        make_own(project, "run", f"PERIOD={PERIOD}")
+        answers = {"orchestrator": orchestrator, "source": "sql"}
+        project = install(shell, f"sql-on-{orchestrator}", installed, **answers)
+        project.make("run", f"PERIOD={PERIOD}")
         return project
 
     return run
@@ -49,6 +48,12 @@ def test_a_database_releases_a_model(projects: Callable[[str], Project]) -> None
     result = projects(QUICK).results()[PERIOD]
     assert result["status"] == "released"
     assert result["rows"]["trained"] > result["rows"]["scored"] > 0
+
+
+def test_its_own_tests_pass(projects: Callable[[str], Project]) -> None:
+    project = projects(QUICK)
+    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
+    project.shell(*pytest_, *tests_of("sql"), cwd=project.folder)
 
 
 @pytest.mark.matrix
@@ -69,9 +74,8 @@ def test_a_database_gives_the_results_of_files(
         assert before in kept
         params.write_text(params.read_text().replace(before, after))
     python = project.folder / ".venv/bin/python"
-    own = f"PYTHONPATH={project.folder / 'src'}"
-    project.shell("env", own, python, "-c", WRITE_FILES, cwd=project.folder)
-    make_own(project, "run", f"PERIOD={PERIOD}")
+    project.shell(python, "-c", WRITE_FILES, cwd=project.folder)
+    project.make("run", f"PERIOD={PERIOD}")
     params.write_text(kept)
     found = project.results("runs-of-files")[PERIOD]
     assert found["metrics"] == pytest.approx(expected["metrics"], abs=1e-9)
@@ -90,10 +94,10 @@ def test_the_result_is_the_same(projects: Callable[[str], Project]) -> None:
 def test_an_experiment_takes_the_rows_as_they_are(projects: Callable[[str], Project]) -> None:
     """`make repro` reads the database again; a stage is stale by code, queries and parameters."""
     project = projects(QUICK)
-    assert "ingest" in make_own(project, "repro", f"PERIOD={PERIOD}")
-    make_own(project, "dvc-check")
+    assert "ingest" in project.make("repro", f"PERIOD={PERIOD}")
+    project.make("dvc-check")
     with closing(sqlite3.connect(project.folder / "data/source.db")) as database, database:
         database.execute(f"UPDATE weather SET temp = 50 WHERE time_hour LIKE '{PERIOD}%'")
-    again = make_own(project, "repro")
+    again = project.make("repro")
     assert "Stage 'ingest' didn't change, skipping" in again
     assert "Running stage 'train'" in again

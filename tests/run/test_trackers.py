@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, clone, install
+from tests.projects import ORCHESTRATORS, Project, clone, install, tests_of
 from tests.run.conftest import run_may
 from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
@@ -104,6 +104,13 @@ def test_a_run_gives_the_same(
     assert (found["status"], found["tracker"]) == ("released", NAMES[tracker])
     assert_same(neutral(expected), neutral(found))
     assert found["champion_after"]["version"] in project.make("status")
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]) -> None:
+    project = tracked(tracker, TRACKERS[tracker])
+    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
+    project.shell(*pytest_, *tests_of(tracker), cwd=project.folder)
 
 
 @pytest.mark.matrix

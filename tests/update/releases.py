@@ -161,7 +161,9 @@ class Releases:
 
     def rendered(self, tag: str, front_end: str = "copier", **answers: str) -> Path:
         """Return an unchanged project of a release, to compare with."""
-        out = self.shell.home / "-".join(["rendered", tag, front_end, *answers.values()])
+        out = self.shell.home / "-".join(
+            ["rendered", tag, front_end, *(f"{q}={a}" for q, a in answers.items())]
+        )
         once(out, lambda: self.render(out, tag, front_end, **answers))
         return out / "my-pipeline"
 

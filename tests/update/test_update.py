@@ -102,7 +102,6 @@ def test_a_bad_answer_is_refused_and_changes_nothing(project: Path, releases: Re
     assert shell("git", "status", "--porcelain", cwd=project).stdout == ""
 
 
-@pytest.mark.matrix
 def test_what_was_deleted_stays_deleted(project: Path, releases: Releases) -> None:
     shell = releases.shell
     (project / "LICENSE").unlink()

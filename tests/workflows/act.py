@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests.projects import interpreter
+from tests.projects import interpreter, lacking
 from tests.shell import ROOT, Shell
 from tests.workflows.hub import NAME, Event, Hub
 
@@ -194,6 +194,8 @@ def run(
     Secrets and variables are those of the repository or of the job's environment: act does not
     distinguish them. `environment` adds variables of the machine.
     """
+    if " " in str(parent):
+        lacking("act runs no step in a folder with a blank: set another TMPDIR")
     folder = parent / f"{name}-{len(list(parent.glob(f'{name}-*')))}"
     work = check_out(hub, event, folder / "work", replaced or {})
     (folder / "event.json").write_text(json.dumps(event.payload))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -137,6 +138,7 @@ def test_of_two_processes_the_second_waits_and_finds_it_done(
         thread.start()
     while f"ingest-{P[4]}: waiting for another process that runs it" not in caplog.text:
         assert any(thread.is_alive() for thread in both)
+        time.sleep(0.01)
     steps.may_end.set()
     for thread in both:
         thread.join()
