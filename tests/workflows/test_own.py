@@ -164,7 +164,7 @@ def test_a_version_is_tagged_and_released_once_every_test_has_passed(github: Git
     assert "## " not in notes.replace("### ", "")
 
 
-@pytest.mark.parametrize("version", ["0.2.0a1", "0.2.0b2", "0.2.0rc1", "0.2.0.dev1"])
+@pytest.mark.parametrize("version", ["0.2.0rc1", "0.2.0.dev1"])
 def test_a_prerelease(github: GitHub, version: str) -> None:
     files = {
         "pyproject.toml": f'version = "{version}"\n',
@@ -191,4 +191,4 @@ def test_a_pull_request(github: GitHub) -> None:
     assert done.skipped == []
     assert calls["lint"] == ["make lint"]
     assert calls["test"] == ["make test"] * 3
-    assert calls["stack"] == ["make matrix PART=stack ARGS=-k prefect"]
+    assert calls["stack"] == ["make matrix PART=stack ARGS=-k 'prefect or test_input'"]
