@@ -1,6 +1,6 @@
 """A company's proxy, as environment variables name it: never between processes of this machine.
 
-The Makefile sets the same variables for all that it starts.
+`ops/machine.mk` sets the same variables for all that it starts.
 """
 
 import os
