@@ -208,7 +208,7 @@ def make_own(project: Project, *words: str) -> str:
     return project.make(*words, PYTHONPATH="src")
 
 
-def tests_of(choice: str) -> list[str]:
+def runtime_tests(choice: str) -> list[str]:
     """Return the tests of the runtime that only projects with this choice have."""
     found = sorted((ROOT / TREE / "tests/runtime").glob(f"*__{choice}}}}}}}test_*.py"))
     assert found, choice

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from tests.projects import Project, keep_types, tests_of
+from tests.projects import Project, keep_types, runtime_tests
 from tests.shell import ROOT, TREE, Shell
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def test_its_own_tests_pass(orchestrator: str, variant: Project, shell: Shell) -
     """Shared tests run under the first orchestrator only; `make matrix` runs them under all."""
     pytest_ = (".venv/bin/python", "-m", "pytest", "-n", "auto", "--dist", "loadfile")
     first = orchestrator == next(iter(ORCHESTRATORS))
-    command = ("make", "test") if first else (*pytest_, *tests_of(orchestrator))
+    command = ("make", "test") if first else (*pytest_, *runtime_tests(orchestrator))
     run_tests(variant, shell, *command)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, clone, install, tests_of
+from tests.projects import ORCHESTRATORS, Project, clone, install, runtime_tests
 from tests.run.conftest import run_may
 from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
@@ -110,7 +110,7 @@ def test_a_run_gives_the_same(
 def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]) -> None:
     project = tracked(tracker, TRACKERS[tracker])
     pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
-    project.shell(*pytest_, *tests_of(tracker), cwd=project.folder)
+    project.shell(*pytest_, *runtime_tests(tracker), cwd=project.folder)
 
 
 @pytest.mark.matrix
