@@ -215,7 +215,7 @@ def test_a_missing_grant_is_refused(project: Project, postgres: Postgres) -> Non
     finally:
         postgres("GRANT SELECT ON weather TO reader", "flights")
     assert (
-        "error: src/my_pipeline/queries/weather.sql failed at the source postgresql+psycopg://reader@"
+        "error: src/my_pipeline/queries/weather.sql failed at the source postgresql+psycopg://"
         in said
     )
     assert "permission denied for table weather" in said

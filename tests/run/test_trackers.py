@@ -84,6 +84,7 @@ def tracked(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str, str]
 def neutral(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result without what names the tracker, or is named by it."""
     same = {name: value for name, value in result.items() if name != "tracker"}
+    same["reason"] = re.sub(r"of version \S+", "of its version", same["reason"])
     for who in CHAMPIONS:
         if same[who]:
             same[who] = {name: value for name, value in same[who].items() if name != "version"}

@@ -23,12 +23,14 @@ pages() { python -m ops.pages; }
 {% endif %}
 mkdir -p $logs
 
-for port in "$prefect_port"{{{ ' "$pages_port"' if cookiecutter.__pages else "" }}}; do
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    echo "Port $port is taken: stop what uses it, or set PREFECT_PORT{{{ " or " ~ cookiecutter.__pages | upper ~ "_PORT" if cookiecutter.__pages else "" }}}." >&2
-    exit 2
+taken=
+for port in PREFECT_PORT:$prefect_port{{{ " " ~ cookiecutter.__pages | upper ~ "_PORT:$pages_port" if cookiecutter.__pages else "" }}}; do
+  if (exec 3<>"/dev/tcp/127.0.0.1/${port#*:}") 2>/dev/null; then
+    echo "Port ${port#*:} is taken: stop what uses it, or set ${port%:*}." >&2
+    taken=yes
   fi
 done
+[ -z "$taken" ] || exit 2
 
 finish() {
   trap '' EXIT INT TERM

@@ -67,7 +67,8 @@ def read(file: Path, time: str, zone: str) -> Table:
     said = []
     if zone:
         said.append(
-            f"Its times are of the clocks in {zone}: write those of new periods with their zone."
+            f"Periods begin and end by the clocks of {zone}; write the times of new periods with "
+            "their zone."
         )
     if left_out := [repr(name) for name in content.columns if name not in table.rows.columns]:
         said.append(f"Left out, as empty or without a name: {', '.join(left_out)}.")

@@ -48,6 +48,7 @@ def run(period: Period = None) -> None:
 
     params = read_params()  # input errors are reported before a server starts
     choose_periods(params, source_of(params).periods(), period, at=datetime.now(UTC))
+    check_folder(params)
     check_tracker()
     warn_without_targets(params)
     collect_less_garbage()
@@ -67,6 +68,7 @@ def backfill(
 
     params = read_params()
     plan_backfill(params, first, last)
+    check_folder(params)
     check_tracker()
     warn_without_targets(params)
     collect_less_garbage()
@@ -320,6 +322,15 @@ def read_params() -> "Params":
     from .config import load_params
 
     return load_params()
+
+
+def check_folder(params: "Params") -> None:
+    """Make sure that the folder of runs can be written; raise `BadInput` where not."""
+    from upath import UPath
+
+    from .files import check_writable
+
+    check_writable(UPath(params.runs))
 
 
 def check_tracker() -> None:

@@ -3,6 +3,7 @@
 A killed process leaves no half-written file, on a disk or in an object store.
 """
 
+import errno
 import io
 import logging
 import tempfile
@@ -17,6 +18,8 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 from upath import UPath
+
+from .errors import BadInput
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,6 +57,23 @@ def locked(file: UPath, waiting: str, patience: float = 3600) -> Iterator[None]:
         held = lock.acquire(timeout=patience)
     with held:
         yield
+
+
+def check_writable(folder: UPath) -> None:
+    """Raise `BadInput` where a folder of this machine lets nobody write, or not this user."""
+    if is_local(folder) and not folder.exists():
+        return  # it is made when needed
+    probe = folder / f".probe-{uuid4().hex[:8]}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise BadInput(
+            f"{folder} cannot be written: {error.strerror}; give yourself the right to write, or "
+            "correct `runs` in params.yaml."
+        ) from error
 
 
 def in_time(patience: float, ask: Callable[[], Answer], late: str) -> Answer:

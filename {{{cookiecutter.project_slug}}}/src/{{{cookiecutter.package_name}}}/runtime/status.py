@@ -31,7 +31,9 @@ def show(params: Params) -> None:
         typer.echo(f"  {listed(champion.metrics)}")
         for run in runs:
             if run.run_id == champion.run_id and run.result and run.result.tracker_url:
-                typer.echo(f"  {tracker.NAME}: {run.result.tracker_url}")
+                page = run.result.tracker_url
+                when = " (while `make ui` runs)" if "127.0.0.1" in page else ""
+                typer.echo(f"  {tracker.NAME}: {page}{when}")
     Console().print(table(runs, registry.rolled_back(params.model_name)))
     for number, run in enumerate(runs):
         later = {other.period for other in runs[number + 1 :] if other.result is not None}

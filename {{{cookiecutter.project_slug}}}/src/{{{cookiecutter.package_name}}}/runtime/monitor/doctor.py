@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from upath import UPath
 
 from ..config import Params
 from ..errors import BadInput, one_line, redact
-from ..files import is_local
+from ..files import check_writable, is_local
 from ..notify import targets
 from ..registry import registry, store, tracker
 {% if cookiecutter.versioning == "dvc" %}
@@ -60,9 +59,7 @@ def _runs(params: Params) -> str:
     runs = UPath(params.runs)
     if not runs.exists() and is_local(runs):
         return f"{params.runs} is created by the first run"
-    probe = runs / f".doctor-{uuid4().hex[:8]}"
-    probe.write_bytes(b"")
-    probe.unlink()
+    check_writable(runs)
     return f"{params.runs} is writable"
 
 

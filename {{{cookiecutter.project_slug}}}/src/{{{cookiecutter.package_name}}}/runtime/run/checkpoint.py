@@ -46,8 +46,12 @@ def checkpoint(step: Callable[[Run, *Given], Returned], run: Run, *given: *Given
     before = file.exists()
     with locked(run_dir.lock(name), f"{name}: waiting for another process that runs it"):
         if file.exists():
-            again = f"done before; to run it again, remove {run_dir.folder}"
-            log.info("%s: %s", name, again if before else "done by another process")
+            if read_json(file, Checkpoint).taken:
+                how = "taken from an earlier run"
+            else:
+                again = f"done before; to run it again, remove {run_dir.folder}"
+                how = again if before else "done by another process"
+            log.info("%s: %s", name, how)
             return read_json(stored, model)
         # Counted before it starts: a process that is killed can no longer report it.
         tries = run_dir.tries / f"{name}.txt"

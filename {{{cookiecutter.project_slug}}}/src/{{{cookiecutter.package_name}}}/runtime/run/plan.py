@@ -28,7 +28,7 @@ from ..source.kinds import Kind, table_of
 from . import cache
 from .checksums import checksums
 from .identity import code_version
-from .outcome import completed_result, read_planned
+from .outcome import completed_result, load_result, read_planned
 from .run_dir import Run, RunDir
 
 log = logging.getLogger(__name__)
@@ -165,6 +165,7 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     """Return the periods of which the newest run before had other files, with that run's id.
 
     The runs for these periods are looked at: one of them evaluated on a period when it was new.
+    One that was quarantined used no data.
     """
     runs = UPath(plan.params.runs)
     found = [file for period in plan.periods for file in runs.glob(f"{period}-*/plan.json")]
@@ -172,13 +173,19 @@ def find_redelivered(plan: Plan) -> dict[str, str]:
     earlier = [(run_id, planned) for run_id, planned in read if planned is not None]
     newest: dict[str, tuple[str, dict[str, str]]] = {}
     for run_id, planned in sorted(earlier, key=lambda run: run[1].begun):
-        if planned.begun < plan.begun:
+        if planned.begun < plan.begun and not _quarantined(runs, run_id):
             newest |= {period: (run_id, named) for period, named in planned.checksums.items()}
     return {
         period: newest[period][0]
         for period in plan.periods
         if period in newest and _differ(newest[period][1], plan.checksums[period])
     }
+
+
+def _quarantined(runs: UPath, run_id: str) -> bool:
+    """Return whether a run ended with bad data."""
+    result = load_result(Run(run_id=run_id, period="", folder=str(runs / run_id)))
+    return result is not None and result.status == "quarantined"
 
 
 def _differ(before: dict[str, str], now: dict[str, str]) -> bool:
