@@ -15,7 +15,7 @@ DRAFTS = "ops/adopt/room/"  # of the team's modules
 PERIODS = (f"{PACKAGE}/runtime/periods.py", "tests/runtime/test_periods.py")
 
 # Each also as a part of a name, such as `auc_floor`, but not of a word, such as "original". "late"
-# counts where it is a column; "Late" is a state of Prefect's runs. `$(origin …)` is a function of make.
+# counts where it is a column; "Late" is a state of Prefect's runs. `$(origin …)` is of make.
 DOMAIN = (
     r"flights?|carriers?|airports?|planes?|weather|tailnum|(?<!\$\()origin|dest|auc"
     r"|arr_delay|late_minutes|(?<=[\"'])(?-i:late)(?=[\"'])"
