@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, settings
 
 from tests import tables
 from tests.alerts.receiver import Receiver
-from tests.projects import airflow, fresh, kubeflow, project  # noqa: F401 - fixtures
+from tests.projects import (  # noqa: F401 - fixtures
+    airflow,
+    fresh,
+    kubeflow,
+    on_airflow,
+    on_kubeflow,
+    project,
+)
 from tests.shared import once
 from tests.shell import Shell, copy_template
 

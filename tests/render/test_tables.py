@@ -8,8 +8,8 @@ from tests.alerts.arrival import EVENTS, NAMES
 from tests.faults.survival import ROWS
 from tests.machines import PAGE as MACHINES
 from tests.machines import ROWS as MACHINE_ROWS
-from tests.run.test_trackers import KEPT
 from tests.tables import ALERTS, EMPTY, FAULTS, TRACKERS, UPDATES, read
+from tests.trackers.test_trackers import KEPT
 from tests.update import test_releases
 
 EXPECTED = {

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from tests.machines import ANOTHER_AIRFLOW, SOCKS, company, doctor, record_machine
-from tests.projects import PATIENCE, Project, interrupt_and_go_on
-from tests.run.conftest import at_home, run_may
+from tests.projects import PATIENCE, Project, at_home, interrupt_and_go_on, run_may
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 

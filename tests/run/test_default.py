@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from tests.machines import HTTP_PROXY, PROFILE, company, doctor, record_machine
-from tests.projects import Project, interrupt_and_go_on
-from tests.run.conftest import at_home
+from tests.projects import Project, at_home, interrupt_and_go_on
 from tests.shell import Shell
 
 # One project, one worker, in order: later tests look at the runs of earlier ones.

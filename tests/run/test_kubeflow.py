@@ -12,8 +12,16 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import Project, clone, free_port, interrupt_and_go_on, need_docker, until
-from tests.run.conftest import at_home, run_may
+from tests.projects import (
+    Project,
+    at_home,
+    clone,
+    free_port,
+    interrupt_and_go_on,
+    need_docker,
+    run_may,
+    until,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, clone
-from tests.run.conftest import run_may
+from tests.projects import ORCHESTRATORS, Project, clone, run_may
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, clone, install, runtime_tests
-from tests.run.conftest import run_may
+from tests.projects import ORCHESTRATORS, Project, clone, install, run_may, runtime_tests
 from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
 from tests.tables import TRACKERS as PAGE

@@ -1,0 +1,3 @@
+"""Tests that a rendered project runs, in its environment, are not ours."""
+
+collect_ignore = ["inside"]
