@@ -168,4 +168,4 @@ def test_an_image_without_a_digest_is_not_deployed(fresh: Project, image: str) -
 @pytest.mark.usefixtures("secrets")
 def test_a_deploy_needs_an_image_and_a_period(fresh: Project) -> None:
     assert "deploy needs IMAGE: make deploy IMAGE=<registry>" in deploy(fresh)
-    assert "error: 'June' is not a " in deploy(fresh, IMAGE=DIGEST, PERIOD="June")
+    assert "error: 'June' is no period: " in deploy(fresh, IMAGE=DIGEST, PERIOD="June")
