@@ -208,6 +208,12 @@ def make_own(project: Project, *words: str) -> str:
     return project.make(*words, PYTHONPATH="src")
 
 
+def run_runtime_tests(project: Project, choice: str, *more: str) -> None:
+    """Run the tests of the runtime that only projects with this choice have, and `more` files."""
+    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
+    project.shell(*pytest_, *runtime_tests(choice), *more, cwd=project.folder)
+
+
 def runtime_tests(choice: str) -> list[str]:
     """Return the tests of the runtime that only projects with this choice have."""
     found = sorted((ROOT / TREE / "tests/runtime").glob(f"*__{choice}}}}}}}test_*.py"))

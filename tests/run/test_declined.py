@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, install, runtime_tests, share_types
+from tests.projects import ORCHESTRATORS, Project, install, run_runtime_tests, share_types
 from tests.shell import Shell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run declined")]
@@ -52,8 +52,7 @@ def test_it_passes_its_checks_and_is_used(
     project = declined(orchestrator)
     project.make("lint")
     tests = [f"tests/runtime/test_{name}.py" for name in ("doctor", "machine", "config")]
-    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
-    project.shell(*pytest_, *tests, *runtime_tests("hash"), cwd=project.folder)
+    run_runtime_tests(project, "hash", *tests)
     run = project.results()[PERIOD]
     assert run["status"] == "released"
     assert len(run["data_version"]) == 64

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, install, runtime_tests
+from tests.projects import ORCHESTRATORS, Project, install, run_runtime_tests
 from tests.run.test_parity import assert_same
 from tests.shell import Shell
 
@@ -51,9 +51,7 @@ def test_a_database_releases_a_model(projects: Callable[[str], Project]) -> None
 
 
 def test_its_own_tests_pass(projects: Callable[[str], Project]) -> None:
-    project = projects(QUICK)
-    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
-    project.shell(*pytest_, *runtime_tests("sql"), cwd=project.folder)
+    run_runtime_tests(projects(QUICK), "sql")
 
 
 @pytest.mark.matrix

@@ -248,13 +248,14 @@ MESSAGE: str = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     "_message_after_update"
 ].replace("{{{ 'compile ' if orchestrator == 'kubeflow' else '' }}}", "")
 
-OLDER = [pytest.param(tag, marks=pytest.mark.matrix) for tag in tags()[:-1]]
+TAGS = tags()
+OLDER = [pytest.param(tag, marks=pytest.mark.matrix) for tag in TAGS[:-1]]
 NONE = pytest.param(
     "", marks=pytest.mark.skip("no tag v* is here: there was no release, or the clone is shallow")
 )
 
 
-@pytest.mark.parametrize("tag", [*OLDER, *tags()[-1:]] or [NONE])
+@pytest.mark.parametrize("tag", [*OLDER, *TAGS[-1:]] or [NONE])
 @pytest.mark.parametrize("orchestrator", ["prefect", "airflow", "kubeflow"])
 def test_from_each_release_there_was(
     releases: Releases, tmp_path: Path, tag: str, orchestrator: str
