@@ -1,7 +1,10 @@
 """A project on machines that differ from a plain one: proxies, dead servers, two at once."""
 
 import fcntl
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,17 +70,22 @@ def test_a_prefect_server_that_is_dead_is_one_sentence(project: Project) -> None
 
 
 def test_of_two_that_prepare_a_folder_one_waits(project: Project, tmp_path: Path) -> None:
-    """Where the first one ends, killed or not, its lock is free, and what it left is replaced."""
+    """Where the first one is killed, its lock is free, and what it left is replaced, once."""
     fresh, log = without_data(project, tmp_path / "fresh"), tmp_path / "waiting.log"
+    lock = fresh.folder / ".preparing.lock"
+    first = subprocess.Popen(
+        ["flock", lock, "sleep", str(PATIENCE)], start_new_session=True, text=True
+    )
+    until(lambda: subprocess.run(["flock", "-n", lock, "true"], check=False).returncode, first)
     (fresh.folder / "data/source.part/flights").mkdir(parents=True)
-    with (fresh.folder / ".preparing.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as the first one holds it
-        second = fresh.start(log, "data")
-        until(
-            lambda: "Waiting for another make that prepares this folder" in log.read_text(), second
-        )
+    second = fresh.start(log, "data")
+    waiting = "Waiting for another make that prepares this folder"
+    until(lambda: waiting in log.read_text(), second)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
     assert second.wait(PATIENCE) == 0, log.read_text()
-    assert "336,776 flights" in log.read_text()
+    assert log.read_text().count("336,776 flights") == 1
+    assert "336,776 flights" not in fresh.make("data")
     assert [path.name for path in (fresh.folder / "data").iterdir()] == ["source"]
 
 

@@ -215,8 +215,8 @@ def test_a_missing_grant_is_refused(project: Project, postgres: Postgres) -> Non
     finally:
         postgres("GRANT SELECT ON weather TO reader", "flights")
     assert (
-        "error: src/my_pipeline/queries/weather.sql failed at the source postgresql+psycopg://"
-        in said
+        "error: src/my_pipeline/queries/weather.sql failed at the source "
+        f"postgresql+psycopg://127.0.0.1:{postgres.port}/flights: permission denied" in said
     )
     assert "permission denied for table weather" in said
     assert "Error 2" in said

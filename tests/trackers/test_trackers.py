@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import ORCHESTRATORS, Project, clone, install, run_may, runtime_tests
+from tests.projects import ORCHESTRATORS, Project, clone, install, run_may, run_runtime_tests
 from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
 from tests.tables import TRACKERS as PAGE
@@ -83,7 +83,8 @@ def tracked(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str, str]
 def neutral(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result without what names the tracker, or is named by it."""
     same = {name: value for name, value in result.items() if name != "tracker"}
-    same["reason"] = re.sub(r"of version \S+", "of its version", same["reason"])
+    if before := result["champion_before"]:
+        same["reason"] = same["reason"].replace(f"of version {before['version']}", "of it")
     for who in CHAMPIONS:
         if same[who]:
             same[who] = {name: value for name, value in same[who].items() if name != "version"}
@@ -108,9 +109,7 @@ def test_a_run_gives_the_same(
 
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]) -> None:
-    project = tracked(tracker, TRACKERS[tracker])
-    pytest_ = (project.folder / ".venv/bin/python", "-m", "pytest", "-q", "-n", "0")
-    project.shell(*pytest_, *runtime_tests(tracker), cwd=project.folder)
+    run_runtime_tests(tracked(tracker, TRACKERS[tracker]), tracker)
 
 
 @pytest.mark.matrix

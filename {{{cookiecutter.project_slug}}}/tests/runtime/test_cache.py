@@ -40,6 +40,18 @@ def cached(project: Project, kind: str) -> set[str]:
     return {path.name for path in (project.folder / "runs/.cache" / kind).iterdir()}
 
 
+def test_the_log_says_what_an_earlier_run_did(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    project.work(P[6], last="ingest")
+    project.work(P[6], last="features")
+    assert f"ingest-{P[6]}: done before; to run it again, remove" in caplog.text
+    assert "taken from an earlier run" not in caplog.text
+    project.work(P[7], last="ingest")
+    assert f"ingest-{P[6]}: taken from an earlier run" in caplog.text
+
+
 def test_a_run_prepares_only_the_period_that_is_new(project: Project) -> None:
     assert new(project.plan(P[6])) == [P[3], P[4], P[5], P[6]]
     before = project.work(P[6], last="features")

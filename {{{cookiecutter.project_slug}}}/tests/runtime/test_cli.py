@@ -76,6 +76,14 @@ def test_refused_input_leaves_nothing_behind(project: Project, cli: Cli) -> None
     assert project.files() == before
 
 
+def test_a_folder_of_runs_that_is_read_only(project: Project, cli: Cli) -> None:
+    Path("runs").mkdir(mode=0o500)
+    if os.access("runs", os.W_OK):
+        pytest.skip("root may write everywhere")
+    for words in (["run"], ["backfill", "--first", P[5], "--last", P[6]]):
+        assert sentence(cli(*words)).startswith("runs cannot be written: Permission denied; give")
+
+
 def test_no_password_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Also one with an @; a path may have an @, too."""
     with pytest.raises(SystemExit), exit_if_refused():

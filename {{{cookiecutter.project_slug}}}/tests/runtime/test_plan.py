@@ -17,7 +17,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_backfill, read_plan
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 
-from .conftest import MAIN, NEVER, OTHER_TRAIN, P, Project, advance, end_of
+from .conftest import MAIN, NEVER, OTHER_TRAIN, P, Project, advance, drop_a_third, end_of
 
 DATED = list(room.tables().DATED)
 
@@ -188,6 +188,15 @@ def test_a_redelivered_period_is_noted(project: Project, caplog: pytest.LogCaptu
     # The run before this one had the same data: nothing is new any more.
     project.tune(seed=project.params.seed + 1)
     assert read_plan(project.plan(P[5])).notes == []
+
+
+def test_a_run_on_bad_data_used_none(project: Project) -> None:
+    good = project.delivered(MAIN, P[6]).read_bytes()
+    project.deliver(MAIN, P[6], drop_a_third)
+    bad = project.work(P[6])
+    assert project.result(bad).status == "quarantined"
+    project.delivered(MAIN, P[6]).write_bytes(good)
+    assert read_plan(project.plan(P[6])).notes == []
 
 
 def test_the_same_rows_as_files_are_not_delivered_again(project: Project) -> None:
