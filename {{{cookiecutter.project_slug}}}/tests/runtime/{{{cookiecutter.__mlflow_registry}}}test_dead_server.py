@@ -134,7 +134,7 @@ def test_a_server_that_dies_later_is_one_sentence_too(
 ) -> None:
     use("http://127.0.0.1:9", monkeypatch)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr(cli, "check_tracker", lambda: None)  # it answered
+    monkeypatch.setattr(cli, "check_registry", lambda: None)  # it answered
     monkeypatch.setattr(sys, "argv", ["-m", "status"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

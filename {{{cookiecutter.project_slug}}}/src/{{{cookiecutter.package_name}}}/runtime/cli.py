@@ -120,7 +120,7 @@ def restore(version: Annotated[str, typer.Argument(help="A run, or a data versio
     """Restore the data that a run was trained on."""
     from .registry.kept_data import restore
 
-    check_tracker()
+    check_registry()
     folder = restore(read_params(), version)
     typer.echo(f"The data are in {folder}/: `source: {folder}` in params.yaml runs on them.")
 
@@ -132,7 +132,7 @@ def prune(
     """Remove the snapshots of all runs without a directory or a registered version."""
     from .registry.kept_data import prune
 
-    check_tracker()
+    check_registry()
     params = read_params()
     kept = prune(params, alone=alone)
     typer.echo(f"Kept the data of {counted(len(kept), 'run')} and removed all others.")
@@ -153,7 +153,7 @@ def predict(period: Annotated[str, typer.Option(help="The period to score.")]) -
     from .steps.predict import predict
 
     log_to_screen()
-    check_tracker()
+    check_registry()
     typer.echo(f"Wrote {predict(read_params(), period)}")
 
 
@@ -167,7 +167,7 @@ def rollback() -> None:
     from .steps.release import rollback
 
     params = read_params()
-    check_tracker()
+    check_registry()
     before, after = rollback(params.model_name, UPath(params.runs))
     event = Event(
         kind="champion_changed",
@@ -191,6 +191,7 @@ def import_champion(
     from .steps.import_champion import import_champion
 
     log_to_screen()
+    check_tracker()
     champion = import_champion(read_params(), run)
     typer.echo(f"The champion is version {champion.version}, of {champion.period}.")
 
@@ -201,7 +202,7 @@ def status() -> None:
     from .status import show
 
     params = read_params()
-    check_tracker()
+    check_registry()
     show(params)
 
 
@@ -334,10 +335,18 @@ def check_folder(params: "Params") -> None:
 
 
 def check_tracker() -> None:
-    """Make sure, within seconds, that the tracker can be used; raise `Unavailable` where not."""
+    """Make sure, within seconds, that tracker and registry work; raise `Unavailable` where not."""
     from .registry import tracker
 
     tracker.check()
+    check_registry()
+
+
+def check_registry() -> None:
+    """Make sure, within seconds, that the registry works; raise `Unavailable` where not."""
+    from .registry import store
+
+    store.check()
 
 
 def collect_less_garbage() -> None:

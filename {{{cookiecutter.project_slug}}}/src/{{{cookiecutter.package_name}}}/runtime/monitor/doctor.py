@@ -75,14 +75,12 @@ def _tracker() -> str:
 
 
 def _registry(params: Params) -> str:
-    if store.NAME == tracker.NAME:
-        tracker.check()  # which soon gives up
-    where = f"{store.NAME}: {store.address()}"
+    where = f"{store.NAME}: {store.check()}"  # which soon gives up
     if not store.exists():
-        return f"{where} is created by the first run"
+        return where
     champion = registry.champion(params.model_name)
     what = f"version {champion.version} is the champion" if champion else "no champion yet"
-    return f"{where} answers, {what}"
+    return f"{where}, {what}"
 
 
 def _alerts(params: Params) -> str:

@@ -92,6 +92,13 @@ class Registry(Protocol):
     def address(self) -> str:
         """Return where the registry is, without a password."""
 
+    def check(self) -> str:
+        """Return where the registry is, in a clause that says that it works.
+
+        Raises:
+            Exception: it does not; of `BadInput`, the sentence says what to do.
+        """
+
     def exists(self) -> bool:
         """Return whether there is something to ask: False before the first run of a project."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = "MLflow"
 VARIABLE = "MLFLOW_TRACKING_URI"
 
-address, exists = client.address, client.exists
+address, check, exists = client.address, client.answers, client.exists
 
 ROLLED_BACK = "rolled_back"
 

@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 
 NAME = "MLflow"
 
+check = answers
 log_model = mlflow_registry.log_model  # to the open run
-
-
-def check() -> str:
-    """Return where runs are logged, or raise `Unavailable`, within seconds."""
-    return answers()
 
 
 @contextmanager

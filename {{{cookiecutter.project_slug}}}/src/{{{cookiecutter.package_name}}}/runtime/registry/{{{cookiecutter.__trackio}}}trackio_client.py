@@ -62,6 +62,13 @@ def folder() -> Path:
     return Path(os.environ.get(VARIABLE, DEFAULT))
 
 
+def check() -> str:
+    """Return where runs and models are, in a clause that says that they can be written."""
+    load_trackio()
+    place = folder()
+    return f"{place} is writable" if place.exists() else f"{place} is created by the first run"
+
+
 @contextmanager
 def opened(name: str, resume: str = "allow") -> Iterator[Any]:
     """Open the run `name`, yield it, and store what was logged to it.

@@ -18,6 +18,8 @@ from .trackio_client import folder, load_trackio, opened
 NAME = "trackio"
 VARIABLE = trackio_client.VARIABLE
 
+check = trackio_client.check
+
 MODELS, ROLLED_BACK = "models", "rolled-back"
 
 

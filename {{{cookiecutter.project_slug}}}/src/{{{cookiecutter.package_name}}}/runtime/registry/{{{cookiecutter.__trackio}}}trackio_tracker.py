@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..run import Run
+from . import trackio_client
 from .pickling import dump_model
 from .trackio_client import NAME as PROJECT
-from .trackio_client import STEP, folder, load_trackio, opened
+from .trackio_client import STEP, load_trackio, opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "trackio"
 
-
-def check() -> str:
-    """Return where runs are logged."""
-    place = folder()
-    load_trackio()
-    return f"{place} is writable" if place.exists() else f"{place} is created by the first run"
+check = trackio_client.check
 
 
 @contextmanager
