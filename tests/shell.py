@@ -40,6 +40,8 @@ class Shell:
         return kept | {
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # Copier removes from its cache what another process is about to use.
+            "COPIER_CACHE_DIR": str(self.home / f".cache/copier-{os.getpid()}"),
             "GOMP_SPINCOUNT": "500",  # as the Makefile of a project sets it
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "1",
