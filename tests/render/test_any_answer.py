@@ -140,6 +140,8 @@ def check_text(folder: Path, answers: dict[str, str]) -> None:
     """Find each answer, exactly, wherever the project shows it."""
     stored = yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert {name: stored[name] for name in answers} == answers
+    asked = [name for name in QUESTIONS if not name.startswith("_")]
+    assert list(stored) == ["_commit", "_src_path", *asked]
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == answers["project_slug"]
     assert project["description"] == answers["description"]
