@@ -41,7 +41,7 @@ def audit(run: Run, evaluation: results.Evaluation) -> results.Evaluation:
 
 '''
 
-IMPORT = "from my_pipeline.runtime.steps import evaluate as evaluate_step\n"
+IMPORT = "from my_pipeline.runtime import PROJECT, results\n"
 OWN_IMPORT = "from my_pipeline import audit as audit_step\n"
 
 LINES = {
