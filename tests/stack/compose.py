@@ -22,7 +22,8 @@ PORTS = {
 }
 IMAGE = "my-pipeline"
 PROMETHEUS = "prom/prometheus:v3.5.0"
-SHARED_PORTS = ["MLFLOW_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
+PAGES = {"mlflow": ["MLFLOW_PORT"], "trackio": ["TRACKIO_PORT"]}
+SHARED_PORTS = ["PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
 # For Debian's Prometheus, which has no OTLP receiver: a stand-in takes its place.
 WITHOUT_OTLP = """
 services:
@@ -75,14 +76,15 @@ class Stack:
 
     project: Project
     orchestrator: str
+    tracker: str = "mlflow"
     ports: dict[str, int] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Write .env: secrets, free ports, the mail catcher and its address."""
         self.project.make("env")
-        names = [*SHARED_PORTS, *PORTS[self.orchestrator]]
+        names = [*SHARED_PORTS, *PORTS[self.orchestrator], *PAGES[self.tracker]]
         self.ports.update({name: free_port() for name in names})
-        name = f"my-pipeline-{self.ports['MLFLOW_PORT']}"  # a name that nobody else uses
+        name = f"my-pipeline-{self.ports['PROMETHEUS_PORT']}"  # a name that nobody else uses
         named = {"COMPOSE_PROJECT_NAME": name, "COMPOSE_PROFILES": "dev"}
         chosen = named | {"ALERT_URLS": f"'{MAIL}'"} | self.ports
         with (self.project.folder / ".env").open("a") as file:
