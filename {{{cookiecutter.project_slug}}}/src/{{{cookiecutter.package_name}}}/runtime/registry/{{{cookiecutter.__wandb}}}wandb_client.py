@@ -4,6 +4,8 @@ Offline, each step writes its part of a run to a folder of its own in `.wandb/`,
 `WANDB_DIR`, by default the current folder. `upload` sends the parts, as one run.
 """
 
+import json
+import logging
 import os
 import shutil
 import struct
@@ -20,6 +22,7 @@ from dotenv import dotenv_values
 
 from .. import PROJECT
 from ..errors import BadInput, Unavailable, redact
+from ..wording import counted
 
 VARIABLE = "WANDB_DIR"
 MODE = "WANDB_MODE"
@@ -47,6 +50,7 @@ def load_wandb() -> Any:
             os.environ.setdefault(name, value)
     import wandb
 
+    logging.getLogger("wandb").propagate = False  # it has a file of its own
     return wandb
 
 
@@ -109,19 +113,17 @@ def check() -> str:
 
 def _check_folder() -> None:
     """Raise `BadInput` where the folder cannot be written: wandb would take a temporary one."""
-    place = folder()
-    for path in (place, *place.parents):
-        if path.exists():
-            if not path.is_dir():
-                raise BadInput(
-                    f"{path}, for what is logged offline, is a file: set {VARIABLE} to a folder."
-                )
-            if os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                return
-            break
-    raise BadInput(
-        f"{place} cannot be written: give yourself the right to, or set {VARIABLE} to a folder."
-    )
+    place, why = folder(), "Permission denied"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.R_OK | os.W_OK | os.X_OK)
+    except OSError as error:
+        writable, why = False, str(error.strerror)
+    if not writable:
+        raise BadInput(
+            f"{place}, where runs are logged, cannot be written ({why}): set {VARIABLE} to a "
+            "folder that can."
+        )
 
 
 def _check_server() -> str:
@@ -157,7 +159,7 @@ def _check_server() -> str:
 def _explained(error: Exception) -> BadInput | Unavailable:
     """Return an error of wandb as a sentence."""
     errors, said = load_wandb().errors, " ".join(str(error).split())[:300].rstrip(".")
-    sentence = f"W&B at {server()} refuses what it was given ({redact(said)}): correct "
+    sentence = f"W&B refuses what it was given ({redact(said)}): correct "
     if isinstance(error, errors.AuthenticationError | errors.UsageError):
         return BadInput(f"{sentence}WANDB_API_KEY, or set {MODE}=offline.")
     return Unavailable(f"{sentence}WANDB_ENTITY and WANDB_PROJECT, or set {MODE}=offline.")
@@ -278,8 +280,6 @@ def records(file: Path) -> Iterator[Any]:
 
 def summary(file: Path) -> dict[str, Any]:
     """Return the summary of a run as a part of it has it, less what wandb adds."""
-    import json
-
     found: dict[str, Any] = {}
     for record in records(file):
         for item in record.summary.update:
@@ -304,13 +304,24 @@ def upload() -> str:
     waiting = [file for file in parts() if not is_uploaded(file) and is_whole(file)]
     if not waiting:
         return f"nothing in {folder()} waits for its upload"
-    # With `allow`, wandb adds each part to the run that the server has, the oldest first.
-    variables = {**os.environ, "WANDB_RESUME": "allow", "WANDB_SILENT": "false"}
-    command = [sys.executable, "-m", "wandb", "sync", *(str(file.parent) for file in waiting)]
-    subprocess.run(command, check=False, env=variables)  # noqa: S603
+    _send(waiting)
     if missing := [file for file in waiting if not is_uploaded(file)]:
         raise Unavailable(
-            f"{len(missing)} of {len(waiting)} parts of runs were not uploaded: wandb says why "
-            "above; try again."
+            f"W&B did not take all of {counted(len({file.stem for file in missing}), 'run')}: "
+            f"{folder() / 'logs'} says why; try again."
         )
-    return f"{len({file.stem for file in waiting})} runs were uploaded to {server()}"
+    return f"uploaded {counted(len({file.stem for file in waiting}), 'run')} to {server()}"
+
+
+def _send(files: list[Path]) -> None:
+    """Let wandb upload parts of runs. It marks a part as uploaded even where a file was refused."""
+    logs = folder() / "logs"
+    before = {*logs.glob("*.log")}
+    # With `allow`, wandb adds each part to the run that the server has, the oldest first.
+    variables = {**os.environ, "WANDB_RESUME": "allow", "WANDB_SILENT": "false"}
+    command = [sys.executable, "-m", "wandb", "sync", *(str(file.parent) for file in files)]
+    subprocess.run(command, check=False, env=variables)  # noqa: S603
+    said = [line for log in {*logs.glob("*.log")} - before for line in log.open(encoding="utf-8")]
+    for file in files:
+        if any(file.name in line and '"ERROR"' in line and "failed" in line for line in said):
+            file.with_suffix(".wandb.synced").unlink(missing_ok=True)
