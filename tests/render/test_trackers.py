@@ -13,9 +13,9 @@ from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS, contents
 
 # By tracker: the words that only its files have, and the service of its pages.
-WORDS = {"mlflow": r"mlflow", "trackio": r"trackio"}
-PAGES = {"mlflow": "mlflow", "trackio": "trackio"}
-USED = {"mlflow": {"mlflow"}, "trackio": {"trackio"}}
+WORDS = {"mlflow": r"mlflow", "wandb": r"wandb|W&B", "trackio": r"trackio"}
+PAGES = {"mlflow": "mlflow", "wandb": "mlflow", "trackio": "trackio"}
+USED = {"mlflow": {"mlflow"}, "wandb": {"mlflow", "wandb"}, "trackio": {"trackio"}}
 """Whose words may stand in a tracker's files: those of its registry, too."""
 
 
@@ -78,4 +78,4 @@ def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         pods = [each for each in found if each["kind"] in ("Deployment", "CronJob")]
         asked = set(re.findall(r"'key': '([A-Z_]+)', 'name': 'my-pipeline'}", str(pods)))
         assert asked <= set(variables)
-        assert asked or tracker == "mlflow"
+        assert asked or PAGES[tracker] == "mlflow"

@@ -4,6 +4,7 @@ MLflow is in all other tests. A tracker needs an entry in `TRACKERS`, and a colu
 docs/tracker-faults.md.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import cache
@@ -17,13 +18,14 @@ from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
 from tests.tables import TRACKERS as PAGE
 from tests.tables import record
+from tests.trackers.wandb_server import WandbServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
-TRACKERS = {"trackio": "prefect"}
+TRACKERS = {"wandb": "kubeflow", "trackio": "prefect"}
 """The trackers beside MLflow, each with the orchestrator that runs it in `make test`."""
 
-NAMES = {"mlflow": "MLflow", "trackio": "trackio"}
+NAMES = {"mlflow": "MLflow", "wandb": "W&B", "trackio": "trackio"}
 """The columns of docs/tracker-faults.md."""
 
 PAIRS = [
@@ -105,6 +107,35 @@ def test_a_run_gives_the_same(
     assert (found["status"], found["tracker"]) == ("released", NAMES[tracker])
     assert_same(neutral(expected), neutral(found))
     assert found["champion_after"]["version"] in project.make("status")
+
+
+def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Project]) -> None:
+    """The parts of a run, one of each step, become one run, after a refused file, too."""
+    project = tracked("wandb", TRACKERS["wandb"])
+    result = project.results()["2013-05"]
+
+    def upload(server: WandbServer, *, ok: bool = True) -> str:
+        key = "0" * 40
+        return project.make("sync", ok=ok, WANDB_API_KEY=key, WANDB_BASE_URL=server.address)
+
+    with WandbServer(refused="my-pipeline/model.pkl") as server:
+        assert "error: W&B did not take all of 1 run: " in upload(server, ok=False)
+    with WandbServer() as server:
+        assert "uploaded 1 run to " in upload(server)
+        assert "nothing in .wandb waits for its upload" in upload(server)
+    ((run_id, run),) = server.runs.items()
+    assert run_id == result["run_id"]
+    config = {name: value["value"] for name, value in json.loads(run["config"]).items()}
+    assert (config["period"], config["data_version"]) == ("2013-05", result["data_version"])
+    assert config["seed"] == 2013
+    assert run["summary"]["status"] == "released"
+    assert {name: run["summary"][name] for name in result["metrics"]} == result["metrics"]
+    curves = {name for name in run["summary"] if name.startswith("curves/")}
+    assert curves == {f"curves/{name}_table" for name in ("roc", "calibration", "precision_recall")}
+    assert {name for line in run["history"] for name in line} >= curves
+    assert {*run["exits"]} == {0}
+    report = (project.folder / "runs" / run_id / "report.html").read_bytes()
+    assert server.files["report/report.html"] == report
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)

@@ -33,7 +33,7 @@ CLONES = Path(".compare")
 POINTS_IN_CHART = 21
 GREY, BLUE = "#8c959f", "#1f6feb"
 # Variables that lead to the team's tracker or alerts, or to another repository or environment.
-ELSEWHERE = ("ALERT_", "GIT_", {{{ {"mlflow": '"MLFLOW_"', "trackio": '"TRACKIO_"'}[cookiecutter.tracker] }}}, "VIRTUAL_ENV")
+ELSEWHERE = ("ALERT_", "GIT_", {{{ {"mlflow": '"MLFLOW_"', "wandb": '"MLFLOW_", "WANDB_"', "trackio": '"TRACKIO_"'}[cookiecutter.tracker] }}}, "VIRTUAL_ENV")
 
 # DVC commits in them, also where git has no name, no key, or hooks that fail.
 IN_CLONES = {
@@ -157,6 +157,9 @@ def run(name: str, of: str, period: str) -> Experiment:
 {% if cookiecutter.source == "sql" %}
     # The clone has no .env.
     kept |= {VARIABLE: url} if (url := configured_url()) else {}
+{% endif %}
+{% if cookiecutter.tracker == "wandb" %}
+    kept |= {"WANDB_MODE": "offline"}  # also with the key of `wandb login`
 {% endif %}
     make = ["make", "--directory", str(folder), "--no-print-directory", "repro"]
     # Its output goes to the log, not to the page.

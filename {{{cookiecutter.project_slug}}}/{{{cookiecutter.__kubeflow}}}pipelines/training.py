@@ -188,6 +188,13 @@ def sized(
     kubernetes.mount_pvc(task, PROJECT, "/app/runs", sub_path="runs")
 {% if cookiecutter.__registry == "mlflow" %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+{% endif %}
+{% if cookiecutter.tracker == "wandb" %}
+    kubernetes.mount_pvc(task, PROJECT, "/app/.wandb", sub_path="wandb")
+    names = ("WANDB_API_KEY", "WANDB_ENTITY", "WANDB_BASE_URL")
+    kubernetes.use_secret_as_env(
+        task, f"{PROJECT}-wandb", {name: name for name in names}, optional=True
+    )
 {% elif cookiecutter.tracker == "trackio" %}
     kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
     for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):

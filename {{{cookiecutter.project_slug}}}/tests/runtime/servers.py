@@ -26,6 +26,10 @@ class Server(ThreadingHTTPServer):
 class Answering(BaseHTTPRequestHandler):
     server: Server
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         self.send_response(self.server.status)

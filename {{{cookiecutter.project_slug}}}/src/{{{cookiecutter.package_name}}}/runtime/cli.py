@@ -90,6 +90,16 @@ def step(
 
 
 {% endif %}
+{% if cookiecutter.tracker == "wandb" %}
+@app.command()
+def sync() -> None:
+    """Upload to W&B what was logged offline."""
+    from .registry.wandb_client import upload
+
+    typer.echo(upload())
+
+
+{% endif %}
 @app.command()
 def report(run: Annotated[str, typer.Option(help="The run's id.")]) -> None:
     """Draw the report of a finished run again."""
