@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ..run import Run
 from . import git_client
 from .git_client import Overtaken, Scratch, scratch
@@ -27,6 +25,19 @@ check = git_client.takes_pushes
 FOLDER = "experiment"
 """Files are where experiments of this project have theirs, so DVC shows both in one table."""
 MODEL = f"{FOLDER}/model.pkl"
+
+DESCRIPTION = f"""\
+params:
+  - params.yaml
+metrics:
+  - {FOLDER}/metrics.json
+plots:
+  - {FOLDER}/plots/custom:
+      x: x
+      y: y
+      template: simple
+"""
+"""What DVC reads of a run: its `dvc.yaml`."""
 
 _FORGE = re.compile(
     r"(?:https://(?:[^/@]+@)?|(?:ssh://)?git@)([\w.-]*(?:github|gitlab)[\w.-]*)(?::\d+)?[:/]"
@@ -82,7 +93,7 @@ def open_run(run: Run, model_name: str, known: str | None = None) -> Iterator[st
                 if not known:
                     tags = {"run_id": run.run_id, "model_name": model_name}
                     live.log_params(tags | {"experiment": {"period": run.period}})
-                    _describe(repository.path, model_name)
+                    (repository.path / "dvc.yaml").write_text(DESCRIPTION, encoding="utf-8")
                 yield name
             if not in_stage:
                 _push(opened)
@@ -177,14 +188,3 @@ def _load_live(folder: Path) -> Any:
             self.summary = self.read_latest()
 
     return OurLive(str(folder / FOLDER), resume=True, dvcyaml=None, save_dvc_exp=False)
-
-
-def _describe(folder: Path, model_name: str) -> None:
-    """Write what DVC reads of a run, and that it has a model."""
-    content = {
-        "params": ["params.yaml"],
-        "metrics": [f"{FOLDER}/metrics.json"],
-        "plots": [{f"{FOLDER}/plots/custom": {"x": "x", "y": "y", "template": "simple"}}],
-        "artifacts": {model_name: {"path": MODEL, "type": "model"}},
-    }
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

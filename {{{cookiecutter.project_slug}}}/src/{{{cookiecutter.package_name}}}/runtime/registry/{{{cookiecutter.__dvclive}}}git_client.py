@@ -43,12 +43,6 @@ _CONFIG = """
     hooksPath = /dev/null
     attributesFile = /dev/null
     autocrlf = false
-[commit]
-    gpgSign = false
-[tag]
-    gpgSign = false
-[push]
-    gpgSign = false
 [gc]
     auto = 0
 [remote "origin"]
@@ -98,6 +92,11 @@ def folder() -> Path | None:
     """Return the folder of a repository of this machine, None for an address."""
     place = os.environ.get(VARIABLE) or DEFAULT
     return None if re.match(r"[a-z+]+://|[^/]+:", place) else Path(place).expanduser().absolute()
+
+
+def url() -> str:
+    """Return where the repository is, as git takes it."""
+    return str(folder() or os.environ[VARIABLE])
 
 
 def exists() -> bool:
@@ -195,13 +194,13 @@ class Scratch:
         """Return the ref of a run."""
         return f"refs/exps/{self.root[:2]}/{self.root[2:]}/{run_id}"
 
-    def fetch(self, ref: str, part: str = "--depth=1") -> None:
-        """Fetch a ref, or a part of it: by default, without the commits before; see `read`."""
-        self.git("fetch", "--quiet", "--no-tags", part, "origin", ref)
+    def fetch(self, ref: str, *options: str) -> None:
+        """Fetch a ref, as `FETCH_HEAD`; see `read`."""
+        self.git("fetch", "--quiet", "--no-tags", *options, "origin", ref)
 
     def push(self, *refspecs: str) -> None:
         """Push to the repository; see `read`."""
-        self.git("push", "--quiet", "origin", *refspecs)
+        self.git("push", "--quiet", "--no-verify", "--no-signed", "origin", *refspecs)
 
 
 @contextmanager
@@ -212,13 +211,12 @@ def scratch() -> Iterator[Scratch]:
         BadInput: what `REGISTRY_REPO` names is no bare repository.
     """
     place = folder()
-    url = str(place) if place else os.environ[VARIABLE]
     if place and place.exists():
         _check_bare(place)
     with TemporaryDirectory(prefix="registry-") as made:
         path = Path(made)
         _run(["init", "--quiet", "--template="], path)
-        quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+        quoted = url().replace("\\", "\\\\").replace('"', '\\"')
         identity = "" if _has_identity(path) else _IDENTITY
         # Not by a command: others can read the arguments of a process.
         with (path / ".git/config").open("a", encoding="utf-8") as config:
@@ -260,7 +258,7 @@ def _run(
         process = subprocess.Popen(  # noqa: S603
             ["git", *words],  # noqa: S607
             cwd=path,
-            env=inherited | ours | variables,
+            env={**inherited, **ours, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -286,5 +284,5 @@ def _explained(said: str) -> Unavailable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith(("fatal:", "error:"))), said.strip())
     why = next((why for sign, why in _REASONS.items() if re.search(sign, said)), None)
-    why = why or f"git says {redact(first[:200])!r}: see to that"
+    why = why or f"git says \"{redact(first[:200])}\": see to that"
     return Unavailable(f"{where} cannot be used, as {why}, or correct {VARIABLE}.")

@@ -91,7 +91,7 @@ class _Tags:
             Overtaken: the repository has another tag of that name now.
             Unavailable: the repository refuses it.
         """
-        self.repository.git("tag", "--annotate", "--message", message, name, commit)
+        self.repository.git("tag", "--annotate", "--no-sign", "--message", message, name, commit)
         self.repository.push(f"refs/tags/{name}")
 
 
@@ -137,7 +137,7 @@ def register(model_uri: str, model_name: str, tags: Mapping[str, str]) -> Versio
 def load_model(model_name: str, version: str) -> Any:
     """Return a registered version; git refuses to fetch a damaged one."""
     with scratch() as repository:
-        repository.fetch(f"refs/tags/{model_name}@{version}")
+        repository.fetch(f"refs/tags/{model_name}@{version}", "--depth=1")
         return unpickle(repository.read("cat-file", "blob", f"FETCH_HEAD:{MODEL}"))
 
 
