@@ -12,10 +12,10 @@ from tests.projects import need
 from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS, contents
 
-# By tracker: the words that only its files have, and the service of its pages.
-WORDS = {"mlflow": r"mlflow", "trackio": r"trackio"}
-PAGES = {"mlflow": "mlflow", "trackio": "trackio"}
-USED = {"mlflow": {"mlflow"}, "trackio": {"trackio"}}
+# By tracker: the words that only its files have, and the service of its pages, if it has any.
+WORDS = {"mlflow": r"mlflow", "trackio": r"trackio", "dvclive": r"dvclive|\bgto"}
+PAGES = {"mlflow": {"mlflow"}, "trackio": {"trackio"}, "dvclive": set[str]()}
+USED = {"mlflow": {"mlflow"}, "trackio": {"trackio"}, "dvclive": {"dvclive"}}
 """Whose words may stand in a tracker's files: those of its registry, too."""
 
 
@@ -51,8 +51,9 @@ def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
     tracker, orchestrator, folder = rendered
     stack: dict[str, Any] = yaml.safe_load((folder / "ops/compose.yaml").read_text())
     services = stack["services"]
-    assert set(services) & set(PAGES.values()) == {PAGES[tracker]}
-    assert ("postgres" in services) == (tracker != "trackio" or orchestrator != "kubeflow")
+    assert set(services) & set().union(*PAGES.values()) == PAGES[tracker]
+    needed = "mlflow" in USED[tracker] or orchestrator != "kubeflow"
+    assert ("postgres" in services) == needed
     assert ("postgres" in services) == (folder / "ops/databases.sh").exists()
     built = [name for name, service in services.items() if "build" in service]
     assert len(built) == 1, "each service with `build` makes an image of its own"
@@ -73,9 +74,9 @@ def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         assert done.returncode == 0, done.stderr
         found = list(yaml.safe_load_all(done.stdout))
         deployed = {each["metadata"]["name"] for each in found if each["kind"] == "Deployment"}
-        assert deployed == {f"my-pipeline-{PAGES[tracker]}"}
+        assert deployed == {f"my-pipeline-{name}" for name in PAGES[tracker]}
         variables = next(each["data"] for each in found if each["kind"] == "ConfigMap")
         pods = [each for each in found if each["kind"] in ("Deployment", "CronJob")]
         asked = set(re.findall(r"'key': '([A-Z_]+)', 'name': 'my-pipeline'}", str(pods)))
         assert asked <= set(variables)
-        assert asked or tracker == "mlflow"
+        assert asked or tracker in ("mlflow", "dvclive")

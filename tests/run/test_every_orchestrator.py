@@ -98,7 +98,7 @@ def test_no_test_of_the_runtime_is_left_out(project: Project) -> None:
         if name.rpartition("}}}")[2] not in here
         for flag in re.findall(r"__(\w+)}}}", name)
     }
-    assert choices == {"airflow", "kubeflow", "hash", "sql", "trackio"}
+    assert choices == {"airflow", "kubeflow", "hash", "sql", "trackio", "dvclive"}
 
 
 @pytest.mark.matrix

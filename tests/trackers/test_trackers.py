@@ -20,10 +20,10 @@ from tests.tables import record
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
-TRACKERS = {"trackio": "prefect"}
+TRACKERS = {"trackio": "prefect", "dvclive": "kubeflow"}
 """The trackers beside MLflow, each with the orchestrator that runs it in `make test`."""
 
-NAMES = {"mlflow": "MLflow", "trackio": "trackio"}
+NAMES = {"mlflow": "MLflow", "trackio": "trackio", "dvclive": "DVCLive"}
 """The columns of docs/tracker-faults.md."""
 
 PAIRS = [

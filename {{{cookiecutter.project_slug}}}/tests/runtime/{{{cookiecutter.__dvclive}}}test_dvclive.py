@@ -223,9 +223,7 @@ def test_a_checkout_is_no_registry(
     assert state() == checkout
 
 
-def test_a_repository_that_is_read_only(
-    released: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repository_that_is_read_only(released: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(DEFAULT, "objects").chmod(0o500)
     if os.access(f"{DEFAULT}/objects", os.W_OK):
         monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere

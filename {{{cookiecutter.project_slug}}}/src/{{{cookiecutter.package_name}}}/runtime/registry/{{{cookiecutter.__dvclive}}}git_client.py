@@ -284,5 +284,5 @@ def _explained(said: str) -> Unavailable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith(("fatal:", "error:"))), said.strip())
     why = next((why for sign, why in _REASONS.items() if re.search(sign, said)), None)
-    why = why or f"git says \"{redact(first[:200])}\": see to that"
+    why = why or f'git says "{redact(first[:200])}": see to that'
     return Unavailable(f"{where} cannot be used, as {why}, or correct {VARIABLE}.")
