@@ -161,6 +161,20 @@ def test_a_tag_that_is_refused_loses_nothing(evaluated: Project) -> None:
     assert {found.version for found in store.versions(name)} == {V[1], V[2]}
 
 
+def test_a_lock_that_was_left_is_named(released: Project) -> None:
+    """Of a push of which all processes were killed, as in a container."""
+    run = released.plan(P[4])
+    lock = Path(DEFAULT, f"{refs()[run.run_id]}.lock")
+    lock.touch()
+    name = released.params.model_name
+    with (
+        pytest.raises(Unavailable, match=rf"killed: try again, or remove .*{lock.name}\."),
+        tracker.open_run(run, name, run.run_id),
+    ):
+        tracker.log_report("kept_champion", "<html>")
+    assert logged(run.run_id).report != "<html>"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

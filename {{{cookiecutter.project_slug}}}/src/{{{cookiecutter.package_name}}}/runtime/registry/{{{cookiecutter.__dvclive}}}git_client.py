@@ -77,6 +77,7 @@ _OVERTAKEN = re.compile(
     r"\[rejected\]|cannot lock ref|failed to (lock|update) ref|reference already exists"
 )
 """A push was refused as another one came first."""
+_LOCK = re.compile(r"create '(.+\.lock)': File exists")
 
 
 class Overtaken(Unavailable):
@@ -270,6 +271,7 @@ def _run(
         output, errors = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         raise _explained(f"did not answer in {patience:g} s") from None
     if process.returncode:
         raise _explained(errors.decode(errors="replace"))
@@ -279,6 +281,11 @@ def _run(
 def _explained(said: str) -> Unavailable:
     """Return what git said as one sentence."""
     where = f"The git repository {address()}, of runs and models,"
+    if lock := _LOCK.search(said):
+        return Overtaken(
+            f"{where} is locked by another process, or by one that was killed: try again, or "
+            f"remove {lock[1]}."
+        )
     if _OVERTAKEN.search(said):
         return Overtaken(f"{where} was pushed to by another process at the same time: try again.")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
