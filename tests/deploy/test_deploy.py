@@ -14,7 +14,7 @@ import pytest
 from tests.alerts.receiver import Receiver
 from tests.deploy.conftest import docker
 from tests.projects import Project, free_port
-from tests.stack.compose import PAGES, PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp, override
+from tests.stack.compose import PORTS, SHARED_PORTS, WITHOUT_OTLP, lacks_otlp, override, pages
 from tests.workflows.act import CANCELLED, Recorder, Run, run
 from tests.workflows.hub import Event, Hub
 
@@ -80,7 +80,7 @@ class Delivery:
     def prepare(self, environment: str) -> None:
         """Make the machine of an environment: with ports, and a name, that nobody else has."""
         self.hub.shell("git", "clone", "-q", self.hub.folder, self.place(environment))
-        names = [*SHARED_PORTS, *PAGES["mlflow"], *PORTS[self.orchestrator]]
+        names = [*SHARED_PORTS, *pages("mlflow"), *PORTS[self.orchestrator]]
         ports = {name: str(free_port()) for name in names}
         name = f"my-pipeline-{environment}-{ports['MLFLOW_PORT']}"
         if self.orchestrator == "airflow" and lacks_otlp(self.hub.shell):

@@ -32,6 +32,14 @@ MONITORING = (
     "monitoring watches the stack, and stack is none: answer none to monitoring, too, or compose to"
     " stack."
 )
+NO_DVC = (
+    "versioning is none, and the tracker dvclive is a part of DVC: answer dvc to versioning, too,"
+    " or choose another tracker."
+)
+NO_SERVICE = (
+    "monitoring is none, and then a stack of Kubeflow with dvclive has no service: answer none to"
+    " stack, too, or prometheus to monitoring."
+)
 
 SLUGS = [
     "", " ", "a/b", "a\\b", "/absolute", "..", "../up", ".hidden", "-dash", "dash-", "Upper",
@@ -65,6 +73,8 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ),
     *(({"author_email": text}, EMAIL) for text in EMAILS),
     ({"stack": "none"}, MONITORING),
+    ({"tracker": "dvclive", "versioning": "none"}, NO_DVC),
+    ({"tracker": "dvclive", "orchestrator": "kubeflow", "monitoring": "none"}, NO_SERVICE),
     *(({"project_slug": name}, f'project_slug "{name}" {WINDOWS}') for name in ("con", "lpt1")),
     *(
         ({"project_slug": name, "package_name": "a"}, f'project_slug "{name}" {INSTALLED}')

@@ -21,15 +21,25 @@ pytestmark = pytest.mark.xdist_group("rendered")  # rendered once, not by every 
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text())
 CHOICES = {n: q for n, q in QUESTIONS.items() if isinstance(q, list) and not n.startswith("_")}
 DEFAULTS: dict[str, str] = {}
-# Both front ends refuse monitoring without a stack.
+# What both front ends accept: for each list, one of its conditions holds.
 ACCEPTED = [
     {
         "operator": "or",
         "conditions": [
-            {"operator": "eq", "left": "stack", "value": "compose"},
-            {"operator": "eq", "left": "monitoring", "value": "none"},
+            {"operator": operator, "left": question, "value": answer}
+            for question, operator, answer in conditions
         ],
     }
+    for conditions in (
+        [("stack", "eq", "compose"), ("monitoring", "eq", "none")],
+        [("tracker", "ne", "dvclive"), ("versioning", "eq", "dvc")],
+        [
+            ("tracker", "ne", "dvclive"),
+            ("orchestrator", "ne", "kubeflow"),
+            ("stack", "eq", "none"),
+            ("monitoring", "eq", "prometheus"),
+        ],
+    )
 ]
 # The fewest projects that have each pair of choices: all combinations would be hundreds.
 PAIRS: list[dict[str, str]] = covertable.make(CHOICES, constraints=ACCEPTED)

@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.offered import TRACKERS
 from tests.projects import need
 from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import ORCHESTRATORS, contents
 
-# By tracker: the words that only its files have, and the service of its pages.
-WORDS = {"mlflow": r"mlflow", "wandb": r"wandb|W&B", "trackio": r"trackio"}
-PAGES = {"mlflow": "mlflow", "wandb": "mlflow", "trackio": "trackio"}
-USED = {"mlflow": {"mlflow"}, "wandb": {"mlflow", "wandb"}, "trackio": {"trackio"}}
-"""Whose words may stand in a tracker's files: those of its registry, too."""
+SERVICES = {tracker.pages for tracker in TRACKERS.values()}
 
 
-@pytest.fixture(scope="module", params=[(t, o) for t in WORDS for o in ORCHESTRATORS])
+@pytest.fixture(scope="module", params=[(t, o) for t in TRACKERS for o in ORCHESTRATORS])
 def rendered(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -37,7 +34,8 @@ def rendered(
 
 def test_no_other_tracker_is_mentioned(rendered: tuple[str, str, Path]) -> None:
     tracker, _, folder = rendered
-    others = "|".join(words for name, words in WORDS.items() if name not in USED[tracker])
+    used = (tracker, TRACKERS[tracker].registry)
+    others = "|".join(other.words for name, other in TRACKERS.items() if name not in used)
     mentions = {
         name: found
         for name, content in contents(folder).items()
@@ -51,8 +49,9 @@ def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
     tracker, orchestrator, folder = rendered
     stack: dict[str, Any] = yaml.safe_load((folder / "ops/compose.yaml").read_text())
     services = stack["services"]
-    assert set(services) & set(PAGES.values()) == {PAGES[tracker]}
-    assert ("postgres" in services) == (tracker != "trackio" or orchestrator != "kubeflow")
+    assert set(services) & SERVICES == {TRACKERS[tracker].pages} - {None}
+    needed = TRACKERS[tracker].registry == "mlflow" or orchestrator != "kubeflow"
+    assert ("postgres" in services) == needed
     assert ("postgres" in services) == (folder / "ops/databases.sh").exists()
     built = [name for name, service in services.items() if "build" in service]
     assert len(built) == 1, "each service with `build` makes an image of its own"
@@ -73,9 +72,9 @@ def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         assert done.returncode == 0, done.stderr
         found = list(yaml.safe_load_all(done.stdout))
         deployed = {each["metadata"]["name"] for each in found if each["kind"] == "Deployment"}
-        assert deployed == {f"my-pipeline-{PAGES[tracker]}"}
+        assert deployed == {f"my-pipeline-{name}" for name in {TRACKERS[tracker].pages} - {None}}
         variables = next(each["data"] for each in found if each["kind"] == "ConfigMap")
         pods = [each for each in found if each["kind"] in ("Deployment", "CronJob")]
         asked = set(re.findall(r"'key': '([A-Z_]+)', 'name': 'my-pipeline'}", str(pods)))
         assert asked <= set(variables)
-        assert asked or PAGES[tracker] == "mlflow"
+        assert asked or tracker != "trackio"

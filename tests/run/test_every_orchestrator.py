@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from tests.offered import BESIDE_MLFLOW
 from tests.projects import Project, keep_types, runtime_tests
 from tests.shell import ROOT, TREE, Shell
 
@@ -98,7 +99,7 @@ def test_no_test_of_the_runtime_is_left_out(project: Project) -> None:
         if name.rpartition("}}}")[2] not in here
         for flag in re.findall(r"__(\w+)}}}", name)
     }
-    assert choices == {"airflow", "kubeflow", "hash", "sql", "wandb", "trackio"}
+    assert choices == {"airflow", "kubeflow", "hash", "sql", *BESIDE_MLFLOW}
 
 
 @pytest.mark.matrix

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.offered import TRACKERS
 from tests.projects import Project, free_port, until
 from tests.shell import ROOT, Shell
 
@@ -22,7 +23,6 @@ PORTS = {
 }
 IMAGE = "my-pipeline"
 PROMETHEUS = "prom/prometheus:v3.5.0"
-PAGES = {"mlflow": ["MLFLOW_PORT"], "trackio": ["TRACKIO_PORT"]}
 SHARED_PORTS = ["PROMETHEUS_PORT", "ALERTMANAGER_PORT", "MAILPIT_PORT"]
 # For Debian's Prometheus, which has no OTLP receiver: a stand-in takes its place.
 WITHOUT_OTLP = """
@@ -55,6 +55,12 @@ SCRAPED = """
 MAIL = "mailto://mailpit:1025?from=pipeline@example.com&to=oncall@example.com"
 
 
+def pages(tracker: str) -> list[str]:
+    """Return the variables of the ports on which runs and models are shown: one, or none."""
+    service = TRACKERS[tracker].pages
+    return [f"{service.upper()}_PORT"] if service else []
+
+
 def lacks_otlp(shell: Shell) -> bool:
     """Return whether the image of Prometheus is Debian's, under the official name."""
     look = ("image", "inspect", "--format", '{{ index .Config.Labels "stand-in" }}', PROMETHEUS)
@@ -82,7 +88,7 @@ class Stack:
     def prepare(self) -> None:
         """Write .env: secrets, free ports, the mail catcher and its address."""
         self.project.make("env")
-        names = [*SHARED_PORTS, *PORTS[self.orchestrator], *PAGES[self.tracker]]
+        names = [*SHARED_PORTS, *PORTS[self.orchestrator], *pages(self.tracker)]
         self.ports.update({name: free_port() for name in names})
         name = f"my-pipeline-{self.ports['PROMETHEUS_PORT']}"  # a name that nobody else uses
         named = {"COMPOSE_PROJECT_NAME": name, "COMPOSE_PROFILES": "dev"}

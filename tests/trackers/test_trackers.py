@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.offered import BESIDE_MLFLOW, TRACKERS
 from tests.projects import ORCHESTRATORS, Project, clone, install, run_may, run_runtime_tests
 from tests.run.test_parity import CHAMPIONS, assert_same
 from tests.shell import Shell
@@ -22,15 +23,11 @@ from tests.trackers.wandb_server import WandbServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
-TRACKERS = {"wandb": "kubeflow", "trackio": "prefect"}
-"""The trackers beside MLflow, each with the orchestrator that runs it in `make test`."""
-
-NAMES = {"mlflow": "MLflow", "wandb": "W&B", "trackio": "trackio"}
-"""The columns of docs/tracker-faults.md."""
-
 PAIRS = [
-    pytest.param(tracker, name, marks=[] if name == quick else [pytest.mark.matrix])
-    for tracker, quick in TRACKERS.items()
+    pytest.param(
+        tracker, name, marks=[] if name == TRACKERS[tracker].quick else [pytest.mark.matrix]
+    )
+    for tracker in BESIDE_MLFLOW
     for name in ORCHESTRATORS
 ]
 
@@ -104,14 +101,14 @@ def test_a_run_gives_the_same(
     run_may(on_airflow)
     project, expected = tracked(tracker, orchestrator), on_airflow.results()["2013-05"]
     found = project.results()["2013-05"]
-    assert (found["status"], found["tracker"]) == ("released", NAMES[tracker])
+    assert (found["status"], found["tracker"]) == ("released", TRACKERS[tracker].name)
     assert_same(neutral(expected), neutral(found))
     assert found["champion_after"]["version"] in project.make("status")
 
 
 def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Project]) -> None:
     """The parts of a run, one of each step, become one run, after a refused file, too."""
-    project = tracked("wandb", TRACKERS["wandb"])
+    project = tracked("wandb", TRACKERS["wandb"].quick)
     result = project.results()["2013-05"]
 
     def upload(server: WandbServer, *, ok: bool = True) -> str:
@@ -138,9 +135,9 @@ def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Proje
     assert server.files["report/report.html"] == report
 
 
-@pytest.mark.parametrize("tracker", TRACKERS)
+@pytest.mark.parametrize("tracker", BESIDE_MLFLOW)
 def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]) -> None:
-    run_runtime_tests(tracked(tracker, TRACKERS[tracker]), tracker)
+    run_runtime_tests(tracked(tracker, TRACKERS[tracker].quick), tracker)
 
 
 @pytest.mark.matrix
@@ -170,12 +167,12 @@ def test_a_champion_is_compared_and_rolled_back(
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("tracker", NAMES)
+@pytest.mark.parametrize("tracker", TRACKERS)
 def test_what_holds_whatever_fails(
     tracker: str, tracked: Callable[[str, str], Project], project: Project, tmp_path: Path
 ) -> None:
     """The tests of a project's own, and those that kill its steps; they write the table."""
-    like = project if tracker == "mlflow" else tracked(tracker, TRACKERS[tracker])
+    like = project if tracker == "mlflow" else tracked(tracker, TRACKERS[tracker].quick)
     copy = clone(like, tmp_path / "my-pipeline")
     for file in INSIDE.glob("*.py"):
         (copy.folder / "tests/runtime" / file.name).write_bytes(file.read_bytes())
@@ -184,11 +181,16 @@ def test_what_holds_whatever_fails(
     said = copy.shell(copy.folder / ".venv/bin/python", *pytest_, cwd=copy.folder, ok=False).stdout
     for row, test in KEPT.items():
         ended = re.findall(rf"^([A-Z]+) tests/runtime/{re.escape(test)}", said, re.MULTILINE)
-        record(PAGE, row, NAMES[tracker], "holds" if {*ended} == {"PASSED"} else "does not hold")
+        record(
+            PAGE,
+            row,
+            TRACKERS[tracker].name,
+            "holds" if {*ended} == {"PASSED"} else "does not hold",
+        )
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("tracker", TRACKERS)
+@pytest.mark.parametrize("tracker", BESIDE_MLFLOW)
 def test_a_project_changes_its_tracker(
     tracker: str, project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

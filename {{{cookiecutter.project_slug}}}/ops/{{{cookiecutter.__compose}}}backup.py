@@ -29,6 +29,14 @@ sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[1] + '.copy'))" "$d
 tar --create --exclude '*.part' --exclude '*.db' --exclude '*.db-*' --exclude '*.lock' \
   --transform 's/\.db\.copy$/.db/' "$@" || [ $? -eq 1 ] && rm -f models/*.db.copy
 """
+{% elif cookiecutter.tracker == "dvclive" %}
+# A repository in use is copied by git, and the copy is stored in its place.
+ARCHIVE = r"""
+rm -rf models/copy.git
+[ ! -e models/registry.git ] || git clone --quiet --mirror models/registry.git models/copy.git
+tar --create --exclude '*.part' --exclude 'models/registry.git' \
+  --transform 's/copy\.git/registry.git/' "$@" || [ $? -eq 1 ] && rm -rf models/copy.git
+"""
 {% else %}
 ARCHIVE = 'tar --create --exclude "*.part" "$@" || [ $? -eq 1 ]'
 {% endif %}

@@ -33,7 +33,7 @@ CLONES = Path(".compare")
 POINTS_IN_CHART = 21
 GREY, BLUE = "#8c959f", "#1f6feb"
 # Variables that lead to the team's tracker or alerts, or to another repository or environment.
-ELSEWHERE = ("ALERT_", "GIT_", {{{ {"mlflow": '"MLFLOW_"', "wandb": '"MLFLOW_", "WANDB_"', "trackio": '"TRACKIO_"'}[cookiecutter.tracker] }}}, "VIRTUAL_ENV")
+ELSEWHERE = ("ALERT_", "GIT_", "{{{ [cookiecutter.tracker | upper, cookiecutter.__registry_variable.split('_')[0]] | unique | join('_", "') }}}_", "VIRTUAL_ENV")
 
 # DVC commits in them, also where git has no name, no key, or hooks that fail.
 IN_CLONES = {

@@ -98,10 +98,10 @@ def runner() -> Any:
 {% if cookiecutter.source == "sql" %}
     from {{{ cookiecutter.package_name }}}.runtime.source import sql
 
-    passed = (targets.VARIABLE, "SOURCE", sql.VARIABLE)
+    passed = (targets.VARIABLE, "SOURCE", sql.VARIABLE{{{ ', "REGISTRY_REPO"' if cookiecutter.tracker == 'dvclive' else '' }}})
 {% else %}
 
-    passed = (targets.VARIABLE, "SOURCE")
+    passed = (targets.VARIABLE, "SOURCE"{{{ ', "REGISTRY_REPO"' if cookiecutter.tracker == 'dvclive' else '' }}})
 {% endif %}
     # The package is the image's. The project's folder has the same path as here.
     here = str(Path.cwd())

@@ -199,6 +199,10 @@ def sized(
     kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
     for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):
         kubernetes.use_config_map_as_env(task, PROJECT, {name: name})
+{% elif cookiecutter.tracker == "dvclive" %}
+    kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
+    repo = {"REGISTRY_REPO": "REGISTRY_REPO"}
+    kubernetes.use_secret_as_env(task, f"{PROJECT}-registry", repo, optional=True)
 {% endif %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"KFP_UI_URL": "KFP_UI_URL"}, optional=True)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")

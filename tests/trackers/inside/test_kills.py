@@ -24,6 +24,7 @@ from my_pipeline.runtime.steps import release, train
 EVENTS = {"os.rename", "os.link", "os.remove", "os.mkdir", "sqlite3.connect", "subprocess.Popen"}
 name, run_id, period, original, copies, kills = sys.argv[1:]
 step = {"train": train.train, "release": release.release}[name]
+sys.dont_write_bytecode = True  # else the first fork would write more
 store.exists()  # imports the tool; a fork has none of the threads that are started later
 
 

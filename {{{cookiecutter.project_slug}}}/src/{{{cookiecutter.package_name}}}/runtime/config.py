@@ -54,7 +54,11 @@ class Params(Settings):
     runs: str = Field(default="runs", min_length=1)
     keep_runs: int | None = Field(default=None, ge=1)
     predictions: str = Field(default="predictions", min_length=1)
+{% if cookiecutter.tracker == "dvclive" %}
+    model_name: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$")  # GTO's rule
+{% else %}
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+{% endif %}
     seed: int = 0
     window: int = Field(default=3, ge=2)
     alerts: AlertParams = AlertParams()

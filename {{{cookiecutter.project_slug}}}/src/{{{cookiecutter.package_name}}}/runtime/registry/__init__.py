@@ -4,7 +4,7 @@
 Steps call `tracker`, and `registry.py`, which holds what is alike in every registry.
 """
 
-from . import {{{ cookiecutter.__registry }}}_registry, {{{ cookiecutter.tracker }}}_tracker
+from . import {{{ [cookiecutter.__registry ~ "_registry", cookiecutter.tracker ~ "_tracker"] | sort | join(", ") }}}
 from .protocols import Registry, Tracker
 
 tracker: Tracker = {{{ cookiecutter.tracker }}}_tracker

@@ -1,0 +1,295 @@
+"""The git repository of runs and models, which `REGISTRY_REPO` names, and how it is reached.
+
+It is a bare repository of this machine, by default `.registry.git`, or the address of one. Commands
+work in a scratch repository that is removed when they end: never in a checkout of the project.
+
+Runs are experiments of DVC: each is a commit that the ref `refs/exps/<root>/<run id>` names. Its
+first parent is the `root` commit, which is empty; the second one is what the run had logged before.
+"""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from uuid import uuid4
+
+from ..errors import BadInput, Unavailable, redact
+
+VARIABLE = "REGISTRY_REPO"
+DEFAULT = ".registry.git"
+
+PATIENCE = 20.0
+"""Seconds in which the repository must answer."""
+LONGEST = 600.0
+"""Seconds that a fetch or a push may take."""
+
+_FOREIGN = (
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
+)
+"""Variables by which a hook would have us work on its repository."""
+
+_ROOT = ("registry", "registry@localhost", "2000-01-01T00:00:00Z")  # everywhere the same commit
+
+_CONFIG = """
+[core]
+    hooksPath = /dev/null
+    attributesFile = /dev/null
+    autocrlf = false
+[gc]
+    auto = 0
+[remote "origin"]
+    url = "{url}"
+"""
+_IDENTITY = """
+[user]
+    name = pipeline
+    email = pipeline@localhost
+"""
+"""Of commits and tags, where the machine has none."""
+
+_REASONS = {
+    "Could not resolve host|Name or service not known": "its host is unknown: check the network",
+    "Host key verification failed": "the key of its host is unknown: add that to known_hosts",
+    "dubious ownership": "it belongs to another user: give it to this one, or add it to "
+    "safe.directory of git",
+    r"Permission denied \(|Authentication failed|could not read (Username|Password)|denied to|"
+    "error: 40[13]|read.only key|marked as read only|not allowed to push": "it refuses us: give "
+    "the key or token of this machine the right to push",
+    "ermission denied|insufficient permission|Read-only file system|unable to (create|write)": "it "
+    "cannot be written: give this user the right to",
+    "remote rejected": "it refuses what is pushed: let its rules and hooks take tags and refs/exps",
+    "not found|does not exist|not appear to be a git|not a git repository": "there is none, or "
+    "none that we may see: create it",
+    "timed out|did not answer|refused|[Cc]ould not connect|unreachable|reset|closed|hung up": "it "
+    "does not answer: try again",
+}
+"""Why it cannot be used and what to do, by what stands in the output of git."""
+
+_OVERTAKEN = re.compile(
+    r"\[rejected\]|cannot lock ref|failed to (lock|update) ref|reference already exists"
+)
+"""A push was refused as another one came first."""
+_LOCK = re.compile(r"create '(.+\.lock)': File exists")
+
+
+class Overtaken(Unavailable):
+    """Another push came first: what it pushed has to be fetched."""
+
+
+def address() -> str:
+    """Return where the repository is, without a password."""
+    return redact(os.environ.get(VARIABLE) or DEFAULT)
+
+
+def folder() -> Path | None:
+    """Return the folder of a repository of this machine, None for an address."""
+    place = os.environ.get(VARIABLE) or DEFAULT
+    return None if re.match(r"[a-z+]+://|[^/]+:", place) else Path(place).expanduser().absolute()
+
+
+def url() -> str:
+    """Return where the repository is, as git takes it."""
+    return str(folder() or os.environ[VARIABLE])
+
+
+def exists() -> bool:
+    """Return whether the repository is an address, or a folder that exists."""
+    place = folder()
+    return place is None or place.exists()
+
+
+def answers() -> str:
+    """Return where the repository is, in a clause that says that it can be read.
+
+    Raises:
+        BadInput: what is there is no bare repository.
+        Unavailable: it does not answer in `PATIENCE` seconds, or refuses.
+    """
+    if not exists():
+        return f"{address()} is created by the first run"
+    with scratch() as repository:
+        repository.git("ls-remote", "origin", "HEAD", patience=PATIENCE)
+    return f"{address()} answers"
+
+
+def takes_pushes() -> str:
+    """Return where the repository is, in a clause that says that it can be pushed to.
+
+    Nothing is pushed, so rules and hooks of the repository are not asked.
+
+    Raises:
+        BadInput: what is there is no bare repository.
+        Unavailable: it does not answer in `PATIENCE` seconds, or refuses.
+    """
+    place = folder()
+    if place and not place.exists():
+        return f"{address()} is created by the first run"
+    with scratch() as repository:
+        probe = f"{repository.root}:{repository.ref('probe')}"
+        repository.git("push", "--dry-run", "origin", probe, patience=PATIENCE)
+    if place and not all(os.access(place / name, os.W_OK) for name in ("objects", "refs")):
+        raise _explained("Permission denied")
+    return f"{address()} can be pushed to"
+
+
+def create() -> None:
+    """Create a repository of this machine, whole or not at all, where none is."""
+    place = folder()
+    if place is None or place.exists():
+        return
+    part = place.with_name(f"{place.name}.{uuid4().hex[:8]}.part")
+    try:
+        part.mkdir(parents=True)
+        _run(["init", "--quiet", "--bare", "--template=", "--initial-branch=main"], part)
+        _run(["config", "uploadpack.allowFilter", "true"], part)  # tags alone, without models
+        part.rename(place)
+    except OSError as error:
+        if not place.exists():  # else another process was quicker
+            raise _explained(f"unable to create: {error}") from error
+    finally:
+        rmtree(part, ignore_errors=True)
+
+
+class Scratch:
+    """A repository in a temporary folder, whose remote `origin` is that of runs and models."""
+
+    def __init__(self, path: Path) -> None:
+        """Work in `path`."""
+        self.path = path
+
+    def git(self, *words: str, patience: float = LONGEST) -> str:
+        """Return the output of a git command; see `read`."""
+        return self.read(*words, patience=patience).decode().strip()
+
+    def read(self, *words: str, patience: float = LONGEST) -> bytes:
+        """Return the output of a git command.
+
+        Raises:
+            Overtaken: it is a push, and another one came first.
+            Unavailable: it fails, or takes longer than `patience`, in seconds.
+        """
+        return _run(words, self.path, patience)
+
+    @cached_property
+    def root(self) -> str:
+        """The commit from which all runs are experiments; it is empty."""
+        name, email, date = _ROOT
+        variables = {
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
+        }
+        tree = self.git("hash-object", "-t", "tree", "-w", "/dev/null")
+        commit = _run(["commit-tree", tree, "-m", "Runs"], self.path, variables=variables)
+        return commit.decode().strip()
+
+    def ref(self, run_id: str) -> str:
+        """Return the ref of a run."""
+        return f"refs/exps/{self.root[:2]}/{self.root[2:]}/{run_id}"
+
+    def fetch(self, ref: str, *options: str) -> None:
+        """Fetch a ref, as `FETCH_HEAD`; see `read`."""
+        self.git("fetch", "--quiet", "--no-tags", *options, "origin", ref)
+
+    def push(self, *refspecs: str) -> None:
+        """Push to the repository; see `read`."""
+        self.git("push", "--quiet", "--no-verify", "--no-signed", "origin", *refspecs)
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """Yield a scratch repository: our commits and pushes need nothing that a machine has set.
+
+    Raises:
+        BadInput: what `REGISTRY_REPO` names is no bare repository.
+    """
+    place = folder()
+    if place and place.exists():
+        _check_bare(place)
+    with TemporaryDirectory(prefix="registry-") as made:
+        path = Path(made)
+        _run(["init", "--quiet", "--template="], path)
+        quoted = url().replace("\\", "\\\\").replace('"', '\\"')
+        identity = "" if _has_identity(path) else _IDENTITY
+        # Not by a command: others can read the arguments of a process.
+        with (path / ".git/config").open("a", encoding="utf-8") as config:
+            config.write(_CONFIG.format(url=quoted) + identity)
+        yield Scratch(path)
+
+
+def _check_bare(place: Path) -> None:
+    try:
+        bare = _run(["--git-dir", str(place), "rev-parse", "--is-bare-repository"], Path())
+    except Unavailable:
+        bare = b""
+    if bare.strip() != b"true":
+        raise BadInput(
+            f"{place}, which {VARIABLE} names, is not a bare git repository: name one that "
+            "`git init --bare` made, as pushes could meet the work in a checkout."
+        )
+
+
+def _has_identity(path: Path) -> bool:
+    try:
+        for who in ("AUTHOR", "COMMITTER"):
+            _run(["-c", "user.useConfigOnly=true", "var", f"GIT_{who}_IDENT"], path)
+    except Unavailable:
+        return False
+    return True
+
+
+def _run(
+    words: Sequence[str],
+    path: Path,
+    patience: float = LONGEST,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """Return the output of git in a folder, run with variables; nobody is asked for a password."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    ours = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_ATTR_NOSYSTEM": "1"}
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            ["git", *words],  # noqa: S607
+            cwd=path,
+            env={**inherited, **ours, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # without a terminal, ssh does not ask either
+        )
+    except FileNotFoundError:
+        raise BadInput("git is not installed: on Debian, `apt install git`.") from None
+    try:
+        output, errors = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise _explained(f"did not answer in {patience:g} s") from None
+    if process.returncode:
+        raise _explained(errors.decode(errors="replace"))
+    return output
+
+
+def _explained(said: str) -> Unavailable:
+    """Return what git said as one sentence."""
+    where = f"The git repository {address()}, of runs and models,"
+    if lock := _LOCK.search(said):
+        return Overtaken(
+            f"{where} is locked by another process, or by one that was killed: try again, or "
+            f"remove {lock[1]}."
+        )
+    if _OVERTAKEN.search(said):
+        return Overtaken(f"{where} was pushed to by another process at the same time: try again.")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    first = next((line for line in lines if line.startswith(("fatal:", "error:"))), said.strip())
+    why = next((why for sign, why in _REASONS.items() if re.search(sign, said)), None)
+    why = why or f'git says "{redact(first[:200])}": see to that'
+    return Unavailable(f"{where} cannot be used, as {why}, or correct {VARIABLE}.")
