@@ -12,7 +12,11 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, Unavailable
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.registry import registry, tracker, wandb_client
+from {{{ cookiecutter.package_name }}}.runtime.registry import (
+    registry,
+    tracker,
+    wandb_client,
+)
 from {{{ cookiecutter.package_name }}}.runtime.registry.wandb_client import (
     is_whole,
     load_wandb,

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.registry.mlflow_client import mlflow_client
-from {{{ cookiecutter.package_name }}}.runtime.registry.wandb_client import parts, records, summary
+from {{{ cookiecutter.package_name }}}.runtime.registry.wandb_client import (
+    parts,
+    records,
+    summary,
+)
 
 from .logged import Logged
 
