@@ -35,7 +35,7 @@ class Shell:
         return done
 
     def environment(self) -> dict[str, str]:
-        others = ("GIT_", "XDG_", "COPIER", "ALERT_")
+        others = ("GIT_", "XDG_", "COPIER", "ALERT_", "WANDB_")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
             "HOME": str(self.home),

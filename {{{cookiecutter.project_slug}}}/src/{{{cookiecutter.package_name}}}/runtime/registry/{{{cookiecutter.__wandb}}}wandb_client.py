@@ -181,23 +181,6 @@ def opened(run_id: str, group: str, config: Mapping[str, Any]) -> Iterator[Any]:
     before = _swept(run_id)
     online = is_online() and all(map(is_uploaded, before))
     os.environ["WANDB_DATA_DIR"] = str(folder().absolute())  # files that wait for their upload
-    settings = wandb.Settings(
-        root_dir=str(folder().parent),
-        use_dot_wandb=True,
-        symlink=False,
-        silent=True,
-        console="off",
-        disable_code=True,
-        disable_git=True,
-        save_code=False,
-        x_disable_machine_info=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        x_save_requirements=False,
-        init_timeout=PATIENCE,
-        finish_timeout=UPLOAD_PATIENCE,
-        finish_timeout_raises=True,
-    )
     try:
         with wandb.init(
             id=run_id,
@@ -207,7 +190,7 @@ def opened(run_id: str, group: str, config: Mapping[str, Any]) -> Iterator[Any]:
             config=dict(config),
             mode="online" if online else "offline",
             resume="allow" if online else None,
-            settings=settings,
+            settings=_settings(),
         ) as run:
             file = Path(run.settings.sync_file)
             if not online and before:
@@ -220,6 +203,28 @@ def opened(run_id: str, group: str, config: Mapping[str, Any]) -> Iterator[Any]:
         wandb.teardown()
     if not is_whole(file):
         raise RuntimeError(f"W&B did not write all to {file}: see the folder logs beside it.")
+
+
+def _settings() -> Any:
+    """Return wandb's settings: it collects nothing of the machine, and prints nothing."""
+    return load_wandb().Settings(
+        root_dir=str(folder().parent),
+        use_dot_wandb=True,
+        symlink=False,
+        silent=True,
+        console="off",
+        disable_code=True,
+        disable_git=True,
+        host="",
+        save_code=False,
+        x_disable_machine_info=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        init_timeout=PATIENCE,
+        finish_timeout=UPLOAD_PATIENCE,
+        finish_timeout_raises=True,
+    )
 
 
 def parts(run_id: str = "*") -> list[Path]:
@@ -321,7 +326,8 @@ def _send(files: list[Path]) -> None:
     variables = {**os.environ, "WANDB_RESUME": "allow", "WANDB_SILENT": "false"}
     command = [sys.executable, "-m", "wandb", "sync", *(str(file.parent) for file in files)]
     subprocess.run(command, check=False, env=variables)  # noqa: S603
-    said = [line for log in {*logs.glob("*.log")} - before for line in log.open(encoding="utf-8")]
+    said = "".join(log.read_text(encoding="utf-8") for log in {*logs.glob("*.log")} - before)
+    failures = [line for line in said.splitlines() if '"ERROR"' in line and "failed" in line]
     for file in files:
-        if any(file.name in line and '"ERROR"' in line and "failed" in line for line in said):
+        if any(file.name in line for line in failures):  # or a later part of the same run
             file.with_suffix(".wandb.synced").unlink(missing_ok=True)
