@@ -28,7 +28,7 @@ from tests.machines import (
     WORKSPACE,
     record_machine,
 )
-from tests.projects import Project, clone, with_answers
+from tests.projects import Project, clone, need, with_answers
 from tests.shell import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run settings")]
@@ -104,6 +104,8 @@ SETTINGS = {
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_first_commit(setting: str, rendered: Project, tmp_path: Path) -> None:
     text, expected = SETTINGS[setting]
+    if "ssh" in text:
+        need("ssh-keygen", "git signs with it")
     (tmp_path / ".gitconfig").write_text(text)
     (tmp_path / "ada").write_text(ADA)
     (tmp_path / "hooks").mkdir()
