@@ -13,7 +13,12 @@ from threading import Thread
 import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, Unavailable
-from {{{ cookiecutter.package_name }}}.runtime.registry import git_client, registry, store, tracker
+from {{{ cookiecutter.package_name }}}.runtime.registry import (
+    git_client,
+    registry,
+    store,
+    tracker,
+)
 from {{{ cookiecutter.package_name }}}.runtime.registry.git_client import (
     DEFAULT,
     VARIABLE,

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from {{{ cookiecutter.package_name }}}.runtime.registry.git_client import DEFAULT, VARIABLE, create
+from {{{ cookiecutter.package_name }}}.runtime.registry.git_client import (
+    DEFAULT,
+    VARIABLE,
+    create,
+)
 
 from .logged import Logged
 
