@@ -93,7 +93,8 @@ def test_a_run_is_an_experiment_of_dvc_and_a_version_a_tag_of_gto(evaluated: Pro
     assert said == store.find(name, V[2]).tags
     from gto.api import show
 
-    assert show(DEFAULT, table=False)[name]["version"] == V[2]
+    stages = {"champion": V[1], "previous": V[2], "rolled-back": V[2]}
+    assert show(DEFAULT)[name]["stage"] == stages
 
 
 def test_a_checkout_is_left_alone(

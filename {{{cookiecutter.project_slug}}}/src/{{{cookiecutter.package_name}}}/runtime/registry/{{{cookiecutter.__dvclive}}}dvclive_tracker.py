@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +161,8 @@ def _push(opened: _Open) -> None:
     """Push the files of a run; they replace what another process has pushed to it meanwhile."""
     repository = opened.repository
     if not repository.git("ls-remote", "--heads", "origin"):  # a clone needs a branch
-        repository.push(f"{repository.root}:refs/heads/main")
+        with suppress(Overtaken):  # by another first run
+            repository.push(f"{repository.root}:refs/heads/main")
     try:
         repository.push(f"{opened.commit()}:{opened.ref}")
     except Overtaken:

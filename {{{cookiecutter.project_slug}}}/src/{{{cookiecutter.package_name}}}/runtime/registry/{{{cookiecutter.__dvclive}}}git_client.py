@@ -165,42 +165,44 @@ class Scratch:
         """Work in `path`."""
         self.path = path
 
-    def git(self, *words: str, patience: float = LONGEST) -> str:
-        """Return the output of a git command; see `read`."""
-        return self.read(*words, patience=patience).decode().strip()
-
-    def read(self, *words: str, patience: float = LONGEST) -> bytes:
-        """Return the output of a git command.
+    def git(self, *words: str, patience: float = LONGEST, **variables: str) -> str:
+        """Return the output of a git command, run with variables.
 
         Raises:
             Overtaken: it is a push, and another one came first.
             Unavailable: it fails, or takes longer than `patience`, in seconds.
         """
-        return _run(words, self.path, patience)
+        return _run(words, self.path, patience, variables).decode().strip()
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file, by its name in git; see `git`."""
+        return _run(["cat-file", "blob", name], self.path)
 
     @cached_property
     def root(self) -> str:
         """The commit from which all runs are experiments; it is empty."""
         name, email, date = _ROOT
-        variables = {
-            f"GIT_{who}_{what}": value
-            for who in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
-        }
         tree = self.git("hash-object", "-t", "tree", "-w", "/dev/null")
-        commit = _run(["commit-tree", tree, "-m", "Runs"], self.path, variables=variables)
-        return commit.decode().strip()
+        return self.git(
+            *("commit-tree", tree, "-m", "Runs"),
+            GIT_AUTHOR_NAME=name,
+            GIT_AUTHOR_EMAIL=email,
+            GIT_AUTHOR_DATE=date,
+            GIT_COMMITTER_NAME=name,
+            GIT_COMMITTER_EMAIL=email,
+            GIT_COMMITTER_DATE=date,
+        )
 
     def ref(self, run_id: str) -> str:
         """Return the ref of a run."""
         return f"refs/exps/{self.root[:2]}/{self.root[2:]}/{run_id}"
 
     def fetch(self, ref: str, *options: str) -> None:
-        """Fetch a ref, as `FETCH_HEAD`; see `read`."""
+        """Fetch a ref, as `FETCH_HEAD`; see `git`."""
         self.git("fetch", "--quiet", "--no-tags", *options, "origin", ref)
 
     def push(self, *refspecs: str) -> None:
-        """Push to the repository; see `read`."""
+        """Push to the repository; see `git`."""
         self.git("push", "--quiet", "--no-verify", "--no-signed", "origin", *refspecs)
 
 
