@@ -23,10 +23,19 @@ from tests.trackers.wandb_server import WandbServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
+# What `make test` runs shares a worker with test_parity.py, whose runs it compares with.
+GROUPS = {
+    tracker: [pytest.mark.matrix, pytest.mark.xdist_group(f"tracker {tracker}")]
+    for tracker in TRACKERS
+}
+IN_MATRIX = [pytest.param(tracker, marks=GROUPS[tracker]) for tracker in TRACKERS]
+PAIRS_IN_MATRIX = [
+    pytest.param(tracker, name, marks=GROUPS[tracker])
+    for tracker in BESIDE_MLFLOW
+    for name in ORCHESTRATORS
+]
 PAIRS = [
-    pytest.param(
-        tracker, name, marks=[] if name == TRACKERS[tracker].quick else [pytest.mark.matrix]
-    )
+    pytest.param(tracker, name, marks=[] if name == TRACKERS[tracker].quick else GROUPS[tracker])
     for tracker in BESIDE_MLFLOW
     for name in ORCHESTRATORS
 ]
@@ -140,8 +149,7 @@ def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]
     run_runtime_tests(tracked(tracker, TRACKERS[tracker].quick), tracker)
 
 
-@pytest.mark.matrix
-@pytest.mark.parametrize(("tracker", "orchestrator"), PAIRS)
+@pytest.mark.parametrize(("tracker", "orchestrator"), PAIRS_IN_MATRIX)
 def test_a_champion_is_compared_and_rolled_back(
     tracker: str,
     orchestrator: str,
@@ -166,8 +174,7 @@ def test_a_champion_is_compared_and_rolled_back(
     ours.make("lint")
 
 
-@pytest.mark.matrix
-@pytest.mark.parametrize("tracker", TRACKERS)
+@pytest.mark.parametrize("tracker", IN_MATRIX)
 def test_what_holds_whatever_fails(
     tracker: str, tracked: Callable[[str, str], Project], project: Project, tmp_path: Path
 ) -> None:
@@ -189,8 +196,7 @@ def test_what_holds_whatever_fails(
         )
 
 
-@pytest.mark.matrix
-@pytest.mark.parametrize("tracker", BESIDE_MLFLOW)
+@pytest.mark.parametrize("tracker", IN_MATRIX[1:])
 def test_a_project_changes_its_tracker(
     tracker: str, project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
