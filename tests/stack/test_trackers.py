@@ -54,7 +54,8 @@ def test_a_run_is_released_and_has_its_page(stack: Stack) -> None:
 
 def test_a_backup_fills_an_empty_stack(stack: Stack) -> None:
     """And the next period is compared with the champion that was restored."""
-    champion = stack.tool("status").partition("Champion: ")[2].splitlines()[0]
+    champion = stack.tool("status").partition("Champion: ")[2].partition(", registered")[0]
+    assert champion.endswith("evaluated on 2013-05")
     stack.project.make("backup")
     (folder,) = stack.project.folder.glob("backups/*")
     stack.compose("--profile", "*", "down", "--volumes")
