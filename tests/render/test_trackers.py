@@ -78,3 +78,22 @@ def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         asked = set(re.findall(r"'key': '([A-Z_]+)', 'name': 'my-pipeline'}", str(pods)))
         assert asked <= set(variables)
         assert asked or tracker != "trackio"
+
+
+def test_containers_are_given_all_that_says_where_runs_go(
+    tmp_path: Path, render_cookiecutter: FrontEnd
+) -> None:
+    """The variables that the client lists, which `pipelines/` and `ops/local.py` pass on."""
+    folder = render_cookiecutter(tmp_path, tracker="wandb", orchestrator="kubeflow")
+    client = (folder / "src/my_pipeline/runtime/registry/wandb_client.py").read_text()
+    listed = re.search(r"^SERVER = \((.+)\)$", client, re.MULTILINE)
+    assert listed is not None
+    names = set(re.findall(r'"(WANDB_\w+)"', listed[1].replace("MODE", '"WANDB_MODE"')))
+    stack = yaml.safe_load((folder / "ops/compose.yaml").read_text())
+    assert {name for name in stack["x-alerting"] if name.startswith("WANDB_")} == names
+    secret = (folder / "ops/kubernetes/wandb.env.example").read_text()
+    assert set(re.findall(r"^#?(WANDB_\w+)=", secret, re.MULTILINE)) == names
+    for file in ("pipelines/training.py", "ops/local.py"):
+        assert "wandb_client.SERVER" in (folder / file).read_text()
+    offered = (folder / "README.md").read_text() + (folder / ".env.example").read_text()
+    assert names <= set(re.findall(r"WANDB_\w+", offered)) <= names | {"WANDB_DIR"}

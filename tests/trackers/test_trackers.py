@@ -116,7 +116,10 @@ def test_a_run_gives_the_same(
 
 
 def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Project]) -> None:
-    """The parts of a run, one of each step, become one run, after a refused file, too."""
+    """The parts of a run, one of each step, become one run, after a refused file, too.
+
+    The refused one is sent again, with those that follow it.
+    """
     project = tracked("wandb", TRACKERS["wandb"].quick)
     result = project.results()["2013-05"]
 
@@ -126,11 +129,12 @@ def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Proje
 
     with WandbServer(refused="my-pipeline/model.pkl") as server:
         assert "error: W&B did not take all of 1 run: " in upload(server, ok=False)
-    with WandbServer() as server:
+        server.refused = ""
         assert "uploaded 1 run to " in upload(server)
         assert "nothing in .wandb waits for its upload" in upload(server)
     ((run_id, run),) = server.runs.items()
     assert run_id == result["run_id"]
+    parts = [*project.folder.glob(f".wandb/offline-run-*/run-{run_id}.wandb")]
     config = {name: value["value"] for name, value in json.loads(run["config"]).items()}
     assert (config["period"], config["data_version"]) == ("2013-05", result["data_version"])
     assert config["seed"] == 2013
@@ -138,10 +142,13 @@ def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Proje
     assert {name: run["summary"][name] for name in result["metrics"]} == result["metrics"]
     curves = {name for name in run["summary"] if name.startswith("curves/")}
     assert curves == {f"curves/{name}_table" for name in ("roc", "calibration", "precision_recall")}
-    assert {name for line in run["history"] for name in line} >= curves
-    assert {*run["exits"]} == {0}
+    (line,) = run["history"]
+    assert {*line} >= curves
+    assert run["exits"] == [0] * (1 + len(parts)), "the refused one, and each once"
     report = (project.folder / "runs" / run_id / "report.html").read_bytes()
     assert server.files["report/report.html"] == report
+    left = [file.read_bytes() for file in project.folder.glob(".wandb/artifacts/staging/*")]
+    assert not {report, server.files["my-pipeline/model.pkl"]} & {*left}, "W&B has them"
 
 
 @pytest.mark.parametrize("tracker", BESIDE_MLFLOW)

@@ -95,13 +95,16 @@ def runner() -> Any:
     from docker.types import Mount
 
     from {{{ cookiecutter.package_name }}}.runtime.notify import targets
+{% if cookiecutter.tracker == "wandb" %}
+    from {{{ cookiecutter.package_name }}}.runtime.registry import wandb_client
+{% endif %}
 {% if cookiecutter.source == "sql" %}
     from {{{ cookiecutter.package_name }}}.runtime.source import sql
 
-    passed = (targets.VARIABLE, "SOURCE", sql.VARIABLE{{{ ', "REGISTRY_REPO"' if cookiecutter.tracker == 'dvclive' else '' }}})
+    passed = (targets.VARIABLE, "SOURCE", sql.VARIABLE{{{ {'wandb': ', *wandb_client.SERVER', 'dvclive': ', "REGISTRY_REPO"'}.get(cookiecutter.tracker, '') }}})
 {% else %}
 
-    passed = (targets.VARIABLE, "SOURCE"{{{ ', "REGISTRY_REPO"' if cookiecutter.tracker == 'dvclive' else '' }}})
+    passed = (targets.VARIABLE, "SOURCE"{{{ {'wandb': ', *wandb_client.SERVER', 'dvclive': ', "REGISTRY_REPO"'}.get(cookiecutter.tracker, '') }}})
 {% endif %}
     # The package is the image's. The project's folder has the same path as here.
     here = str(Path.cwd())

@@ -13,6 +13,9 @@ from kfp import dsl, kubernetes
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from {{{ cookiecutter.package_name }}}.runtime import PROJECT
+{% if cookiecutter.tracker == "wandb" %}
+from {{{ cookiecutter.package_name }}}.runtime.registry import wandb_client
+{% endif %}
 
 IMAGE = f"{PROJECT}:{version(PROJECT)}"  # `make deploy` replaces the tag with a digest
 USER = 10001  # of the image
@@ -191,10 +194,8 @@ def sized(
 {% endif %}
 {% if cookiecutter.tracker == "wandb" %}
     kubernetes.mount_pvc(task, PROJECT, "/app/.wandb", sub_path="wandb")
-    names = ("WANDB_API_KEY", "WANDB_ENTITY", "WANDB_BASE_URL")
-    kubernetes.use_secret_as_env(
-        task, f"{PROJECT}-wandb", {name: name for name in names}, optional=True
-    )
+    names = {name: name for name in wandb_client.SERVER}
+    kubernetes.use_secret_as_env(task, f"{PROJECT}-wandb", names, optional=True)
 {% elif cookiecutter.tracker == "trackio" %}
     kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
     for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):

@@ -26,7 +26,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.quarantine import quarantin
 from {{{ cookiecutter.package_name }}}.runtime.steps.report import report
 
 from .conftest import CHAIN, MAIN, REQUIRED, P, Project, V
-from .tracked import logged, runs
+from .tracked import HAS_PAGE, logged, runs
 
 HEADLINE = room.evaluation().HEADLINE
 KEYS = {
@@ -96,7 +96,7 @@ def test_the_result_of_a_release(released: Project) -> None:
         result.rows["unlabelled"] + result.rows["trained"] + result.rows["scored"]
     )
     assert HEADLINE in result.metrics
-    assert str(result.tracker_url or "http").startswith("http")
+    assert str(result.tracker_url).startswith("http") == HAS_PAGE
     assert list(result.seconds) == [*CHAIN, "all"]
     assert completed_result(run) == result
     assert [past.result for past in history("runs")] == [result]

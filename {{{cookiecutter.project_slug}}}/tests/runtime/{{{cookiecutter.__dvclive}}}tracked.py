@@ -17,6 +17,8 @@ from .logged import Logged
 
 VERSIONS = ("", "v0.0.1", "v0.0.2", "v0.0.3")
 """What the registry calls the first version, the second and so on."""
+HAS_PAGE = False
+"""Whether a run of the tests has a page."""
 
 
 def point(folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from .logged import Logged
 
 VERSIONS = ("", "1", "2", "3")
 """What the registry calls the first version, the second and so on."""
+HAS_PAGE = True
+"""Whether a run of the tests has a page."""
 
 
 def point(folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +89,20 @@ def test_a_run_that_began_offline_stays_so(
     assert len(parts("some-run")) == 2
 
 
+def test_a_training_that_began_offline_is_tried_again_with_a_key(
+    ours: Server, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before it wrote training.json: no server is asked, what its part says holds."""
+    run = project.work(P[4], last="features")
+    with opened(run.run_id, project.params.model_name, {}):
+        pass
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", ours.address)
+    train(run)
+    assert ours.asked == []
+    assert len(parts(run.run_id)) == 2
+
+
 def test_the_page_of_a_run_online(monkeypatch: pytest.MonkeyPatch) -> None:
     run = SimpleNamespace(offline=False, url="https://wandb.ai/ada/project/runs/some-run")
     monkeypatch.setattr(load_wandb(), "run", run)
@@ -145,7 +161,7 @@ def test_a_server_of_something_else(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", ours.address)
-    with pytest.raises((BadInput, Unavailable), match=r"W&B refuses|Another server answers"):
+    with pytest.raises(Unavailable, match=f"Another server answers at {ours.address}: correct WA"):
         tracker.check()
 
 
@@ -154,9 +170,44 @@ def test_nothing_answers(project: Project, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(wandb_client, "PATIENCE", 1.0)
     with pytest.raises(Unavailable, match=f"W&B at http://{named}:9 does not answer"):
         tracker.check()
-    with pytest.raises(Unavailable, match="W&B refuses what it was given") as raised:
+    with pytest.raises(Unavailable, match=f"W&B at http://{named}:9 does not answer") as raised:
         log_once()
     assert "hunter2" not in str(raised.value)
+
+
+def test_nothing_answers_as_a_run_ends(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def init(**_: Any) -> Iterator[Any]:
+        yield SimpleNamespace(settings=SimpleNamespace(sync_file=""), summary={})
+        raise TimeoutError("Timed out finishing run.")  # as wandb does
+
+    monkeypatch.setattr(load_wandb(), "init", init)
+    said = r"api.wandb.ai does not answer \(Timed out finishing run\): try again, or set WANDB_MODE"
+    with pytest.raises(Unavailable, match=said):
+        log_once()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("PUT http://storage giving up after 5 attempts"), "does not answer"),
+        (ValueError("storage: 403 Forbidden"), "refuses what it was given"),
+    ],
+)
+def test_an_artifact_that_is_not_taken(
+    error: Exception, said: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(timeout: int) -> None:
+        assert timeout == wandb_client.UPLOAD_PATIENCE
+        raise error
+
+    artifact = SimpleNamespace(wait=wait)
+    run = SimpleNamespace(
+        id="some-run", offline=False, summary={}, log_artifact=lambda *_, **__: artifact
+    )
+    monkeypatch.setattr(load_wandb(), "run", run)
+    with pytest.raises(Unavailable, match=said):
+        tracker.log_report("released", "<html>")
 
 
 def test_an_entity_that_is_unknown(

@@ -23,6 +23,8 @@ for name in [name for name in os.environ if name.startswith("WANDB_")]:
 
 VERSIONS = ("", "1", "2", "3")
 """What the registry calls the first version, the second and so on."""
+HAS_PAGE = False
+"""Whether a run of the tests has a page."""
 KEY = "0" * 40
 """An API key in the form of W&B's."""
 

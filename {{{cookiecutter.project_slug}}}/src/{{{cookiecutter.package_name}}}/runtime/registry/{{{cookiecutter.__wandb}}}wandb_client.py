@@ -7,6 +7,7 @@ Offline, each step writes its part of a run to a folder of its own in `.wandb/`,
 import json
 import logging
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -26,6 +29,8 @@ from ..wording import counted
 
 VARIABLE = "WANDB_DIR"
 MODE = "WANDB_MODE"
+SERVER = ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY", MODE, "WANDB_PROJECT")
+"""The variables that say where runs go: containers are given them."""
 PATIENCE = 20.0
 """Seconds in which a server must answer."""
 UPLOAD_PATIENCE = 600.0
@@ -35,6 +40,9 @@ _DEFAULTS = {
     "WANDB_ERROR_REPORTING": "false",  # wandb's telemetry
     "WANDB_SILENT": "true",
 }
+_NO_JSON = re.compile(r"credentials with \S+: (EOF|invalid character)")
+_UNANSWERED = re.compile("deadline|giving up|timed out|busy", re.IGNORECASE)
+_STEM = attrgetter("stem")  # of a part's file: it names the run
 _HEADER, _BLOCK = 7, 32768
 _WHOLE, _LAST = 1, 4
 
@@ -108,6 +116,11 @@ def check() -> str:
     _check_folder()
     if is_online():
         return _check_server()
+    return where_offline()
+
+
+def where_offline() -> str:
+    """Return where runs are logged offline, in a clause."""
     return f"offline: runs are logged to {folder()}, and `make sync` uploads them"
 
 
@@ -140,12 +153,12 @@ def _check_server() -> str:
     try:
         viewer = wandb.Api(timeout=int(PATIENCE)).viewer
         teams = {viewer.username, *viewer.teams}
-    except wandb.errors.Error as error:
-        raise _explained(error) from error
-    except ValueError as error:  # of pydantic
-        raise Unavailable(
-            f"Another server answers at {host}: correct WANDB_BASE_URL, {instead}."
-        ) from error
+    except (wandb.errors.Error, ValueError) as error:  # the latter of pydantic
+        if isinstance(error, ValueError) or _NO_JSON.search(str(error)):
+            raise Unavailable(
+                f"Another server answers at {host}: correct WANDB_BASE_URL, {instead}."
+            ) from error
+        raise explained(error) from error
     finally:
         wandb.teardown()
     if (entity := os.environ.get("WANDB_ENTITY")) and entity not in teams:
@@ -156,10 +169,14 @@ def _check_server() -> str:
     return f"{host} accepts the API key of {viewer.username}"
 
 
-def _explained(error: Exception) -> BadInput | Unavailable:
+def explained(error: Exception) -> BadInput | Unavailable:
     """Return an error of wandb as a sentence."""
-    errors, said = load_wandb().errors, " ".join(str(error).split())[:300].rstrip(".")
-    sentence = f"W&B refuses what it was given ({redact(said)}): correct "
+    errors, said = load_wandb().errors, redact(" ".join(str(error).split()))[:300].rstrip(".")
+    if isinstance(error, TimeoutError) or _UNANSWERED.search(said):
+        return Unavailable(
+            f"W&B at {server()} does not answer ({said}): try again, or set {MODE}=offline."
+        )
+    sentence = f"W&B refuses what it was given ({said}): correct "
     if isinstance(error, errors.AuthenticationError | errors.UsageError):
         return BadInput(f"{sentence}WANDB_API_KEY, or set {MODE}=offline.")
     return Unavailable(f"{sentence}WANDB_ENTITY and WANDB_PROJECT, or set {MODE}=offline.")
@@ -173,7 +190,7 @@ def opened(run_id: str, group: str, config: Mapping[str, Any]) -> Iterator[Any]:
     logs that it could not write: what it wrote is read back.
 
     Raises:
-        BadInput, Unavailable: W&B refuses the run, or did not take all of it in time.
+        BadInput, Unavailable: W&B refuses the run, does not answer, or took not all in time.
         RuntimeError: not all was written.
     """
     wandb = load_wandb()
@@ -197,8 +214,8 @@ def opened(run_id: str, group: str, config: Mapping[str, Any]) -> Iterator[Any]:
                 # Each part is uploaded with a summary, which replaces that of the part before.
                 run.summary.update(summary(before[-1]))
             yield run
-    except wandb.errors.Error as error:
-        raise _explained(error) from error
+    except (wandb.errors.Error, TimeoutError) as error:  # the latter of `finish`
+        raise explained(error) from error
     finally:
         wandb.teardown()
     if not is_whole(file):
@@ -309,7 +326,7 @@ def upload() -> str:
     waiting = [file for file in parts() if not is_uploaded(file) and is_whole(file)]
     if not waiting:
         return f"nothing in {folder()} waits for its upload"
-    _send(waiting)
+    _send([[*run] for _, run in groupby(sorted(waiting, key=_STEM), _STEM)])
     if missing := [file for file in waiting if not is_uploaded(file)]:
         raise Unavailable(
             f"W&B did not take all of {counted(len({file.stem for file in missing}), 'run')}: "
@@ -318,16 +335,40 @@ def upload() -> str:
     return f"uploaded {counted(len({file.stem for file in waiting}), 'run')} to {server()}"
 
 
-def _send(files: list[Path]) -> None:
-    """Let wandb upload parts of runs. It marks a part as uploaded even where a file was refused."""
+def _send(runs: list[list[Path]]) -> None:
+    """Upload the parts of each run, the oldest first, up to one of which a file was refused.
+
+    The next upload begins with that one. Sent again, a part repeats the points of its charts.
+    """
+    while runs:
+        _sync([first for first, *_ in runs])
+        runs = [later for first, *later in runs if later and is_uploaded(first)]
+
+
+def _sync(files: list[Path]) -> None:
+    """Let wandb upload parts, one of each run, and remove its copies of what they logged.
+
+    It marks a part as uploaded even where a file was refused.
+    """
     logs = folder() / "logs"
     before = {*logs.glob("*.log")}
-    # With `allow`, wandb adds each part to the run that the server has, the oldest first.
+    # With `allow`, wandb adds each part to the run that the server has.
     variables = {**os.environ, "WANDB_RESUME": "allow", "WANDB_SILENT": "false"}
     command = [sys.executable, "-m", "wandb", "sync", *(str(file.parent) for file in files)]
     subprocess.run(command, check=False, env=variables)  # noqa: S603
     said = "".join(log.read_text(encoding="utf-8") for log in {*logs.glob("*.log")} - before)
     failures = [line for line in said.splitlines() if '"ERROR"' in line and "failed" in line]
     for file in files:
-        if any(file.name in line for line in failures):  # or a later part of the same run
+        if any(file.name in line for line in failures):
             file.with_suffix(".wandb.synced").unlink(missing_ok=True)
+        if is_uploaded(file):
+            _remove_staged(file)
+
+
+def _remove_staged(file: Path) -> None:
+    """Remove the copies of models and reports that a part names: `wandb clean` leaves them."""
+    staging = folder().absolute() / "artifacts" / "staging"
+    for record in records(file):
+        for content in record.artifact.manifest.contents:
+            if staging in (copy := Path(content.local_path)).parents:
+                copy.unlink(missing_ok=True)

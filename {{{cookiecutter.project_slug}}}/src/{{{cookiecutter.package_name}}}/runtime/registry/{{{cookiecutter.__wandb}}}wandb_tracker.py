@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..run import Run
 from . import mlflow_registry, wandb_client
 from .pickling import dump_model
-from .wandb_client import load_wandb, opened
+from .wandb_client import UPLOAD_PATIENCE, explained, load_wandb, opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def open_run(run: Run, model_name: str, known: str | None = None) -> Iterator[st
     first = {} if known else {"run_id": run.run_id, "period": run.period}
     with opened(known or run.run_id, group=model_name, config=first) as ours:
         if ours.offline and not known:
-            log.info("W&B: %s", check())
+            log.info("W&B: %s", wandb_client.where_offline())
         yield ours.id
 
 
@@ -89,5 +89,9 @@ def _store(artifact: Any) -> None:
     """Log an artifact of the open run; the run's id is an alias of its version."""
     run = load_wandb().run
     logged = run.log_artifact(artifact, aliases=["latest", run.id])
-    if not run.offline:
-        logged.wait()
+    if run.offline:
+        return
+    try:
+        logged.wait(timeout=int(UPLOAD_PATIENCE))
+    except ValueError as error:  # what wandb-core was answered
+        raise explained(error) from error
