@@ -38,10 +38,20 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def add_column(page: Path, column: str) -> None:
+    """Append a column to the table of a page, for what was not run yet."""
+    ends = iter([column, "---"])
+    lines = [
+        f"{line} {next(ends, EMPTY)} |" if line[:1] == "|" else line
+        for line in page.read_text(encoding="utf-8").splitlines()
+    ]
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def record(page: Path, row: str, column: str, seen: str) -> None:
     """Compare what a test observed with its cell, or write it there.
 
-    Rows that the page has keep their place; new ones are appended.
+    Rows that the page has keep their place; new ones, and columns, are appended.
     """
     SEEN.append((page.relative_to(ROOT).as_posix(), f"{row} | {column} | {seen}"))
     if "WRITE_TABLES" not in os.environ:
@@ -49,6 +59,8 @@ def record(page: Path, row: str, column: str, seen: str) -> None:
         assert seen == said, f"{page.name} says of {row!r} under {column}: {said!r}"
         return
     with FileLock(page.with_suffix(".lock")):
+        if column not in columns(page):
+            add_column(page, column)
         said_of = read(page).get(row, dict.fromkeys(columns(page), EMPTY)) | {column: seen}
         lines = page.read_text(encoding="utf-8").splitlines()
         places = [n for n, line in enumerate(lines) if line.startswith(f"| {row} |")]

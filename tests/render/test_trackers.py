@@ -45,6 +45,11 @@ def test_no_other_tracker_is_mentioned(rendered: tuple[str, str, Path]) -> None:
     assert mentions == {}
 
 
+def test_the_readme_names_it(rendered: tuple[str, str, Path]) -> None:
+    tracker, _, folder = rendered
+    assert TRACKERS[tracker].name in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
     tracker, orchestrator, folder = rendered
     stack: dict[str, Any] = yaml.safe_load((folder / "ops/compose.yaml").read_text())

@@ -94,7 +94,7 @@ def test_reading_the_file_is_cheap() -> None:
         [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
     )
     modules = set(done.stdout.split())
-    heavy = {"polars", "pandas", "sklearn", "{{{ [cookiecutter.tracker, cookiecutter.__registry] | unique | join('", "') }}}", {{{ '"dvc", ' if cookiecutter.versioning == 'dvc' else '' }}}"pandera", "matplotlib"}
+    heavy = {"polars", "pandas", "sklearn", "{{{ cookiecutter.__tracker_modules.split() | join('", "') }}}", {{{ '"dvc", ' if cookiecutter.versioning == 'dvc' else '' }}}"pandera", "matplotlib"}
     assert not heavy & modules
 
 

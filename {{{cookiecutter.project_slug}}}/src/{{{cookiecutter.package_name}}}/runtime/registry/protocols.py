@@ -41,7 +41,7 @@ class Tracker(Protocol):
     """The tool, as people write it."""
 
     def check(self) -> str:
-        """Return where runs are logged, in a clause that says that it works.
+        """Return where runs are logged, in a clause that says that it works. Create nothing.
 
         Raises:
             Exception: it does not; of `BadInput`, the sentence says what to do.
@@ -52,7 +52,8 @@ class Tracker(Protocol):
     ) -> AbstractContextManager[str]:
         """Open the tracker's run of `run`, created on first use, and yield the tracker's id of it.
 
-        That id is `known` once `train` has written it down. The functions below log to it.
+        That id is `known` once `train` has written it down. The functions below log to it. What a
+        step that failed or was killed left is replaced, or removed.
         """
 
     def log_training(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
@@ -93,7 +94,7 @@ class Registry(Protocol):
         """Return where the registry is, without a password."""
 
     def check(self) -> str:
-        """Return where the registry is, in a clause that says that it works.
+        """Return where the registry is, in a clause that says that it works. Create nothing.
 
         Raises:
             Exception: it does not; of `BadInput`, the sentence says what to do.
