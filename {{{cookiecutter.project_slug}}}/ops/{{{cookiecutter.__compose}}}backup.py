@@ -18,7 +18,7 @@ DATABASES = [{% for name in cookiecutter.__databases.split() %}{{{ ", " if not l
 # Runs continue during a backup. Runs and databases refer to models and data, so those are copied
 # last: then nothing that a copy refers to is missing.
 FIRST, LAST = "runs.tar", "models.tar"
-FILES = {FIRST: ["runs", "predictions"], LAST: ["models", "data"{{{ ', ".wandb"' if cookiecutter.tracker == 'wandb' else '' }}}]}
+FILES = {FIRST: ["runs", "predictions"], LAST: ["models", "data"]}
 # tar exits with 1 where a file changed or vanished while it was read: a run is active.
 {% if cookiecutter.tracker == "trackio" %}
 # A database in use is copied by SQLite, and the copy is stored in its place.

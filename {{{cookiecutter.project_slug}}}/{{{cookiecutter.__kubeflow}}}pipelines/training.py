@@ -189,19 +189,20 @@ def sized(
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     kubernetes.mount_pvc(task, PROJECT, "/app/data", sub_path="data")
     kubernetes.mount_pvc(task, PROJECT, "/app/runs", sub_path="runs")
+{% if cookiecutter.tracker != "mlflow" %}
+    kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
+{% endif %}
 {% if cookiecutter.__registry == "mlflow" %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
 {% endif %}
 {% if cookiecutter.tracker == "wandb" %}
-    kubernetes.mount_pvc(task, PROJECT, "/app/.wandb", sub_path="wandb")
+    kubernetes.use_config_map_as_env(task, PROJECT, {"WANDB_DIR": "WANDB_DIR"})
     names = {name: name for name in wandb_client.SERVER}
     kubernetes.use_secret_as_env(task, f"{PROJECT}-wandb", names, optional=True)
 {% elif cookiecutter.tracker == "trackio" %}
-    kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
     for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):
         kubernetes.use_config_map_as_env(task, PROJECT, {name: name})
 {% elif cookiecutter.tracker == "dvclive" %}
-    kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
     repo = {"REGISTRY_REPO": "REGISTRY_REPO"}
     kubernetes.use_secret_as_env(task, f"{PROJECT}-registry", repo, optional=True)
 {% endif %}
