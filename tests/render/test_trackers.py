@@ -66,6 +66,40 @@ def test_the_stack_has_its_pages(rendered: tuple[str, str, Path]) -> None:
         assert {name for name in volumes if name.isidentifier()} <= set(stack["volumes"])
 
 
+def test_only_what_uses_models_gets_the_token_of_their_repository(
+    rendered: tuple[str, str, Path],
+) -> None:
+    tracker, _, folder = rendered
+    services = yaml.safe_load((folder / "ops/compose.yaml").read_text())["services"]
+    given = {name for name in services if "REGISTRY_REPO" in services[name].get("environment", {})}
+    steps = {"pipeline", "prefect-worker", "scheduler"} & set(services)
+    assert given == (steps | {"monitor"} if tracker == "dvclive" else set())
+
+
+def test_a_backup_has_the_repository_of_models_or_fails(
+    rendered: tuple[str, str, Path], tmp_path: Path
+) -> None:
+    tracker, _, folder = rendered
+    if tracker != "dvclive":
+        return
+    code = (folder / "ops/backup.py").read_text()
+    (script,) = re.findall(r'^ARCHIVE = r"""(.+?)"""', code, re.DOTALL | re.MULTILINE)
+    registry = tmp_path / "models/registry.git"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    archive = ("sh", "-c", script, "tar", "--file=models.tar", "models")
+    registry.mkdir(parents=True)
+    assert run(*archive).returncode == 128, "git's, for what is no repository"
+    run("git", "init", "--quiet", "--bare", str(registry))
+    assert run(*archive).returncode == 0
+    assert not (tmp_path / "models/copy.git").exists()
+    run("tar", "--extract", "--file=models.tar", "--one-top-level=restored")
+    copy = ("git", "--git-dir", "restored/models/registry.git", "config", "uploadpack.allowFilter")
+    assert run(*copy).stdout == "true\n"
+
+
 def test_the_cluster_has_its_pages(rendered: tuple[str, str, Path]) -> None:
     need("kubectl", "it builds the manifests")
     tracker, orchestrator, folder = rendered

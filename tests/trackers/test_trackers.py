@@ -151,6 +151,11 @@ def test_wandb_takes_what_was_logged_offline(tracked: Callable[[str, str], Proje
     assert not {report, server.files["my-pipeline/model.pkl"]} & {*left}, "W&B has them"
 
 
+def test_dvc_shows_the_runs(tracked: Callable[[str, str], Project]) -> None:
+    project = tracked("dvclive", TRACKERS["dvclive"].quick)
+    assert f"[{project.results()['2013-05']['run_id']}]" in project.make("experiments")
+
+
 @pytest.mark.parametrize("tracker", BESIDE_MLFLOW)
 def test_its_own_tests_pass(tracker: str, tracked: Callable[[str, str], Project]) -> None:
     run_runtime_tests(tracked(tracker, TRACKERS[tracker].quick), tracker)

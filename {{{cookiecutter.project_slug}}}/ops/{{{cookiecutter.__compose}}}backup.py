@@ -32,8 +32,12 @@ tar --create --exclude '*.part' --exclude '*.db' --exclude '*.db-*' --exclude '*
 {% elif cookiecutter.tracker == "dvclive" %}
 # A repository in use is copied by git, and the copy is stored in its place.
 ARCHIVE = r"""
+set -e
 rm -rf models/copy.git
-[ ! -e models/registry.git ] || git clone --quiet --mirror models/registry.git models/copy.git
+if [ -e models/registry.git ]; then
+  git clone --quiet --mirror --no-local models/registry.git models/copy.git
+  git -C models/copy.git config uploadpack.allowFilter true
+fi
 tar --create --exclude '*.part' --exclude 'models/registry.git' \
   --transform 's/copy\.git/registry.git/' "$@" || [ $? -eq 1 ] && rm -rf models/copy.git
 """

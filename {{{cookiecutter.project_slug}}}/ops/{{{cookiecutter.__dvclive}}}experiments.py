@@ -1,6 +1,7 @@
 """Show runs of the pipeline and experiments of DVC in one table: `make experiments`.
 
-It fetches the runs as experiments of their own: no branch and no file of this project changes.
+It fetches the runs, with their models, into `.git` of this project, as experiments of their own:
+no branch and no file changes.
 """
 
 import subprocess
@@ -27,7 +28,8 @@ def main() -> None:
     with git_client.scratch() as repository:
         root = repository.root
         runs = repository.ref("*")
-    git("fetch", "--quiet", "--no-tags", "--prune", git_client.url(), f"+{runs}:{runs}")
+    fetch = ("fetch", "--quiet", "--no-tags", "--prune", git_client.url(), f"+{runs}:{runs}")
+    git(*fetch, **git_client.credentials())
     table = ["exp", "show", "--no-pager", "--rev", "HEAD", "--rev", root]
     hidden = ["--drop", f"({'|'.join(HIDDEN)})"]
     sys.exit(subprocess.run([".venv/bin/dvc", *table, *hidden], check=False).returncode)  # noqa: S603

@@ -6,7 +6,12 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -31,6 +36,14 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 from .conftest import P, Project, V
 from .tracked import git, logged, refs, runs
 
+RELEASE = """
+import sys
+from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run
+from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
+
+run_id, period, folder = sys.argv[1:]
+release(Run(run_id=run_id, period=period, folder=folder))
+"""
 NOBODY = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
 
@@ -167,6 +180,26 @@ def test_a_tag_that_is_refused_loses_nothing(evaluated: Project) -> None:
     assert {found.version for found in store.versions(name)} == {V[1], V[2]}
 
 
+def test_a_push_that_outlives_its_release_doubles_no_version(evaluated: Project) -> None:
+    """The process is killed as it pushes the version; git ends once the next release pushes it."""
+    run, name = evaluated.plan(P[5]), evaluated.params.model_name
+    wait = "do sleep 0.05; done"
+    hook(
+        "pre-receive",
+        f"grep -q '@{V[2]}$' || exit 0\n"
+        f"if mkdir pushing 2>/dev/null; then until [ -e resumed ]; {wait}; exit 0; fi\n"
+        f"touch resumed; until git rev-parse -q --verify 'refs/tags/{name}@{V[2]}'; {wait}",
+    )
+    command = [sys.executable, "-c", RELEASE, run.run_id, run.period, run.folder]
+    with subprocess.Popen(command) as killed:
+        while not Path(DEFAULT, "pushing").exists():
+            assert killed.poll() is None
+            time.sleep(0.05)
+        killed.kill()
+    assert release(run).released
+    assert {found.version for found in store.versions(name)} == {V[1], V[2]}
+
+
 def test_a_lock_that_was_left_is_named(released: Project) -> None:
     """Of a push of which all processes were killed, as in a container."""
     run = released.plan(P[4])
@@ -202,6 +235,54 @@ def test_a_server_that_refuses(
         listener.shutdown(socket.SHUT_RDWR)
     assert re.search(f"^The git repository http://127.*, as {reason}", said)
     assert "hunter2" not in said
+
+
+class Asking(BaseHTTPRequestHandler):
+    """Asks for a password, and notes what others can see of who sends it."""
+
+    passwords: list[str | None]
+    seen: bytes
+
+    def do_GET(self) -> None:
+        given = self.headers["Authorization"]
+        self.passwords.append(given)
+        scratches = Path(tempfile.gettempdir()).glob("registry-*/.git/config")
+        for file in (*Path("/proc").glob("[0-9]*/cmdline"), *scratches):
+            with suppress(OSError):  # it has ended
+                type(self).seen += file.read_bytes()
+        self.send_response(404 if given else 401)
+        self.send_header("WWW-Authenticate", "Basic")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="it reads /proc")
+def test_nobody_sees_the_password(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is in no argument of a process, and in no file that a killed one would leave."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Asking.passwords, Asking.seen = [], b""
+    with HTTPServer(("127.0.0.1", 0), Asking) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        place = f"http://ada:mellon%40@127.0.0.1:{server.server_port}/models.git"
+        assert "create it" in refused(monkeypatch, place)
+        server.shutdown()
+    assert f"Basic {b64encode(b'ada:mellon@').decode()}" in Asking.passwords
+    assert b"git-remote-http" in Asking.seen
+    assert b"[remote" in Asking.seen
+    assert b"mellon" not in Asking.seen
+
+
+def test_the_address_is_read_from_the_file_of_secrets(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").write_text(f"{VARIABLE}='https://ada:hunter2@git.example/models.git'\n")
+    assert git_client.address() == git_client.url() == "https://git.example/models.git"
+    monkeypatch.setenv(VARIABLE, "models.git")
+    assert git_client.address() == "models.git"
 
 
 def answer_all(listener: socket.socket, answer: str | None) -> None:
@@ -243,12 +324,35 @@ def test_a_checkout_is_no_registry(
     assert state() == checkout
 
 
-def test_a_repository_that_is_read_only(released: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(DEFAULT, "objects").chmod(0o500)
-    if os.access(f"{DEFAULT}/objects", os.W_OK):
-        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    assert "it cannot be written: give this user the right to" in refused(monkeypatch, DEFAULT)
+@pytest.mark.parametrize("part", ["objects", "refs/tags", "refs/exps"])
+def test_a_repository_that_is_read_only(
+    part: str, released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(DEFAULT, part).absolute()
+    folder.chmod(0o500)
+    if os.access(folder, os.W_OK):  # root may write everywhere
+        monkeypatch.setattr(os, "access", lambda path, _: path != folder)
+    assert "it cannot be written: let this user write there" in refused(monkeypatch, DEFAULT)
     assert store.check() == f"{DEFAULT} answers"  # enough for status and predictions
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("cannot lock ref 'a': Unable to create 'a.lock': Permission denied", "cannot be written"),
+        ("cannot lock ref 'a': Unable to create 'a.lock': No space left", "its disk is full"),
+        ("cannot lock ref 'a'\n ! [remote rejected] (pre-receive hook declined)", "its rules"),
+    ],
+)
+def test_what_is_refused_is_no_race(
+    said: str, reason: str, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A git that says so stands in: root may write everywhere."""
+    stand_in = tmp_path / "git"
+    stand_in.write_text(f"#!/bin/sh\ncat >&2 <<'.'\n{said}\n.\nexit 1\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert reason in refused(monkeypatch, "https://git.example/models.git")
 
 
 def test_a_damaged_model_is_not_loaded(released: Project) -> None:
@@ -283,7 +387,9 @@ def test_what_a_stage_of_dvc_logs_is_not_pushed(
     """DVC keeps it: in the table of experiments, it would be there twice."""
     run = project.work(P[4], last="features")
     monkeypatch.setenv("DVC_STAGE", "train")
-    assert train(run).tracker_id == run.run_id
+    monkeypatch.setenv(VARIABLE, "https://github.com/ada/models.git")
+    training = train(run)
+    assert (training.tracker_id, training.tracker_url) == (run.run_id, None)
     assert refs() == {}
 
 

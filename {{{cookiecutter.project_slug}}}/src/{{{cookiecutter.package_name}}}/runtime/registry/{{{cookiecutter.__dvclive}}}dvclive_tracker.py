@@ -40,7 +40,7 @@ plots:
 """What DVC reads of a run: its `dvc.yaml`."""
 
 _FORGE = re.compile(
-    r"(?:https://(?:[^/@]+@)?|(?:ssh://)?git@)([\w.-]*(?:github|gitlab)[\w.-]*)(?::\d+)?[:/]"
+    r"(?:https://|(?:ssh://)?git@)([\w.-]*(?:github|gitlab)[\w.-]*)(?::\d+)?[:/]"
     r"(.+?)(?:\.git)?/?"
 )
 
@@ -140,9 +140,9 @@ def log_report(status: str, html: str) -> None:
 
 
 def page_of(tracker_id: str) -> str | None:
-    """Return the page of the open run's commit at GitHub or GitLab, None elsewhere."""
-    forge = _FORGE.fullmatch(os.environ.get(git_client.VARIABLE, ""))
-    if forge is None:
+    """Return the page of the open run's commit at GitHub or GitLab, None if it has none."""
+    forge = _FORGE.fullmatch(git_client.url())
+    if forge is None or "DVC_STAGE" in os.environ:  # whose commits are not pushed
         return None
     below = "/-/commit" if "gitlab" in forge[1] else "/commit"
     return f"https://{forge[1]}/{forge[2]}{below}/{_open.get().commit()}"

@@ -1,7 +1,8 @@
 """The git repository of runs and models, which `REGISTRY_REPO` names, and how it is reached.
 
-It is a bare repository of this machine, by default `.registry.git`, or the address of one. Commands
-work in a scratch repository that is removed when they end: never in a checkout of the project.
+The variable is of the environment or of `.env`. The repository is a bare one of this machine, by
+default `.registry.git`, or the address of one. Commands work in a scratch repository that is
+removed when they end: never in a checkout of the project.
 
 Runs are experiments of DVC: each is a commit that the ref `refs/exps/<root>/<run id>` names. Its
 first parent is the `root` commit, which is empty; the second one is what the run had logged before.
@@ -18,7 +19,10 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from urllib.parse import unquote
 from uuid import uuid4
+
+from dotenv import dotenv_values
 
 from ..errors import BadInput, Unavailable, redact
 
@@ -38,6 +42,8 @@ _FOREIGN = (
 
 _ROOT = ("registry", "registry@localhost", "2000-01-01T00:00:00Z")  # everywhere the same commit
 
+_WRITTEN = ("objects", "refs", "refs/tags", "refs/exps")
+
 _CONFIG = """
 [core]
     hooksPath = /dev/null
@@ -55,7 +61,13 @@ _IDENTITY = """
 """
 """Of commits and tags, where the machine has none."""
 
+_WITH_PASSWORD = re.compile(r"^(https?://)([^/]*)@([^/]*)")
+_HELPER = """!printf 'password=%s\\n' "$REGISTRY_PASSWORD"; :"""
+"""A credential helper of git: others can read the arguments of a process, not its variables."""
+
+_RULES = "it refuses what is pushed: let its rules and hooks take tags and refs/exps"
 _REASONS = {
+    "hook declined": _RULES,
     "Could not resolve host|Name or service not known": "its host is unknown: check the network",
     "Host key verification failed": "the key of its host is unknown: add that to known_hosts",
     "dubious ownership": "it belongs to another user: give it to this one, or add it to "
@@ -63,9 +75,10 @@ _REASONS = {
     r"Permission denied \(|Authentication failed|could not read (Username|Password)|denied to|"
     "error: 40[13]|read.only key|marked as read only|not allowed to push": "it refuses us: give "
     "the key or token of this machine the right to push",
+    "No space left": "its disk is full: free some space",
     "ermission denied|insufficient permission|Read-only file system|unable to (create|write)": "it "
-    "cannot be written: give this user the right to",
-    "remote rejected": "it refuses what is pushed: let its rules and hooks take tags and refs/exps",
+    "cannot be written: let this user write there",
+    "remote rejected": _RULES,
     "not found|does not exist|not appear to be a git|not a git repository": "there is none, or "
     "none that we may see: create it",
     "timed out|did not answer|refused|[Cc]ould not connect|unreachable|reset|closed|hung up": "it "
@@ -76,7 +89,8 @@ _REASONS = {
 _OVERTAKEN = re.compile(
     r"\[rejected\]|cannot lock ref|failed to (lock|update) ref|reference already exists"
 )
-"""A push was refused as another one came first."""
+"""A push was refused as another one came first, unless it is `_REFUSED`."""
+_REFUSED = re.compile("hook declined|ermission denied|Read-only file system|No space left")
 _LOCK = re.compile(r"create '(.+\.lock)': File exists")
 
 
@@ -84,20 +98,43 @@ class Overtaken(Unavailable):
     """Another push came first: what it pushed has to be fetched."""
 
 
+def configured() -> str:
+    """Return the value of `REGISTRY_REPO`, or its default; a password may be in it."""
+    file = dotenv_values(Path(".env"), interpolate=False)
+    return os.environ.get(VARIABLE) or file.get(VARIABLE) or DEFAULT
+
+
 def address() -> str:
     """Return where the repository is, without a password."""
-    return redact(os.environ.get(VARIABLE) or DEFAULT)
+    return redact(configured())
 
 
 def folder() -> Path | None:
     """Return the folder of a repository of this machine, None for an address."""
-    place = os.environ.get(VARIABLE) or DEFAULT
+    place = configured()
     return None if re.match(r"[a-z+]+://|[^/]+:", place) else Path(place).expanduser().absolute()
 
 
 def url() -> str:
-    """Return where the repository is, as git takes it."""
-    return str(folder() or os.environ[VARIABLE])
+    """Return where the repository is, as git takes it: with `credentials`, if it is HTTP."""
+    return str(folder() or _WITH_PASSWORD.sub(r"\1\3", configured()))
+
+
+def credentials() -> dict[str, str]:
+    """Return variables by which git finds the user and the password of an address of HTTP."""
+    found = _WITH_PASSWORD.match(configured())
+    if not found:
+        return {}
+    user, _, password = (unquote(part) for part in found[2].partition(":"))
+    section = f"credential.{found[1]}{found[3]}"
+    settings = [(f"{section}.username", user)]
+    if password:
+        settings += [(f"{section}.helper", ""), (f"{section}.helper", _HELPER)]  # no other one
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables = {"GIT_CONFIG_COUNT": f"{first + len(settings)}", "REGISTRY_PASSWORD": password}
+    for number, (name, value) in enumerate(settings, first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 def exists() -> bool:
@@ -135,7 +172,8 @@ def takes_pushes() -> str:
     with scratch() as repository:
         probe = f"{repository.root}:{repository.ref('probe')}"
         repository.git("push", "--dry-run", "origin", probe, patience=PATIENCE)
-    if place and not all(os.access(place / name, os.W_OK) for name in ("objects", "refs")):
+    written = [place / name for name in _WRITTEN] if place else []
+    if not all(os.access(path, os.W_OK) for path in written if path.exists()):
         raise _explained("Permission denied")
     return f"{address()} can be pushed to"
 
@@ -221,7 +259,6 @@ def scratch() -> Iterator[Scratch]:
         _run(["init", "--quiet", "--template="], path)
         quoted = url().replace("\\", "\\\\").replace('"', '\\"')
         identity = "" if _has_identity(path) else _IDENTITY
-        # Not by a command: others can read the arguments of a process.
         with (path / ".git/config").open("a", encoding="utf-8") as config:
             config.write(_CONFIG.format(url=quoted) + identity)
         yield Scratch(path)
@@ -261,7 +298,7 @@ def _run(
         process = subprocess.Popen(  # noqa: S603
             ["git", *words],  # noqa: S607
             cwd=path,
-            env={**inherited, **ours, **variables},
+            env={**inherited, **ours, **credentials(), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -283,15 +320,16 @@ def _run(
 def _explained(said: str) -> Unavailable:
     """Return what git said as one sentence."""
     where = f"The git repository {address()}, of runs and models,"
-    if lock := _LOCK.search(said):
+    refused = _REFUSED.search(said)
+    if not refused and (lock := _LOCK.search(said)):
         return Overtaken(
             f"{where} is locked by another process, or by one that was killed: try again, or "
             f"remove {lock[1]}."
         )
-    if _OVERTAKEN.search(said):
+    if not refused and _OVERTAKEN.search(said):
         return Overtaken(f"{where} was pushed to by another process at the same time: try again.")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith(("fatal:", "error:"))), said.strip())
     why = next((why for sign, why in _REASONS.items() if re.search(sign, said)), None)
-    why = why or f'git says "{redact(first[:200])}": see to that'
+    why = why or f'git says "{redact(first[:200])}": resolve that'
     return Unavailable(f"{where} cannot be used, as {why}, or correct {VARIABLE}.")

@@ -121,12 +121,18 @@ def versions(model_name: str | None = None) -> Iterator[Version]:
 
 
 def register(model_uri: str, model_name: str, tags: Mapping[str, str]) -> Version:
-    """Return a new version: a tag of the commit of a run, with `tags` as its message."""
+    """Return a new version: a tag of the commit of a run, with `tags` as its message.
+
+    Where a try was killed, its push may have ended only now: then it is the version of that.
+    """
     from gto.constants import Action
     from gto.tag import name_tag
     from gto.versions import SemVer
 
     def tag(known: _Tags) -> str:
+        for made in known.versions(model_name).values():
+            if made.tags.get("run_id") == tags["run_id"]:
+                return made.version
         before = [SemVer(tag.version) for tag in known.of(model_name) if tag.version]
         last = max(before, default=None)
         version = last.bump(bump_patch=True) if last else SemVer.get_minimal()
