@@ -5,6 +5,7 @@ docs/tracker-faults.md.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from functools import cache
@@ -81,7 +82,8 @@ def tracked(shell: Shell, request: pytest.FixtureRequest) -> Callable[[str, str]
     def make(tracker: str, orchestrator: str) -> Project:
         like: Project = request.getfixturevalue(ORCHESTRATORS[orchestrator])
         answers = {"tracker": tracker, "orchestrator": orchestrator}
-        project = install(shell, f"{tracker}-on-{orchestrator}", like, **answers)
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # two may want the same one
+        project = install(shell, f"{tracker}-on-{orchestrator}-of-{worker}", like, **answers)
         project.make("run", "PERIOD=2013-05")
         return project
 
