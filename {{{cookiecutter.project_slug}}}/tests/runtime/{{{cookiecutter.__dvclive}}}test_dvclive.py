@@ -285,6 +285,18 @@ def test_the_address_is_read_from_the_file_of_secrets(
     assert git_client.address() == "models.git"
 
 
+def test_a_misspelt_repository_is_not_created(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be a registry without a champion."""
+    sentence = "models.git, which REGISTRY_REPO names, does not exist: correct that, or make"
+    assert sentence in refused(monkeypatch, "models.git")
+    for ask in (store.check, store.exists, lambda: registry.champion(released.params.model_name)):
+        with pytest.raises(BadInput, match="which REGISTRY_REPO names, does not exist"):
+            ask()
+    assert not Path("models.git").exists()
+
+
 def answer_all(listener: socket.socket, answer: str | None) -> None:
     """Answer all requests alike, or none."""
     kept = []

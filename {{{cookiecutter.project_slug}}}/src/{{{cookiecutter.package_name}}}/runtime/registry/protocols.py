@@ -41,7 +41,7 @@ class Tracker(Protocol):
     """The tool, as people write it."""
 
     def check(self) -> str:
-        """Return where runs are logged, in a clause that says that it works. Create nothing.
+        """Return where runs are logged, in a clause that says that it works. Write no file.
 
         Raises:
             Exception: it does not; of `BadInput`, the sentence says what to do.
@@ -94,7 +94,7 @@ class Registry(Protocol):
         """Return where the registry is, without a password."""
 
     def check(self) -> str:
-        """Return where the registry is, in a clause that says that it works. Create nothing.
+        """Return where the registry is, in a clause that says that it works. Write no file.
 
         Raises:
             Exception: it does not; of `BadInput`, the sentence says what to do.

@@ -28,6 +28,9 @@ from ..errors import BadInput, Unavailable, redact
 
 VARIABLE = "REGISTRY_REPO"
 DEFAULT = ".registry.git"
+IN_IMAGES = "/app/models/registry.git"
+"""Where the volume of a stack or a cluster has it. The first run creates these two, and no other:
+a misspelt one would be a registry without a champion."""
 
 PATIENCE = 20.0
 """Seconds in which the repository must answer."""
@@ -138,9 +141,24 @@ def credentials() -> dict[str, str]:
 
 
 def exists() -> bool:
-    """Return whether the repository is an address, or a folder that exists."""
+    """Return whether the repository is an address, or a folder that exists.
+
+    Raises:
+        BadInput: no first run would create the folder.
+        Unavailable: we may not look.
+    """
     place = folder()
-    return place is None or place.exists()
+    try:
+        if place is None or place.exists():
+            return True
+    except OSError as error:
+        raise _explained(str(error)) from error
+    if configured() not in (DEFAULT, IN_IMAGES):
+        raise BadInput(
+            f"{place}, which {VARIABLE} names, does not exist: correct that, or make the "
+            "repository with `git init --bare`."
+        )
+    return False
 
 
 def answers() -> str:
@@ -167,7 +185,9 @@ def takes_pushes() -> str:
         Unavailable: it does not answer in `PATIENCE` seconds, or refuses.
     """
     place = folder()
-    if place and not place.exists():
+    if place and not exists():
+        if not os.access(place.parent, os.W_OK):
+            raise _explained("Permission denied")
         return f"{address()} is created by the first run"
     with scratch() as repository:
         probe = f"{repository.root}:{repository.ref('probe')}"
@@ -181,7 +201,7 @@ def takes_pushes() -> str:
 def create() -> None:
     """Create a repository of this machine, whole or not at all, where none is."""
     place = folder()
-    if place is None or place.exists():
+    if place is None or exists():
         return
     part = place.with_name(f"{place.name}.{uuid4().hex[:8]}.part")
     try:

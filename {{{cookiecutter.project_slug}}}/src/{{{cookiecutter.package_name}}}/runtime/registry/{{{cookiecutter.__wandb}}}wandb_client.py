@@ -143,12 +143,12 @@ def _check_server() -> str:
     import requests
 
     wandb, host, instead = load_wandb(), server(), f"or set {MODE}=offline"
+    named = "correct WANDB_BASE_URL" if os.environ.get("WANDB_BASE_URL") else "check the network"
     try:
         requests.get(host, timeout=PATIENCE)
     except requests.RequestException as error:
         raise Unavailable(
-            f"W&B at {host} does not answer ({type(error).__name__}): correct WANDB_BASE_URL, "
-            f"{instead}."
+            f"W&B at {host} does not answer ({type(error).__name__}): {named}, {instead}."
         ) from error
     try:
         viewer = wandb.Api(timeout=int(PATIENCE)).viewer
