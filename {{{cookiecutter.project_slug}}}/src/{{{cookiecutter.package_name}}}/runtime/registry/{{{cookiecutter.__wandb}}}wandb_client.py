@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -113,10 +113,12 @@ def check() -> str:
         Unavailable: W&B does not answer.
     """
     load_wandb()
+    was_there = folder().exists()
     _check_folder()
-    if is_online():
-        return _check_server()
-    return where_offline()
+    if not was_there:
+        with suppress(OSError):  # another process uses it
+            folder().rmdir()
+    return _check_server() if is_online() else where_offline()
 
 
 def where_offline() -> str:
