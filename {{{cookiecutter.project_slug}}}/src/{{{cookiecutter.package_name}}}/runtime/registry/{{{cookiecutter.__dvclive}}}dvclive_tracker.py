@@ -150,7 +150,7 @@ def page_of(tracker_id: str) -> str | None:
 
 def _checkout(repository: Scratch, ref: str) -> str:
     """Fetch what a run has logged into the folder; return its last commit, empty if it has none."""
-    if not repository.git("ls-remote", "origin", ref):
+    if not repository.git("ls-remote", "registry", ref):
         return ""
     repository.fetch(ref)
     repository.git("reset", "--quiet", "--hard", "FETCH_HEAD")
@@ -160,7 +160,7 @@ def _checkout(repository: Scratch, ref: str) -> str:
 def _push(opened: _Open) -> None:
     """Push the files of a run; they replace what another process has pushed to it meanwhile."""
     repository = opened.repository
-    if not repository.git("ls-remote", "--heads", "origin"):  # a clone needs a branch
+    if not repository.git("ls-remote", "--heads", "registry"):  # a clone needs a branch
         with suppress(Overtaken):  # by another first run
             repository.push(f"{repository.root}:refs/heads/main")
     try:

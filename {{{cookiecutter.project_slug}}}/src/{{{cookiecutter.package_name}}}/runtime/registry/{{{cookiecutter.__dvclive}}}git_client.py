@@ -54,7 +54,7 @@ _CONFIG = """
     autocrlf = false
 [gc]
     auto = 0
-[remote "origin"]
+[remote "registry"]
     url = "{url}"
 """
 _IDENTITY = """
@@ -171,7 +171,7 @@ def answers() -> str:
     if not exists():
         return f"{address()} is created by the first run"
     with scratch() as repository:
-        repository.git("ls-remote", "origin", "HEAD", patience=PATIENCE)
+        repository.git("ls-remote", "registry", "HEAD", patience=PATIENCE)
     return f"{address()} answers"
 
 
@@ -191,7 +191,7 @@ def takes_pushes() -> str:
         return f"{address()} is created by the first run"
     with scratch() as repository:
         probe = f"{repository.root}:{repository.ref('probe')}"
-        repository.git("push", "--dry-run", "origin", probe, patience=PATIENCE)
+        repository.git("push", "--dry-run", "registry", probe, patience=PATIENCE)
     written = [place / name for name in _WRITTEN] if place else []
     if not all(os.access(path, os.W_OK) for path in written if path.exists()):
         raise _explained("Permission denied")
@@ -217,7 +217,7 @@ def create() -> None:
 
 
 class Scratch:
-    """A repository in a temporary folder, whose remote `origin` is that of runs and models."""
+    """A repository in a temporary folder, whose remote `registry` is that of runs and models."""
 
     def __init__(self, path: Path) -> None:
         """Work in `path`."""
@@ -257,11 +257,11 @@ class Scratch:
 
     def fetch(self, ref: str, *options: str) -> None:
         """Fetch a ref, as `FETCH_HEAD`; see `git`."""
-        self.git("fetch", "--quiet", "--no-tags", *options, "origin", ref)
+        self.git("fetch", "--quiet", "--no-tags", *options, "registry", ref)
 
     def push(self, *refspecs: str) -> None:
         """Push to the repository; see `git`."""
-        self.git("push", "--quiet", "--no-verify", "--no-signed", "origin", *refspecs)
+        self.git("push", "--quiet", "--no-verify", "--no-signed", "registry", *refspecs)
 
 
 @contextmanager
