@@ -228,9 +228,9 @@ def test_an_entity_that_is_unknown(
 
 def test_each_part_has_the_summary_of_the_one_before(project: Project) -> None:
     """W&B replaces the summary of a run by that of the part which is uploaded last."""
-    log_once(auc=0.7, status="begun")
+    log_once(score=0.7, status="begun")
     file = log_once(status="ended")
-    assert wandb_client.summary(file) == {"auc": 0.7, "status": "ended"}
+    assert wandb_client.summary(file) == {"score": 0.7, "status": "ended"}
 
 
 def test_a_step_that_was_killed_leaves_nothing(project: Project) -> None:
@@ -257,7 +257,7 @@ def test_a_truncated_file_is_replaced(length: int, released: Project) -> None:
 
 
 def test_a_damaged_file_is_noticed(project: Project) -> None:
-    file = log_once(auc=0.7)
+    file = log_once(score=0.7)
     content = bytearray(file.read_bytes())
     content[100] ^= 1
     file.write_bytes(content)
