@@ -16,7 +16,9 @@ from tests.render.test_orchestrators import ORCHESTRATORS, contents
 SERVICES = {tracker.pages for tracker in TRACKERS.values()}
 
 
-@pytest.fixture(scope="module", params=[(t, o) for t in TRACKERS for o in ORCHESTRATORS])
+@pytest.fixture(
+    scope="module", params=[(t, o) for t in TRACKERS for o in ORCHESTRATORS], ids="-".join
+)
 def rendered(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

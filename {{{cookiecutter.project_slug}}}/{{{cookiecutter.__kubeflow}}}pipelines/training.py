@@ -192,15 +192,18 @@ def sized(
 {% if cookiecutter.tracker != "mlflow" %}
     kubernetes.mount_pvc(task, PROJECT, "/app/models", sub_path="models")
 {% endif %}
+{% if cookiecutter.__folder_variable %}
+    where = {"{{{ cookiecutter.__folder_variable }}}": "{{{ cookiecutter.__folder_variable }}}"}
+    kubernetes.use_config_map_as_env(task, PROJECT, where)
+{% endif %}
 {% if cookiecutter.__registry == "mlflow" %}
     kubernetes.use_config_map_as_env(task, PROJECT, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
 {% endif %}
 {% if cookiecutter.tracker == "wandb" %}
-    kubernetes.use_config_map_as_env(task, PROJECT, {"WANDB_DIR": "WANDB_DIR"})
     names = {name: name for name in wandb_client.SERVER}
     kubernetes.use_secret_as_env(task, f"{PROJECT}-wandb", names, optional=True)
 {% elif cookiecutter.tracker == "trackio" %}
-    for name in ("TRACKIO_DIR", "TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):
+    for name in ("TRACKIO_SQLITE_JOURNAL_MODE", "TRACKIO_UI_URL"):
         kubernetes.use_config_map_as_env(task, PROJECT, {name: name})
 {% elif cookiecutter.tracker == "dvclive" %}
     repo = {"REGISTRY_REPO": "REGISTRY_REPO"}
