@@ -1,7 +1,9 @@
 """Servers of this machine, one of which is a proxy; both count what they are asked."""
 
 import os
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -56,3 +58,27 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with Server(503) as server:
         yield server
         server.shutdown()
+
+
+@contextmanager
+def answering(answer: str | None, page: str = "") -> Iterator[str]:
+    """Give the address of a server that answers everything alike, or nothing."""
+    text = f"HTTP/1.1 {answer}\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n{page}"
+
+    def answer_all() -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = listener.accept()
+                kept.append(connection)
+                if answer:
+                    connection.recv(65536)
+                    connection.sendall(text.encode())
+                    connection.close()
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=answer_all, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in kept:
+        connection.close()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
 from .conftest import P, Project, V
+from .servers import answering
 from .tracked import git, logged, refs, runs
 
 RELEASE = """
@@ -228,11 +228,9 @@ def test_a_server_that_refuses(
     answer: str | None, reason: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(git_client, "PATIENCE", 1)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=answer_all, args=(listener, answer), daemon=True).start()
-        place = f"http://ada:hunter2@127.0.0.1:{listener.getsockname()[1]}/models.git"
+    with answering(answer) as address:
+        place = f"{address.replace('//', '//ada:hunter2@')}/models.git"
         said = refused(monkeypatch, place)
-        listener.shutdown(socket.SHUT_RDWR)
     assert re.search(f"^The git repository http://127.*, as {reason}", said)
     assert "hunter2" not in said
 
@@ -295,19 +293,6 @@ def test_a_misspelt_repository_is_not_created(
         with pytest.raises(BadInput, match="which REGISTRY_REPO names, does not exist"):
             ask()
     assert not Path("models.git").exists()
-
-
-def answer_all(listener: socket.socket, answer: str | None) -> None:
-    """Answer all requests alike, or none."""
-    kept = []
-    with suppress(OSError):  # closed
-        while True:
-            connection, _ = listener.accept()
-            kept.append(connection)
-            if answer:
-                connection.recv(65536)
-                connection.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
-                connection.close()
 
 
 @pytest.mark.parametrize(

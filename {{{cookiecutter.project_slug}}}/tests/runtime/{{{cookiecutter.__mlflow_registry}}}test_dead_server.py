@@ -1,12 +1,9 @@
 """A server of MLflow that cannot be used: every command says so in one sentence, and soon."""
 
 import os
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import requests
@@ -16,6 +13,7 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable, is_una
 from {{{ cookiecutter.package_name }}}.runtime.registry import mlflow_client, registry
 
 from .conftest import P, Project
+from .servers import answering
 
 PAGE = "<html>Welcome</html>"
 ANSWERS = {
@@ -38,30 +36,6 @@ COMMANDS = {
 }
 
 
-@contextmanager
-def server(answer: str | None) -> Iterator[str]:
-    """Give the address of a server that answers everything alike, or nothing."""
-    text = f"HTTP/1.1 {answer}\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n\r\n{PAGE}"
-
-    def answer_all() -> None:
-        with suppress(OSError):  # closed
-            while True:
-                connection, _ = listener.accept()
-                kept.append(connection)
-                if answer:
-                    connection.recv(65536)
-                    connection.sendall(text.encode())
-                    connection.close()
-
-    kept: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=answer_all, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-    for connection in kept:
-        connection.close()
-
-
 def use(address: str, patch: pytest.MonkeyPatch) -> None:
     """Make a server the project's tracker; what was set before comes back after the test."""
     patch.setenv("MLFLOW_TRACKING_URI", address)
@@ -73,7 +47,7 @@ def test_a_server_that_answers_wrongly(
     reason: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow_client, "PATIENCE", 0.5)
-    with server(ANSWERS[reason]) as address:
+    with answering(ANSWERS[reason], PAGE) as address:
         use(address, monkeypatch)
         with pytest.raises(Unavailable) as raised:
             mlflow_client.answers()
