@@ -346,10 +346,10 @@ def check_folder(params: "Params") -> None:
 
 def check_tracker() -> None:
     """Make sure, within seconds, that tracker and registry work; raise `Unavailable` where not."""
-    from .registry import tracker
+    from .registry import store, tracker
 
-    tracker.check()
-    check_registry()
+    for check in dict.fromkeys((tracker.check, store.check)):  # often one of both
+        check()
 
 
 def check_registry() -> None:
