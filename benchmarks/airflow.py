@@ -154,6 +154,5 @@ def show_scheduled(project: Path) -> None:
 def scheduled(project: Path, dag_id: str, **conf: str) -> dict[str, float]:
     """Let the scheduler run a DAG; return the seconds of its tasks, between them, and of all."""
     script: list[str | Path] = [project / ".venv/bin/python", "-P", HERE / "scheduled.py"]
-    home = str(project / ".airflow")
-    printed = output([*script, dag_id, json.dumps(conf)], project, AIRFLOW_HOME=home)
+    printed = output([*script, dag_id, json.dumps(conf)], project, **settings(project))
     return dict(json.loads(printed.splitlines()[-1]))

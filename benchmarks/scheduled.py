@@ -1,6 +1,6 @@
 """Run a DAG with a running scheduler.
 
-Run with the environment of a rendered project and its AIRFLOW_HOME:
+Run with the environment of a rendered project and its settings of Airflow:
 `python -P scheduled.py DAG_ID CONF`; without -P, the `airflow.py` beside this is taken for Airflow.
 Waits until nothing runs, so the run of the schedule that comes first is over. Prints the seconds of
 each task (from its first start to its last end), between them, and of the run, as JSON.

@@ -17,7 +17,7 @@ from tests import blocks
 from tests.projects import Project, clone, install
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run adopt")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own adopt")]
 
 ADOPTING = Path(__file__).with_name("adopting.py")
 

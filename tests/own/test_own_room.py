@@ -10,7 +10,7 @@ import pytest
 from tests.blocks import git_rm
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own room")]
 
 DELIVER = """
 from pathlib import Path

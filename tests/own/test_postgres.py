@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.projects import Project, install, until
-from tests.run.postgres import SECRET, Postgres
+from tests.own.postgres import SECRET, Postgres
 from tests.shared import once
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("own postgres")]
 
 PASSWORD = "hunter2-of-reader"  # noqa: S105
 PERIOD = "2013-05"

@@ -13,7 +13,7 @@ from tests.projects import ORCHESTRATORS, Project, make_own, share_types, with_a
 from tests.run.test_parity import assert_same
 
 pytestmark = pytest.mark.slow
-RUNS = pytest.mark.xdist_group("run variants")
+RUNS = pytest.mark.xdist_group("own variants")
 
 PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
 PROBLEM = {"weekly": "regression", "daily": "binary"}

@@ -8,7 +8,7 @@ import yaml
 
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run own_room")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own room")]
 
 SMALL = """
 from pathlib import Path

@@ -11,7 +11,7 @@ from tests.projects import ORCHESTRATORS, Project, install, run_runtime_tests
 from tests.run.test_parity import assert_same
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run sources")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own sources")]
 
 QUICK = "airflow"
 PERIOD = "2013-05"
