@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.projects import Project, install, until
 from tests.own.postgres import SECRET, Postgres
+from tests.projects import Project, install, until
 from tests.shared import once
 from tests.shell import Shell
 
