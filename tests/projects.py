@@ -73,6 +73,11 @@ class Project:
         done = self.shell(*command, cwd=self.folder, ok=False)
         return done.returncode, done.stdout + done.stderr
 
+    def run_code(self, code: str, *words: str | Path) -> str:
+        """Run code with the project's Python; return what it printed."""
+        python = self.folder / ".venv/bin/python"
+        return self.shell(python, "-c", code, *words, cwd=self.folder).stdout
+
     def begin(self, log: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
         """Start the project's Python on `words`; what it prints goes to `log`."""
         with log.open("a") as said:
@@ -95,10 +100,16 @@ class Project:
     def damage(self, month: str) -> None:
         """Drop a column of a month's flights, which breaks the data contract."""
         file = f"data/source/flights/month={month}/flights.parquet"
-        code = (
+        self.run_code(
             f"import polars as pl; pl.read_parquet('{file}').drop('dest').write_parquet('{file}')"
         )
-        self.shell(self.folder / ".venv/bin/python", "-c", code, cwd=self.folder)
+
+    def versions(self) -> list[str]:
+        """Return the runs of the registered versions."""
+        return self.run_code(
+            "from my_pipeline.runtime.registry import registry;"
+            "print(*registry.data_versions(), sep='\\n')"
+        ).split()
 
     def champion(self) -> str:
         """Return the champion's version, as `make status` says it."""

@@ -75,6 +75,13 @@ class Shell:
         return self("copier", "copy", "-q", "--defaults", *words, *given, template, out, ok=False)
 
 
+def change(file: Path, old: str, new: str, count: int = 1) -> None:
+    """Replace a text that stands in a file exactly `count` times."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == count, f"{file.name} has {old!r} {text.count(old)} times"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def copy_template(target: Path) -> None:
     """Copy the files of the working tree that git does not ignore, uncommitted changes too."""
     listed = subprocess.run(

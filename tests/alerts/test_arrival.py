@@ -10,6 +10,7 @@ import pytest
 from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import ORCHESTRATORS, Project, clone
+from tests.shell import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("alerts arrival")]
 
@@ -39,12 +40,9 @@ class Runs:
         """Check that an alert arrived everywhere."""
         return check_arrived(self.receiver, self.column, kind, title, *words)
 
-    def tune(self, before: str, after: str, file: str = "params.yaml") -> None:
-        """Change a line of a file."""
-        place = self.project.folder / file
-        text = place.read_text()
-        assert before in text
-        place.write_text(text.replace(before, after))
+    def tune(self, before: str, after: str) -> None:
+        """Change a parameter."""
+        change(self.project.folder / "params.yaml", before, after)
 
 
 @pytest.fixture(scope="module", params=["Prefect", "Kubeflow"])
@@ -94,9 +92,7 @@ def test_a_failure_is_alerted_with_its_step(runs: Runs) -> None:
         "print(plan_run(load_params(), '2013-06', datetime.now(UTC)).folder)"
     )
     runs.tune("max_iter: 150", "max_iter: 140")
-    python = runs.project.folder / ".venv/bin/python"
-    folder = runs.project.shell(python, "-c", planning, cwd=runs.project.folder).stdout.strip()
-    Path(folder, "curves").touch()
+    Path(runs.project.run_code(planning).strip(), "curves").touch()
     runs.run("run", "--period", "2013-06", ends=1)
     said = runs.expect("run_failed", "2013-06 failed at evaluate", "make run PERIOD=2013-06")
     assert said["step"] == "evaluate"

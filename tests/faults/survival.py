@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.alerts.receiver import Receiver
+from tests.faults.killing import PLACES
 from tests.projects import Project
 from tests.tables import FAULTS, record
 
 # The rows of the table. Of periods that run in parallel, the first that gets there is killed.
-STEPS = (
-    *("plan", "ingest", "validate", "snapshot", "features"),
-    *("train", "evaluate", "release", "report"),
-)
+STEPS = tuple(PLACES)
 ROWS = (
     *(f"{step}: its process is killed" for step in STEPS),
     "the worker is killed",
@@ -91,8 +89,7 @@ def survived(
     """
     result = project.results()[PERIOD]
     assert {name: result[name] for name in SAME} == {name: expected.result[name] for name in SAME}
-    python = project.folder / ".venv/bin/python"
-    said = project.shell(python, "-c", LOOK, cwd=project.folder).stdout.split()
+    said = project.run_code(LOOK).split()
     assert said == [result["run_id"]] * 2  # the champion loads, and is the only version
     assert snapshots(project) == expected.snapshots
     assert half_made(project) == []

@@ -240,8 +240,7 @@ def test_ctrl_c(faulty: Stage, ends: Ends) -> None:
 
 
 def test_the_schedule_meets_summer_time(airflow: Project) -> None:
-    python = airflow.folder / ".venv/bin/python"
-    hours = airflow.shell(python, "-c", HOURS, cwd=airflow.folder).stdout.splitlines()
+    hours = airflow.run_code(HOURS).splitlines()
     assert hours[-12:] == ["02 6:00"] * 12
     record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time")
 

@@ -213,8 +213,7 @@ def test_ctrl_c(faulty: Faulty) -> None:
 
 
 def test_the_schedule_meets_summer_time(kubeflow: Project) -> None:
-    python = kubeflow.folder / ".venv/bin/python"
-    hours = kubeflow.shell(python, "-c", HOURS, cwd=kubeflow.folder).stdout.splitlines()
+    hours = kubeflow.run_code(HOURS).splitlines()
     winter, summer = "02. at 6:00", "02. at 7:00"
     assert hours == [winter] * 3 + [summer] * 7 + [winter] * 2
     seen = "starts on time; an hour late in summer"

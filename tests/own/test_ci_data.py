@@ -75,7 +75,7 @@ def test_a_source_is_written_as_it_is_and_never_with_a_password(own: Project) ->
 def test_a_small_source_in_the_tests(own: Project, project: Project) -> None:
     """It is kept by git, and runs and experiments read it."""
     shutil.copytree(project.folder / "data/source", own.folder / "data/source")
-    own.shell(own.folder / ".venv/bin/python", "-c", SMALL, cwd=own.folder)
+    own.run_code(SMALL)
     own.make("repro")
     own.shell.commit(own.folder, "Add data for CI")
     other = clone(own, own.folder.parent / "ci" / "my-pipeline")

@@ -45,8 +45,7 @@ print(json.dumps(ended))
 
 @pytest.mark.parametrize("folder", CHANGES)
 def test_a_changed_byte_is_read_or_named(fresh: Project, folder: str) -> None:
-    python = fresh.folder / ".venv/bin/python"
-    said = fresh.shell(python, "-c", READ, folder, str(CHANGES[folder]), cwd=fresh.folder).stdout
+    said = fresh.run_code(READ, folder, str(CHANGES[folder]))
     ended = json.loads(said.splitlines()[-1])
     assert sum(ended.values()) == CHANGES[folder]
     assert min(ended.values()) > 0, ended
@@ -102,7 +101,6 @@ for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
 def test_one_file_is_read_in_bounded_memory(fresh: Project) -> None:
     """Two million rows: those of a period are in memory, and the file is not."""
     (fresh.folder / "data/large").mkdir()
-    for code in (LARGE, PLAN):
-        python = fresh.folder / ".venv/bin/python"
-        said = fresh.shell(python, "-c", code, cwd=fresh.folder).stdout
+    fresh.run_code(LARGE)
+    said = fresh.run_code(PLAN)
     assert all(int(size) < MOST_MEMORY for size in said.split()), said

@@ -13,7 +13,7 @@ from tests.projects import (
     share_types,
     with_answers,
 )
-from tests.shell import ROOT, TREE
+from tests.shell import ROOT, TREE, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default project")]
 
@@ -66,8 +66,7 @@ def test_the_tests_of_the_runtime_pass_with_a_step_of_your_own(
     """The step needs the team's tables, which are not those of the tests."""
     project = clone(request.getfixturevalue(ORCHESTRATORS[orchestrator]), tmp_path / "my-pipeline")
     add_step(project)
-    step = project.folder / "src/my_pipeline/audit.py"
-    step.write_text(step.read_text().replace("[PREDICTION].n", '["carrier"].n'))
+    change(project.folder / "src/my_pipeline/audit.py", "[PREDICTION].n", '["carrier"].n')
     if orchestrator == "kubeflow":
         make_own(project, "compile")
     own = (ROOT / TREE / "tests/runtime").glob(f"*__{orchestrator}}}}}}}test_*.py")

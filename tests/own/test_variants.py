@@ -11,6 +11,7 @@ import pytest
 
 from tests.projects import ORCHESTRATORS, Project, make_own, share_types, with_answers
 from tests.run.test_parity import assert_same
+from tests.shell import change
 
 pytestmark = pytest.mark.slow
 RUNS = pytest.mark.xdist_group("own variants")
@@ -26,10 +27,8 @@ def with_cadence(installed: Project, folder: Path, orchestrator: str, cadence: s
     """Render a project with the environment of an installed one, and a window of three periods."""
     answers = {"orchestrator": orchestrator, "cadence": cadence, "problem": PROBLEM[cadence]}
     project = with_answers(installed, folder, **answers)
-    params = project.folder / "params.yaml"
     window = {"weekly": "window: 12", "daily": "window: 28"}[cadence]
-    assert window in params.read_text()
-    params.write_text(params.read_text().replace(window, "window: 3"))
+    change(project.folder / "params.yaml", window, "window: 3")
     return project
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.projects import ORCHESTRATORS, Project, clone, run_may
+from tests.shell import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
@@ -39,11 +40,6 @@ import json
 from tests.runtime.test_experiment import edges
 print(json.dumps([*edges()]))
 """
-DROP_A_COLUMN = """
-import polars as pl
-file = "data/source/flights/month=2013-06/flights.parquet"
-pl.read_parquet(file).drop("dest").write_parquet(file)
-"""
 
 Edges = set[tuple[str, str]]
 
@@ -59,19 +55,13 @@ def fresh(
     prefect = clone(project, tmp_path_factory.mktemp("prefect") / "my-pipeline")
     found = {"prefect": prefect, "airflow": on_airflow, "kubeflow": on_kubeflow}
     for each in found.values():
-        python(each, DROP_A_COLUMN)
+        each.damage("2013-06")
     return found
-
-
-def python(project: Project, code: str, *words: str) -> str:
-    """Run code in a project; return what it printed."""
-    program = project.folder / ".venv/bin/python"
-    return project.shell(program, "-c", code, *words, cwd=project.folder).stdout
 
 
 def edges(project: Project, code: str, *words: str) -> Edges:
     """Return the edges that code prints in its last line."""
-    found = json.loads(python(project, code, *words).splitlines()[-1])
+    found = json.loads(project.run_code(code, *words).splitlines()[-1])
     return {(a, b) for a, b in found}
 
 
@@ -98,18 +88,11 @@ def results(
     def of(period: str) -> dict[str, dict[str, Any]]:
         for project in fresh.values():
             if period not in project.results():
-                raise_the_bar(project)
+                change(project.folder / "params.yaml", "min_gain: 0.0", "min_gain: 0.5")
                 project.make("run", f"PERIOD={period}")
         return {name: project.results()[period] for name, project in fresh.items()}
 
     return of
-
-
-def raise_the_bar(project: Project) -> None:
-    """Demand of a challenger more than it can have."""
-    params = project.folder / "params.yaml"
-    assert "min_gain: 0.0" in params.read_text()
-    params.write_text(params.read_text().replace("min_gain: 0.0", "min_gain: 0.5"))
 
 
 def test_the_graph_is_the_same(fresh: dict[str, Project], graphs: dict[str, Edges]) -> None:

@@ -29,7 +29,7 @@ from tests.machines import (
     record_machine,
 )
 from tests.projects import Project, clone, need, with_answers
-from tests.shell import ROOT
+from tests.shell import ROOT, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run settings")]
 
@@ -188,8 +188,7 @@ def test_a_folder_of_a_larger_repository(project: Project, tmp_path: Path) -> No
         f"{ADA}[commit]\ngpgSign = true\n[protocol]\nallow = never\n[core]\nhooksPath = {hooks}\n"
     )
     shutil.copytree(project.folder / "data/source", own.folder / "data/source")
-    params = own.folder / "params.yaml"
-    params.write_text(params.read_text().replace("learning_rate: 0.1", "learning_rate: 0.2"))
+    change(own.folder / "params.yaml", "learning_rate: 0.1", "learning_rate: 0.2")
     page = make(own, "compare", "BASE=main", "PERIOD=2013-05", HOME=str(home))
     assert re.search(r"\| auc \| 0\.\d+ \| 0\.\d+ \|", page), page
     assert "-  learning_rate: 0.1" in page

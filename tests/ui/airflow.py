@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.projects import PATIENCE, Project, until
+from tests.shell import change
 
 DAG = "/dags/my-pipeline"
 
@@ -108,13 +109,7 @@ class Ui:
 
     def versions(self, period: str) -> int:
         """Return how many versions of the model are of a period."""
-        counting = (
-            "from my_pipeline.runtime.registry.registry import data_versions;"
-            "print(*data_versions())"
-        )
-        python = self.project.folder / ".venv/bin/python"
-        listed = self.project.shell(python, "-c", counting, cwd=self.project.folder).stdout
-        return sum(run_id.startswith(period) for run_id in listed.split())
+        return sum(run_id.startswith(period) for run_id in self.project.versions())
 
     def airflow_command(self, *words: str) -> None:
         """Run a command of Airflow's on its database."""
@@ -138,7 +133,5 @@ class Ui:
 
 def hurry(project: Project) -> None:
     """Let tasks be retried after a second."""
-    dag = project.folder / "dags/training.py"
-    text = dag.read_text()
-    assert '"retry_delay": timedelta(seconds=10)' in text
-    dag.write_text(text.replace("timedelta(seconds=10)", "timedelta(seconds=1)"))
+    delay = '"retry_delay": timedelta(seconds={})'
+    change(project.folder / "dags/training.py", delay.format(10), delay.format(1))

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.update.releases import CI, change, limit_checks, replace
+from tests.shell import change
+from tests.update.releases import CI, limit_checks, replace
 
 STEP = '''"""Look at the scores before anything is released."""
 

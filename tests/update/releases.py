@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.ownership import team_files
 from tests.shared import once
-from tests.shell import ROOT, TREE, Shell, copy_template
+from tests.shell import ROOT, TREE, Shell, change, copy_template
 
 PACKAGE = "{{{cookiecutter.package_name}}}"
 LAST_LINE = "THE END IN THE RELEASE AFTER.\n"
@@ -35,13 +35,6 @@ FLAGS = {"dvc.yaml": "__dvc", ".github": "__github"}
 GRAPHS = {"prefect": "flows", "airflow": "dags", "kubeflow": "pipelines"}
 BEFORE, NOW, AFTER = "v0.0.1", "v1000.0.0", "v1000.1.0"
 """The synthetic release before all others, the working tree, and the synthetic one after it."""
-
-
-def change(file: Path, old: str, new: str, count: int = 1) -> None:
-    """Replace a text that stands in a file exactly `count` times."""
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == count, f"{file.name} has {old!r} {text.count(old)} times"
-    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def cut(file: Path, first: str, following: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.ownership import team_files
-from tests.shell import ADDRESS, ROOT
-from tests.update.releases import AFTER, BEFORE, NOW, Releases, change, different
+from tests.shell import ADDRESS, ROOT, change
+from tests.update.releases import AFTER, BEFORE, NOW, Releases, different
 
 ANSWERS = ".copier-answers.yml"
 

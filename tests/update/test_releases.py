@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.ownership import team_files
-from tests.shell import ADDRESS, ROOT
+from tests.shell import ADDRESS, ROOT, change
 from tests.tables import UPDATES, record
 from tests.update.edits import LINES, edit, edit_same_lines
 from tests.update.releases import (
@@ -22,7 +22,6 @@ from tests.update.releases import (
     MOVED_FROM,
     NOW,
     Releases,
-    change,
     different,
     tags,
 )
