@@ -11,6 +11,8 @@ They run on a domain of their own, in `domain/`: see `package.py`.
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +32,7 @@ import polars as pl
 import pytest
 import yaml
 
+import {{{ cookiecutter.package_name }}} as under_test
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import Params, load_params
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
@@ -39,7 +42,8 @@ from {{{ cookiecutter.package_name }}}.runtime.periods import (
     period_of,
     shift,
 )
-from {{{ cookiecutter.package_name }}}.runtime.results import Quality, Result
+from {{{ cookiecutter.package_name }}}.runtime.registry import registry
+from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Quality, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.checkpoint import checkpoint
 from {{{ cookiecutter.package_name }}}.runtime.run.outcome import history
 from {{{ cookiecutter.package_name }}}.runtime.run.plan import plan_run, read_plan
@@ -263,6 +267,22 @@ def copy_of(folder: Path, tmp_path: Path) -> Path:
     return shutil.copytree(folder, tmp_path / uuid4().hex[:8])
 
 
+def copy_package(code: Path) -> Path:
+    """Copy the package under test into a folder, as the code that a test changes."""
+    return shutil.copytree(Path(str(under_test.__file__)).parent, code / package.NAME)
+
+
+def python(code: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in the current folder, on the package that was copied into `code`."""
+    return subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | {"PYTHONPATH": f"{code}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture
 def project(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of the test's own, in which nothing has run."""
@@ -279,6 +299,13 @@ def released(released_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same, in which `P[5]` is about to be released."""
     return enter(copy_of(evaluated_folder, tmp_path), monkeypatch)
+
+
+def champion_of(project: Project) -> Champion:
+    """Return the champion, which must be there."""
+    found = registry.champion(project.params.model_name)
+    assert found is not None
+    return found
 
 
 def waits(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:

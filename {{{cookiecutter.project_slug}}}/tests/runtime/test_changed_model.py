@@ -4,23 +4,18 @@ The change is made to a copy of the package, on which the next period then runs 
 own, as it would after a commit.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-from .conftest import ROOT, P, Project, V
+from .conftest import P, Project, V, copy_package, python
 
 PERIOD = P[5]
 
@@ -59,18 +54,11 @@ print(Project(Path.cwd()).work(sys.argv[1]).model_dump_json())
 
 def run_changed(folder: Path) -> Run:
     """Run the period on a changed copy of the package."""
-    code = folder / "code"
-    copy = shutil.copytree(Path(str(package.__file__)).parent, code / package.__name__)
+    copy = copy_package(folder / "code")
     for name, change in CHANGES.items():
         with (copy / name).open("a", encoding="utf-8") as module:
             module.write(change)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, PERIOD],
-        env=os.environ | {"PYTHONPATH": f"{code}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(copy.parent, "-c", RUN, PERIOD)
     assert done.returncode == 0, done.stderr
     return Run.model_validate_json(done.stdout.splitlines()[-1])
 

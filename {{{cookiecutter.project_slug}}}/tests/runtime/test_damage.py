@@ -18,12 +18,11 @@ from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, read_parquet
 from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, EXAMPLE, PARTITIONS
-from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Evaluation, Result
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.predict import predict
 
-from .conftest import KEY, MAIN, NEVER, OUTCOME, REQUIRED, ROOT, P, Project, V
+from .conftest import KEY, MAIN, NEVER, OUTCOME, REQUIRED, ROOT, P, Project, V, champion_of
 from .damage import DAMAGES, Damage
 
 DOCUMENT = ROOT / "docs/data-faults.md"
@@ -82,8 +81,7 @@ def test_damage(
     (tmp_path / "closed").touch(mode=0)
     if damage.closes and os.access(tmp_path / "closed", os.R_OK):
         pytest.skip("root may read everything")
-    champion = registry.champion(released.params.model_name)
-    assert champion is not None
+    champion = champion_of(released)
     damage.do(released)
     files = released.files()
 
@@ -124,8 +122,7 @@ def check_result(run: Run, result: Result) -> str:
 
 def check_champion(project: Project, source: Path, before: Champion, result: Result | None) -> None:
     """Check that the champion is the one before, or of a run that released it, and can predict."""
-    now = registry.champion(project.params.model_name)
-    assert now is not None
+    now = champion_of(project)
     if result is not None:
         assert (result.champion_before, result.champion_after) == (before, now)
     if result is not None and result.status == "released":

@@ -11,13 +11,13 @@ from upath import UPath
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
-from {{{ cookiecutter.package_name }}}.runtime.results import Champion, Evaluation
+from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.import_champion import import_champion
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import rollback
 
 from . import tracked
-from .conftest import P, Project, V, enter
+from .conftest import P, Project, V, champion_of, enter
 
 Move = Callable[[Project], Project]
 
@@ -36,12 +36,6 @@ def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Move:
         return entered
 
     return move
-
-
-def champion_of(project: Project) -> Champion:
-    found = registry.champion(project.params.model_name)
-    assert found is not None
-    return found
 
 
 def test_the_champion_is_carried_over(evaluated: Project, moved: Move) -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from {{{ cookiecutter.package_name }}}.runtime.registry import registry, store, tracker
+from {{{ cookiecutter.package_name }}}.runtime.registry import store, tracker
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
 from . import tracked
-from .conftest import P, Project, V
+from .conftest import P, Project, V, champion_of
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,7 @@ def test_nothing_answers(
         with pytest.raises(Exception):  # noqa: B017, PT011 - each tool has its own
             step(run)
     assert not result.exists()
-    champion = registry.champion(name)
-    assert champion is not None
-    assert champion.version == V[1]
+    assert champion_of(evaluated).version == V[1]
 
     assert step(run)
     assert len(tracked.runs(name)) == 2

@@ -1,10 +1,6 @@
 """A model carries the team's code, and loads only under the Python that made it."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import pickling, registr
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import evaluate
 
-from .conftest import P, Project, V
+from .conftest import P, Project, V, copy_package, python
 
 SCORE = """
 import sys
@@ -38,22 +34,14 @@ np.save(scores, getattr(load_model(name, version), method)(pl.read_parquet(rows)
 
 def test_a_champion_outlives_the_code_that_built_it(released: Project, tmp_path: Path) -> None:
     """Score in a process whose `model.py` is empty."""
-    folder = Path(str(package.__file__)).parent
-    copy = shutil.copytree(folder, tmp_path / package.__name__)
-    (copy / "model.py").write_text("")
+    (copy_package(tmp_path) / "model.py").write_text("")
     rows, scores = tmp_path / "rows.parquet", tmp_path / "scores.npy"
     table = read_parquet(RunDir(released.plan(P[4])).features(P[4])).head(200)
     inputs = table.drop(room.features().LABEL)
     inputs.write_parquet(rows)
     name, method = released.params.model_name, room.model().PREDICT_METHOD
     script = SCORE.format(package=package.__name__)
-    done = subprocess.run(
-        [sys.executable, "-c", script, name, V[1], method, rows, scores],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(tmp_path, "-c", script, name, V[1], method, rows, scores)
     assert done.returncode == 0, done.stderr
     expected = getattr(registry.load_model(name, V[1]), method)(inputs)
     np.testing.assert_array_equal(np.load(scores), expected)

@@ -32,7 +32,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
-from .conftest import P, Project, V
+from .conftest import P, Project, V, champion_of
 from .servers import answering
 from .tracked import git, logged, refs, runs
 
@@ -140,8 +140,7 @@ def test_another_release_comes_first(
 
     monkeypatch.setattr(Scratch, "push", overtaken)
     assert release(run).released
-    champion = registry.champion(name)
-    assert champion is not None
+    champion = champion_of(evaluated)
     assert champion.run_id == run.run_id
     assert champion.version == ("v0.0.3" if "@" in stage else V[2])
     assert theirs in tags()
@@ -171,9 +170,7 @@ def test_a_tag_that_is_refused_loses_nothing(evaluated: Project) -> None:
     rule = hook("pre-receive", "! grep -q refs/tags/")
     with pytest.raises(Unavailable, match="it refuses what is pushed: let its rules and hooks"):
         release(run)
-    champion = registry.champion(name)
-    assert champion is not None
-    assert champion.version == V[1]
+    assert champion_of(evaluated).version == V[1]
     assert RunDir(run).evaluation.exists()
     rule.unlink()
     assert release(run).released

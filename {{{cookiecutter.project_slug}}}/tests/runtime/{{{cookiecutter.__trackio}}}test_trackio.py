@@ -15,7 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
-from .conftest import P, Project, V
+from .conftest import P, Project, V, champion_of
 from .tracked import logged, runs
 
 
@@ -45,7 +45,7 @@ def test_a_release_that_is_not_stored_is_repeated(
         patch.setattr(f"trackio.sqlite_storage.SQLiteStorage.{method}", no_room)
         with pytest.raises((sqlite3.OperationalError, RuntimeError), match="disk is full"):
             release(run)
-    assert registry.champion(name).version == V[1]  # type: ignore[union-attr]
+    assert champion_of(evaluated).version == V[1]
     assert release(run).released
     assert {found.version for found in store.versions(name)} == {V[1], V[2]}
 

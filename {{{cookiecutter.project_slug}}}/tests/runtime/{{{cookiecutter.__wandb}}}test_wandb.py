@@ -14,11 +14,7 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput, Unavailable
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
-from {{{ cookiecutter.package_name }}}.runtime.registry import (
-    registry,
-    tracker,
-    wandb_client,
-)
+from {{{ cookiecutter.package_name }}}.runtime.registry import tracker, wandb_client
 from {{{ cookiecutter.package_name }}}.runtime.registry.wandb_client import (
     is_whole,
     load_wandb,
@@ -31,7 +27,7 @@ from {{{ cookiecutter.package_name }}}.runtime.results import Training
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps.train import train
 
-from .conftest import P, Project
+from .conftest import P, Project, champion_of
 from .servers import Server
 from .tracked import KEY, break_down, logged, runs, written
 
@@ -283,9 +279,7 @@ def test_the_model_is_an_artifact_and_in_mlflow_s_registry(released: Project) ->
     files = {content.path: Path(content.local_path) for content in artifact.manifest.contents}
     assert {*files} == {"model.pkl", "example.json"}
     assert all(".wandb/artifacts/staging" in str(file) for file in files.values())
-    champion = registry.champion(name)
-    assert champion is not None
-    assert champion.run_id == run.run_id
+    assert champion_of(released).run_id == run.run_id
 
 
 # upload
