@@ -90,9 +90,9 @@ class Project:
                 text=True,
             )
 
-    def results(self, runs: str = "runs") -> dict[str, Any]:
+    def results(self) -> dict[str, Any]:
         """Return the results of all runs by period; each period has one."""
-        read = [json.loads(f.read_bytes()) for f in self.folder.glob(f"{runs}/*/result.json")]
+        read = [json.loads(f.read_bytes()) for f in self.folder.glob("runs/*/result.json")]
         results = {result["period"]: result for result in read}
         assert len(results) == len(read)
         return results

@@ -55,6 +55,7 @@ def test_runs_experiments_and_predictions(team: Project) -> None:
     assert "than the champion: MAE " in second["reason"]
     said = team.make("status")
     assert "MAE" in said
+    assert "AUC" not in said
     team.make("predict", "PERIOD=1988-W51")
     assert (team.folder / "predictions/1988-W51.parquet").exists()
     report = (team.folder / "runs" / second["run_id"] / "report.html").read_text()

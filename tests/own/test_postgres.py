@@ -1,4 +1,4 @@
-"""Postgres as the source: memory, cut connections, changed rows, limits, grants, secrets."""
+"""Postgres as the source: memory, cut connections, limits, grants, secrets."""
 
 import json
 import subprocess
@@ -85,12 +85,6 @@ def run_on(project: Project, address: str) -> None:
     project.make("run", f"PERIOD={PERIOD}")
 
 
-def run(project: Project, code: str, *words: str) -> str:
-    """Run code in a project; return what it printed."""
-    python = project.folder / ".venv/bin/python"
-    return project.shell(python, "-c", code, *words, cwd=project.folder).stdout
-
-
 def tune(project: Project, name: str, value: object) -> None:
     """Change a parameter at the top of params.yaml."""
     file = project.folder / "params.yaml"
@@ -124,22 +118,6 @@ def test_a_run_on_postgres(project: Project, postgres: Postgres) -> None:
     assert f"//127.0.0.1:{postgres.port}/flights has 2013-01 to 2013-12" in doctor
     project.make("run", f"PERIOD={PERIOD}")
     assert results(project) == before
-
-
-def test_a_row_that_changed_makes_a_new_run_and_says_so(
-    project: Project, postgres: Postgres
-) -> None:
-    before = results(project)[-1]
-    postgres(
-        "UPDATE flights SET distance = distance + 1 WHERE ctid = (SELECT min(ctid) FROM flights "
-        "WHERE time_hour >= '2013-03-10 12:00Z')",
-        "flights",
-    )
-    said = project.make("run", f"PERIOD={PERIOD}")
-    after = results(project)[-1]
-    assert after["run_id"] != before["run_id"]
-    assert f"2013-03 has changed since run {before['run_id']} used it" in said
-    assert said.count(": read ") == 1  # of the periods, only this one
 
 
 def test_a_connection_that_is_cut_is_retried(
@@ -192,7 +170,7 @@ def test_a_million_rows_are_ingested_in_bounded_memory(
         "AND time_hour < '2013-11-30'",
         "flights",
     )
-    rows, grown, size, again = run(project, STREAM, PERIOD, CROWDED).split()
+    rows, grown, size, again = project.run_code(STREAM, PERIOD, CROWDED).split()
     assert int(rows) > 900_000
     assert int(grown) < int(size) / 2
     assert again == "True"
