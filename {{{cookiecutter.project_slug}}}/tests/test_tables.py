@@ -92,13 +92,6 @@ def test_a_few_exceptions_are_allowed(tables: Tables) -> None:
     assert found(tables, flights=replaced(rows, "distance", pl.lit(0), 1)) == []
 
 
-def test_not_a_number_is_out_of_range(tables: Tables) -> None:
-    weather = tables["weather"].with_columns(temp=pl.lit(float("nan")))
-    assert found(tables, weather=weather) == [
-        "weather.temp: 100.0% are outside -40 to 130, 0.1% allowed"
-    ]
-
-
 @pytest.mark.parametrize(("column", "value"), [("day", 31), ("month", 99), ("year", 99)])
 def test_a_single_date_that_does_not_exist(tables: Tables, column: str, value: int) -> None:
     """No model could be fitted on it."""

@@ -94,11 +94,6 @@ def test_not_a_mapping(tmp_path: Path, text: str) -> None:
     assert refused(text, tmp_path).startswith("the whole file: Input should be ")
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"params\.yaml is not here: run this from the project's"):
-        load_params(tmp_path / "params.yaml")
-
-
 def test_the_environment_names_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE", "tests/data/source")
     assert load_params(PARAMS).source == "tests/data/source"

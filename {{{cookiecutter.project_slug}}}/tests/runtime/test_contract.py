@@ -14,7 +14,6 @@ import pytest
 
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.periods import bounds
-from {{{ cookiecutter.package_name }}}.runtime.results import Finding
 from {{{ cookiecutter.package_name }}}.runtime.schema import (
     at_least_rows,
     at_most,
@@ -150,11 +149,6 @@ def test_ignored_columns_may_be_missing(tables: Tables) -> None:
 
 def test_only_the_named_tables_are_checked(tables: Tables) -> None:
     assert find_faults({MAIN: tables[MAIN]}, PERIOD, [MAIN]) == []
-
-
-def test_a_finding_of_a_whole_table_names_no_column() -> None:
-    finding = Finding(table="orders", column=None, message="it is odd")
-    assert str(finding) == "orders: it is odd"
 
 
 # The rules that `schema.py` offers, on a table of our own

@@ -49,12 +49,6 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {"table.parquet", "run.json", "bytes"}
 
 
-def test_a_run_directory_may_be_in_an_object_store() -> None:
-    run = RUN.model_copy(update={"folder": f"memory://bucket/runs/{P[6]}-0123abcd"})
-    write_json(RunDir(run).plan, run)
-    assert read_json(RunDir(run).plan, Run) == run
-
-
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,54 +56,6 @@ def test_a_reason_names_three_findings_and_counts_the_rest(project: Project) -> 
     assert quality_of(project).reason.endswith("; and 1 more")
 
 
-def test_a_bad_period_of_the_window_is_left_out(project: Project) -> None:
-    project.deliver(MAIN, P[4], drop_a_third)
-    quality = quality_of(project)
-    assert quality.good
-    assert quality.window == [P[3], P[5]]
-    found = finding(project, P[4])
-    assert quality.reason == f"left out of training: {P[4]} ({found})"
-    assert [str(one) for one in quality.periods[P[4]].findings] == [found]
-
-
-def test_too_few_good_periods_stop_the_run(project: Project) -> None:
-    for period in (P[4], P[5]):
-        project.deliver(MAIN, period, drop_a_third)
-    quality = quality_of(project)
-    assert not quality.good
-    assert quality.reason == (
-        "too few good periods are left to train on: 1, and 2 are needed; "
-        f"left out: {P[4]}, {P[5]} ({finding(project, P[4])})"
-    )
-
-
-@pytest.mark.parametrize("damage", ["empty", "truncated", "a hole", "missing"])
-@pytest.mark.parametrize("table", room.tables().DATED)
-def test_files_that_cannot_be_read(project: Project, table: str, damage: str) -> None:
-    file = project.delivered(table, P[6])
-    content, message = file.read_bytes(), f"{file.name} is not readable as Parquet"
-    message = f"{table}/{PARTITIONS[0]}={P[6]}/{message}"
-    if damage == "missing":
-        file.unlink()
-        message = "no file was delivered"
-    else:
-        half = len(content) // 2
-        hole = content[: half // 2] + content[half:]
-        damaged = {"empty": b"", "truncated": content[:half], "a hole": hole}
-        file.write_bytes(damaged[damage])
-    reason = quality_of(project).reason
-    assert reason.startswith(f"{P[6]} breaks the data contract: {table}: {message}")
-
-
-def test_files_of_a_table_that_differ(project: Project) -> None:
-    file = project.delivered(MAIN, P[6])
-    other = pl.read_parquet(file).head(10).drop(REQUIRED)
-    other.write_parquet(file.with_name("more.parquet"))
-    place = f"{MAIN}/{PARTITIONS[0]}={P[6]}/more.parquet"
-    missing = f"files: `{REQUIRED}` of {MAIN} is missing in {place}"
-    assert quality_of(project).reason.endswith(missing)
-
-
 def test_labels_that_the_team_refuses(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room.features(), "check_labels", lambda labels, _: f"all {labels.dtype}")
     (found,) = quality_of(project).periods[P[6]].findings
