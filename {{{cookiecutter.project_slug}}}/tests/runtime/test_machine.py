@@ -155,44 +155,6 @@ def test_settings_of_git_are_named(repository: Project, git: Callable[..., objec
 {% endif %}
 
 
-def test_a_folder_of_a_larger_repository(
-    repository: Project, git: Callable[..., object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = Path("teams/forecast")
-    shutil.copytree(".", folder, ignore=shutil.ignore_patterns(".git", "teams"))
-    monkeypatch.chdir(folder)
-{% if cookiecutter.delivery == "github" %}
-    Path(".github").mkdir()
-{% endif %}
-    passed, message = found(repository)["git"]
-    assert passed
-    assert "this is the folder teams/forecast/ of a larger repository" in message
-{% if cookiecutter.delivery == "github" %}
-    assert "GitHub runs no workflow in it, see docs/delivery.md" in message
-{% endif %}
-
-
-def test_a_repository_that_git_refuses(
-    repository: Project, git: Callable[..., object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    passed, message = found(repository)["git"]
-    assert not passed
-    assert "fatal: detected dubious ownership in repository" in message
-    assert "git config --global --add safe.directory" in message
-
-
-def test_variables_that_are_set_aside(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SET_ASIDE", "UV_NO_DEV HOME")
-    assert found(repository)["environment"][1].endswith("; `make` sets aside UV_NO_DEV, HOME")
-
-
-def test_a_uv_that_is_too_old(repository: Project, tmp_path: Path) -> None:
-    install("uv", '[ "$1" = --version ] && echo uv 0.4.30', tmp_path)
-    message = found(repository)["uv"][1]
-    assert message == "fetched by `make setup`, as uv 0.4.30 is too old for pyproject.toml"
-
-
 def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
     install("uv", "echo uv 0.13", tmp_path)
     Path(".uv/bin").mkdir(parents=True)

@@ -1,8 +1,5 @@
 """Which Prefect server runs report to: the project decides, and a dead server is a sentence."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,22 +9,9 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable
 
 from ops import local
 
-from .conftest import ROOT
 from .servers import Server
 
 NOWHERE = "http://ada:hunter2@127.0.0.1:9/api"
-
-
-def test_a_profile_of_the_user_does_not_count(tmp_path: Path) -> None:
-    (tmp_path / ".prefect").mkdir()
-    profile = f'active = "mine"\n\n[profiles.mine]\nPREFECT_API_URL = "{NOWHERE}"\n'
-    (tmp_path / ".prefect/profiles.toml").write_text(profile)
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
-    said = subprocess.run(
-        [sys.executable, "-c", "from ops import local; print(local.check())"],
-        cwd=ROOT, env=kept | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert said == "each run reports to a temporary server\n"
 
 
 @pytest.mark.parametrize(
