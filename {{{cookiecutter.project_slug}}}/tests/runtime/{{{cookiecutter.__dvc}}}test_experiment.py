@@ -12,12 +12,10 @@ import networkx as nx  # a dependency of DVC
 import pytest
 import yaml
 from dvc.repo import Repo
-from typer.testing import CliRunner
 
-from {{{ cookiecutter.package_name }}}.runtime.cli import app
 from {{{ cookiecutter.package_name }}}.runtime.config import Params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
-from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE, PARTITIONS
+from {{{ cookiecutter.package_name }}}.runtime.periods import CADENCE
 from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.room import ROOM
 from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
@@ -29,7 +27,7 @@ from {{{ cookiecutter.package_name }}}.runtime.run.identity import (
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import RunDir
 from {{{ cookiecutter.package_name }}}.runtime.steps import experiment
 
-from .conftest import GRAPH, MAIN, REQUIRED, ROOT, P, Project, waits
+from .conftest import GRAPH, MAIN, REQUIRED, ROOT, P, Project, champion_of, waits
 
 TEAM = ROOT / "src" / PACKAGE.name
 WITHOUT_STAGE = {"quarantine", "release"}
@@ -128,8 +126,7 @@ def test_every_parameter_of_the_work_belongs_to_a_stage() -> None:
 
 def test_an_experiment_gives_the_numbers_of_a_run_and_registers_nothing(released: Project) -> None:
     run = released.work(P[5], last="evaluate")
-    champion = registry.champion(released.params.model_name)
-    assert champion is not None
+    champion = champion_of(released)
     released.tune(experiment__period=P[5])
     for name in experiment.STEPS:
         experiment.run_step(released.params, name)
@@ -163,13 +160,6 @@ def test_a_malformed_period_stops_the_experiment_only(project: Project) -> None:
 def test_an_unknown_step_is_refused(project: Project) -> None:
     with pytest.raises(BadInput, match=r"There is no step release: it is one of ingest, validate"):
         experiment.run_step(project.params, "release")
-
-
-def test_the_command_line_runs_a_step(project: Project) -> None:
-    project.tune(experiment__period=P[5])
-    done = CliRunner().invoke(app, ["step", "ingest"])
-    assert done.exit_code == 0, done.output
-    assert (project.folder / f"experiment/raw/{MAIN}/{PARTITIONS[0]}={P[5]}").is_dir()
 
 
 def test_a_stage_imports_only_what_its_step_needs() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.config import Params
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json, write_json
@@ -71,14 +70,6 @@ def test_half_written_files_of_a_killed_process_are_not_stored(project: Project)
     (Path(run.folder) / "raw/.0.parquet.01234567.part").write_bytes(b"PAR1")
     snapshot(run)
     assert version_of(run) == before
-
-
-@pytest.mark.parametrize("table", room.tables().DATED)
-@pytest.mark.parametrize("period", [P[3], P[6]])
-def test_other_data_are_another_version(project: Project, table: str, period: str) -> None:
-    first = project.work(P[6], last="snapshot")
-    project.deliver(table, period, lambda rows: rows.reverse())
-    assert version_of(project.work(P[6], last="snapshot")) != version_of(first)
 
 
 @pytest.mark.parametrize("verify", [True, False])

@@ -3,9 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import pytest
-
-from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.results import Snapshot
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
@@ -27,15 +24,6 @@ def test_the_version_can_be_computed_with_sha256sum(project: Project) -> None:
         for name, file in sorted(files.items())
     ]
     assert version_of(run) == hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@pytest.mark.parametrize("table", room.tables().DATED)
-def test_only_other_data_are_another_version(project: Project, table: str) -> None:
-    first = project.work(P[6], last="snapshot")
-    project.tune(seed=project.params.seed + 1)
-    assert version_of(project.work(P[6], last="snapshot")) == version_of(first)
-    project.deliver(table, P[6], lambda rows: rows.reverse())
-    assert version_of(project.work(P[6], last="snapshot")) != version_of(first)
 
 
 def test_the_raw_files_of_a_run_are_a_source(project: Project) -> None:
