@@ -22,7 +22,7 @@ from {{{ cookiecutter.package_name }}}.runtime.steps import release as release_s
 from {{{ cookiecutter.package_name }}}.runtime.steps.evaluate import decide, evaluate
 from {{{ cookiecutter.package_name }}}.runtime.steps.release import release
 
-from .conftest import P, Project, V
+from .conftest import P, Project, V, champion_of
 
 HEADLINE = room.evaluation().HEADLINE
 PREDICTION = room.model().PREDICTION
@@ -157,9 +157,7 @@ def test_what_is_not_good_enough_is_not_released(
 
 
 def test_the_first_release(released: Project) -> None:
-    now = registry.champion(released.params.model_name)
-    run = released.plan(P[4])
-    assert now is not None
+    now, run = champion_of(released), released.plan(P[4])
     assert (now.version, now.run_id, now.period) == (V[1], run.run_id, P[4])
     assert now.metrics == evaluation_of(run).metrics
     assert version_of(released, "previous") is None
@@ -186,48 +184,37 @@ def test_the_champion_stays_where_the_challenger_is_not_better(
     released: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule(monkeypatch, release=False)
-    run = released.work(P[5], last="release")
+    run = released.work(P[5])
     done = read_json(RunDir(run).release, Release)
     assert not done.released
     assert done.champion == registry.champion(released.params.model_name)
     assert (version_of(released), versions(released)) == (V[1], 1)
+    result = released.result(run)
+    assert result.status == "kept_champion"
+    assert result.champion_after == result.champion_before is not None
+    assert result.reason.startswith("the rule decided")
 
 
-@pytest.mark.parametrize("fatal", ["register", "load_model", "promote"])
+@pytest.mark.parametrize("fatal", ["register", "load_model", "promote", "set_alias"])
 def test_a_release_that_was_killed_is_resumed(
     evaluated: Project, monkeypatch: pytest.MonkeyPatch, fatal: str
 ) -> None:
+    """The alias `previous` is set before `champion`: it is killed between the two."""
     run = evaluated.plan(P[5])
+    module: Any = store if fatal == "set_alias" else registry
+    ours = getattr(module, fatal)
 
     def killed(*args: Any) -> None:
-        raise KeyboardInterrupt
+        if "previous" not in args:
+            raise KeyboardInterrupt
+        ours(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, fatal, killed)
+        patch.setattr(module, fatal, killed)
         with pytest.raises(KeyboardInterrupt):
             release(run)
     assert version_of(evaluated) == V[1]
     assert not RunDir(run).release.exists()
-    assert release(run).released
-    check_second_release(evaluated)
-
-
-def test_a_release_that_was_killed_between_the_two_aliases(
-    evaluated: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = evaluated.plan(P[5])
-    set_alias = store.set_alias
-
-    def killed(name: str, alias: str, version: str) -> None:
-        if alias == "champion":
-            raise KeyboardInterrupt
-        set_alias(name, alias, version)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "set_alias", killed)
-        with pytest.raises(KeyboardInterrupt):
-            release(run)
-    assert version_of(evaluated) == V[1]
     assert release(run).released
     check_second_release(evaluated)
 

@@ -1,10 +1,6 @@
 """The team's modules are complete; what they lack is named before anything runs."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +9,7 @@ import {{{ cookiecutter.package_name }}} as package
 from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.errors import BadInput
 
-from .conftest import P, Project
+from .conftest import P, Project, copy_package, python
 
 HELP = ". docs/make-it-yours.md describes what is needed, runtime/room.py has the exact list."
 
@@ -21,8 +17,7 @@ HELP = ". docs/make-it-yours.md describes what is needed, runtime/room.py has th
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package."""
-    folder = Path(str(package.__file__)).parent
-    return Path(shutil.copytree(folder, tmp_path / "code" / package.__name__))
+    return copy_package(tmp_path / "code")
 
 
 def rename(module: Path, name: str) -> None:
@@ -38,46 +33,40 @@ def test_the_room_is_complete(copy: Path) -> None:
     room.check_room(copy)
 
 
+def refused(copy: Path) -> str:
+    """Return the sentence with which a copy is refused."""
+    with pytest.raises(BadInput) as error:
+        room.check_room(copy)
+    return str(error.value)
+
+
 @pytest.mark.parametrize("name", room.ROOM)
 def test_a_module_is_missing(copy: Path, name: str) -> None:
     (copy / f"{name}.py").unlink()
-    with pytest.raises(BadInput) as error:
-        room.check_room(copy)
-    assert str(error.value) == f"{name}.py is missing in {copy}{HELP}"
+    assert refused(copy) == f"{name}.py is missing in {copy}{HELP}"
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("tables", "MAIN"), ("evaluation", "HEADLINE"), ("params", "TrainParams")]
-)
-def test_a_name_is_missing(copy: Path, module: str, name: str) -> None:
-    rename(copy / f"{module}.py", name)
-    with pytest.raises(BadInput) as error:
-        room.check_room(copy)
-    assert str(error.value) == f"{module}.py lacks the name `{name}`{HELP}"
-
-
-@pytest.mark.parametrize(
-    ("module", "signature"),
+    ("module", "name", "what"),
     [
-        ("features", "join(tables)"),
-        ("evaluation", "decide(limits, challenger, champion)"),
-        ("plots", "figures(model, rows, predictions, slices, seed)"),
+        ("tables", "MAIN", "the name `MAIN`"),
+        ("evaluation", "HEADLINE", "the name `HEADLINE`"),
+        ("params", "TrainParams", "the name `TrainParams`"),
+        ("features", "join", "`join(tables)`"),
+        ("evaluation", "decide", "`decide(limits, challenger, champion)`"),
+        ("plots", "figures", "`figures(model, rows, predictions, slices, seed)`"),
     ],
 )
-def test_a_function_is_missing(copy: Path, module: str, signature: str) -> None:
-    rename(copy / f"{module}.py", signature.partition("(")[0])
-    with pytest.raises(BadInput) as error:
-        room.check_room(copy)
-    assert str(error.value) == f"{module}.py lacks `{signature}`{HELP}"
+def test_a_name_is_missing(copy: Path, module: str, name: str, what: str) -> None:
+    rename(copy / f"{module}.py", name)
+    assert refused(copy) == f"{module}.py lacks {what}{HELP}"
 
 
 def test_an_import_that_another_module_lacks(copy: Path) -> None:
     plots = (copy / "plots.py").read_text(encoding="utf-8")
     (copy / "plots.py").write_text(f"from .model import nothing\n{plots}", encoding="utf-8")
-    with pytest.raises(BadInput) as error:
-        room.check_room(copy)
     sentence = "plots.py, line 1, imports `nothing` from model.py, which does not define it."
-    assert str(error.value) == sentence
+    assert refused(copy) == sentence
 
 
 def define(copy: Path, arguments: str) -> None:
@@ -98,9 +87,7 @@ def define(copy: Path, arguments: str) -> None:
 )
 def test_a_function_takes_other_arguments(copy: Path, arguments: str) -> None:
     define(copy, arguments)
-    with pytest.raises(BadInput) as error:
-        room.check_room(copy)
-    assert str(error.value) == (
+    assert refused(copy) == (
         f"evaluation.py has `measure({arguments})`, and the runtime calls "
         f"`measure(labels, predictions)`{HELP}"
     )
@@ -132,13 +119,7 @@ def test_a_command_is_refused(
 ) -> None:
     files = project.files()
     rename(copy / f"{module}.py", name)
-    done = subprocess.run(
-        [sys.executable, "-m", package.__name__, *command],
-        env=os.environ | {"PYTHONPATH": str(copy.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(copy.parent, "-m", package.__name__, *command)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert re.match(rf"error: {module}\.py lacks (the name )?`{name}", line)
