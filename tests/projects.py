@@ -255,21 +255,6 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None
     pytest.fail(f"waited in vain; the process: {process and process.poll()}")
 
 
-def interrupt_and_go_on(project: Project, period: str) -> None:
-    """Press Ctrl-C in the middle of a run: no process stays, and the same command resumes it."""
-    log = project.folder.parent / "interrupted.log"
-    process = project.start(log, "run", f"PERIOD={period}")
-    until(lambda: "snapshot: the data are" in log.read_text(), process)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(PATIENCE)
-    until(lambda: not project.processes())
-    assert "interrupted. To resume this run, give the same command again." in log.read_text()
-    assert period not in project.results()
-    said = project.make("run", f"PERIOD={period}")
-    assert said.count(": done before") >= 3  # the period's ingest, validate, snapshot
-    assert project.results()[period]["status"] in ("released", "kept_champion")
-
-
 @pytest.fixture
 def fresh(project: Project, tmp_path: Path) -> Project:
     """Return a default project for one test, in which nothing has run."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.machines import ANOTHER_AIRFLOW, SOCKS, company, doctor, record_machine
-from tests.projects import PATIENCE, Project, at_home, interrupt_and_go_on, run_may
+from tests.projects import PATIENCE, Project, at_home, run_may
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
@@ -57,14 +57,6 @@ def test_the_first_period_releases_a_model_beside_another_airflow(fresh: Project
     assert "DAG TEST" not in said
 
 
-@pytest.mark.matrix
-def test_a_backfill_runs_period_by_period(lasting: Project) -> None:
-    lasting.make("backfill", "FROM=2013-06", "TO=2013-07")
-    may, june, july = (lasting.results()[period] for period in ("2013-05", "2013-06", "2013-07"))
-    assert june["champion_before"] == may["champion_after"]
-    assert july["champion_before"] == june["champion_after"]
-
-
 def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
     """But for Matplotlib's cache of fonts; Airflow's folder is only for its owner: passwords."""
     new = list(fresh.shell.home.iterdir())
@@ -81,11 +73,6 @@ def test_bad_input_is_refused(fresh: Project) -> None:
     assert "Error 2" in said
     assert "Traceback" not in said
     assert fresh.results() == before
-
-
-@pytest.mark.matrix
-def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(lasting: Project) -> None:
-    interrupt_and_go_on(lasting, "2013-09")
 
 
 @pytest.mark.matrix

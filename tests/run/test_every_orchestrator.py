@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import signal
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.offered import BESIDE_MLFLOW
-from tests.projects import Project, keep_types, runtime_tests
+from tests.projects import PATIENCE, Project, clone, keep_types, runtime_tests, until
 from tests.shell import ROOT, TREE, Shell
 
 pytestmark = pytest.mark.slow
@@ -69,6 +71,23 @@ def test_the_installed_versions_are_older_than_the_date(
     libraries = {library for _, _, library in ORCHESTRATORS.values()}
     assert usable & libraries == {ORCHESTRATORS[orchestrator][2]}
     assert usable - {"my_pipeline"} <= refused
+
+
+@pytest.mark.matrix
+def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(
+    variant: Project, tmp_path: Path
+) -> None:
+    project, log = clone(variant, tmp_path / "my-pipeline"), tmp_path / "interrupted.log"
+    process = project.start(log, "run", "PERIOD=2013-05")
+    until(lambda: "snapshot: the data are" in log.read_text(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+    until(lambda: not project.processes())
+    assert "interrupted. To resume this run, give the same command again." in log.read_text()
+    assert not project.results()
+    said = project.make("run", "PERIOD=2013-05")
+    assert said.count(": done before") >= 3  # the period's ingest, validate, snapshot
+    assert project.results()["2013-05"]["status"] == "released"
 
 
 def run_tests(variant: Project, shell: Shell, *command: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import Project, clone
+from tests.shell import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("run experiments")]
 
@@ -92,8 +93,7 @@ def test_a_stale_lock_in_a_fresh_clone_is_reported(fresh: Project, tmp_path: Pat
     """There, a later stage lacks what the stages before it make."""
     other = clone(fresh, tmp_path / "my-pipeline")
     other.make("dvc-check")
-    params = other.folder / "params.yaml"
-    params.write_text(params.read_text().replace("floor: 0.6", "floor: 0.61"))
+    change(other.folder / "params.yaml", "floor: 0.6", "floor: 0.61")
     said = other.make("dvc-check", ok=False)
     assert "dvc.lock is out of date: run `make repro`" in said
     assert "Errno" not in said
@@ -116,24 +116,6 @@ def test_git_tracks_parameters_metrics_and_the_lock(fresh: Project) -> None:
         "experiment/metrics.json",
         "params.yaml",
     }
-
-
-def test_the_data_of_a_run_are_restored(fresh: Project) -> None:
-    run_id = fresh.results()["2013-05"]["run_id"]
-    output = fresh.make("data", f"VERSION={run_id}")
-    restored = fresh.folder / output.partition("source: ")[2].partition("`")[0]
-    copies = fresh.folder / "runs" / run_id / "raw"
-    fresh.shell("diff", "-r", copies, restored)
-    assert "Kept the data of 1 run and removed " in fresh.make("prune")
-    fresh.shell("rm", "-rf", restored)
-    fresh.make("data", f"VERSION={fresh.results()['2013-05']['data_version']}")
-    fresh.shell("diff", "-r", copies, restored)
-
-
-def test_an_unknown_version_is_refused(fresh: Project) -> None:
-    output = fresh.make("data", "VERSION=2013-05-00000000", ok=False)
-    assert "error: '2013-05-00000000' is neither a run that is kept nor a data version" in output
-    assert "Traceback" not in output
 
 
 def test_compare_with_a_commit_that_fails(fresh: Project) -> None:

@@ -12,16 +12,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.projects import (
-    Project,
-    at_home,
-    clone,
-    free_port,
-    interrupt_and_go_on,
-    need_docker,
-    run_may,
-    until,
-)
+from tests.projects import Project, clone, free_port, need_docker, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run parity")]
 
@@ -65,15 +56,6 @@ def fresh(on_kubeflow: Project) -> Project:
     return on_kubeflow
 
 
-@pytest.fixture(scope="module")
-def lasting(kubeflow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give a project that has run to the tests of the matrix."""
-    project = at_home(kubeflow, tmp_path_factory)
-    project.make("setup")
-    run_may(project)
-    return project
-
-
 def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> None:
     """Where root may leave it: then not even this machine itself can be reached."""
     alone = ["unshare", "--net"]
@@ -89,28 +71,12 @@ def test_the_first_period_releases_a_model_without_a_network(fresh: Project) -> 
     assert f".kubeflow/{result['run_id']}.log" in done.stdout
 
 
-@pytest.mark.matrix
-def test_a_backfill_resumes_where_periods_are_done(lasting: Project) -> None:
-    may = lasting.results()["2013-05"]
-    lasting.make("backfill", "FROM=2013-05", "TO=2013-06")
-    assert lasting.results()["2013-05"] == may
-    assert lasting.results()["2013-06"]["champion_before"] == may["champion_after"]
-
-
 def test_nothing_is_written_outside_of_the_project(fresh: Project) -> None:
     """But for Matplotlib's cache of fonts."""
     new = list(fresh.shell.home.iterdir())
     assert {path.name for path in new} <= {".cache", ".config"}
     assert {path.name for folder in new for path in folder.iterdir()} <= {"matplotlib"}
     assert not fresh.shell("git", "status", "--porcelain", cwd=fresh.folder).stdout
-
-
-def test_compiling_changes_nothing_that_is_committed(fresh: Project) -> None:
-    file = fresh.folder / "pipelines/training.yaml"
-    before = file.read_bytes()
-    file.unlink()
-    fresh.make("compile")
-    assert file.read_bytes() == before
 
 
 def test_bad_input_is_refused(fresh: Project) -> None:
@@ -135,11 +101,6 @@ def test_a_cluster_that_does_not_answer(fresh: Project, monkeypatch: pytest.Monk
     assert f"error: {host} does not answer: check KFP_HOST and the port-forward" in said
     assert "Error 1" in said
     assert "Traceback" not in said
-
-
-@pytest.mark.matrix
-def test_ctrl_c_leaves_nothing_running_and_the_run_goes_on(lasting: Project) -> None:
-    interrupt_and_go_on(lasting, "2013-09")
 
 
 def test_vertex_takes_one_document(fresh: Project) -> None:

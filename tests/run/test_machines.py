@@ -21,8 +21,7 @@ from tests.machines import (
     doctor,
     record_machine,
 )
-from tests.projects import ORCHESTRATORS, PATIENCE, Project, clone, free_port, until
-from tests.shell import Shell
+from tests.projects import ORCHESTRATORS, PATIENCE, Project, at_home, clone, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run machines")]
 
@@ -32,8 +31,7 @@ TRACKER = "MLFLOW_TRACKING_URI"
 @pytest.fixture(scope="module")
 def project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Give one project, with an empty home of its own, to the tests of this file."""
-    own = clone(project, tmp_path_factory.mktemp("machine") / "my-pipeline")
-    return Project(own.folder, Shell(tmp_path_factory.mktemp("home")))
+    return at_home(project, tmp_path_factory)
 
 
 @contextmanager
