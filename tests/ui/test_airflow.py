@@ -10,13 +10,13 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.alerts.arrival import check_arrived, check_sent_once, variables
 from tests.alerts.receiver import Receiver
 from tests.projects import PATIENCE, Project, clone, free_port, until
+from tests.shell import change
 from tests.ui.airflow import DAG, Ui, hurry
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("ui airflow")]
@@ -114,12 +114,6 @@ def test_a_run_by_hand(ui: Ui) -> None:
     assert plan["window"] == ["2013-06", "2013-07"]
 
 
-def test_bad_parameters_are_refused(ui: Ui) -> None:
-    for asked in ({"period": "2013-8"}, {"window": 1}):
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            ui.trigger(**asked)
-
-
 def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
     """Of September: the branch that is not taken is skipped, and the report written."""
     ui.project.damage("2013-09")
@@ -146,25 +140,10 @@ def test_a_delivery_starts_a_run_for_its_period(ui: Ui) -> None:
     assert ui.project.results()["2013-10"]["status"] in ("released", "kept_champion")
 
 
-def test_where_the_work_is_done_all_is_skipped(ui: Ui) -> None:
-    ui.trigger(period="2013-10")
-    run = ui.runs("manual")[-1]
-    assert run["state"] == "success"
-    assert set.union(*ui.tasks(run).values()) == {"skipped"}
-
-
-@pytest.mark.parametrize(
-    ("asked", "sentence"),
-    [
-        ({"period": "2014-03"}, "The source has no 2014-03: it holds 2013-01 to 2013-12"),
-        ({"perod": "2013-05"}, "No such parameter: perod; use period and window."),
-    ],
-)
-def test_a_run_that_is_refused_fails_at_once(
-    ui: Ui, receiver: Receiver, asked: dict[str, Any], sentence: str
-) -> None:
+def test_a_run_that_is_refused_fails_at_once(ui: Ui, receiver: Receiver) -> None:
     """There is no retry. The reason is in the log's last line, the result and the alert."""
-    ui.trigger(**asked)
+    sentence = "No such parameter: perod; use period and window."
+    ui.trigger(perod="2013-05")
     run = ui.runs("manual")[-1]
     assert run["state"] == "failed"
     assert ui.tasks(run)["plan"] == {"failed"}
@@ -178,35 +157,7 @@ def test_a_run_that_is_refused_fails_at_once(
     result = json.loads(max(ui.project.folder.glob("runs/refused-*/result.json")).read_bytes())
     assert result["status"] == "failed"
     assert result["reason"].startswith(sentence)
-    title = f"{asked.get('period', 'a run')} failed at plan"
-    check_arrived(receiver, "Airflow", "run_failed", title, sentence[:40])
-
-
-def test_a_run_that_failed_goes_on_when_its_tasks_are_cleared(ui: Ui, receiver: Receiver) -> None:
-    planning = (
-        "from datetime import UTC, datetime; from my_pipeline.runtime.config import load_params;"
-        "from my_pipeline.runtime.run.plan import plan_run;"
-        "print(plan_run(load_params(), '2013-11', datetime.now(UTC)).run_id)"
-    )
-    python = ui.project.folder / ".venv/bin/python"
-    run_id = ui.project.shell(python, "-c", planning, cwd=ui.project.folder).stdout.strip()
-    in_the_way = ui.project.folder / "runs" / run_id / "training.json"
-    in_the_way.mkdir()  # where the file should be: it cannot be written
-    run = ui.trigger(period="2013-11")
-    assert ui.runs("manual")[-1]["state"] == "failed"
-    assert ui.tasks(run)["train"] == {"failed"}
-    assert ui.tasks(run)["evaluate"] == {"upstream_failed"}
-    result = ui.project.results()["2013-11"]
-    assert result["status"] == "failed"
-    assert "training.json" in result["reason"]
-    title, again = "2013-11 failed at train", "airflow dags trigger my-pipeline --conf"
-    check_arrived(receiver, "Airflow", "run_failed", title, "training.json", run_id, again)
-
-    in_the_way.rmdir()
-    cleared = {"dag_run_id": run["dag_run_id"], "only_failed": True, "dry_run": False}
-    ui.api(f"{DAG}/clearTaskInstances", cleared)
-    assert ui.runs("manual")[-1]["state"] == "success"
-    assert ui.project.results()["2013-11"]["status"] in ("released", "kept_champion")
+    check_arrived(receiver, "Airflow", "run_failed", "a run failed at plan", sentence[:40])
 
 
 def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
@@ -217,17 +168,6 @@ def test_a_second_one_is_refused(ui: Ui, airflow: Project) -> None:
     said = airflow.make("ui", f"AIRFLOW_PORT={ui.airflow}", ok=False)
     assert f"Port {ui.airflow} is taken: free it, or set AIRFLOW_PORT" in said
     assert "Error 2" in said
-
-
-def test_a_task_that_is_killed_is_tried_again(ui: Ui) -> None:
-    run = ui.trigger(period="2013-12")
-    ui.kill_task("2013-12")
-    assert ui.runs("manual")[-1]["state"] == "success"
-    tasks = ui.api(f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
-    assert {task["try_number"] for task in tasks if task["task_id"] == "train"} == {2}
-    result = ui.project.results()["2013-12"]
-    assert result["status"] in ("released", "kept_champion")
-    assert ui.versions("2013-12") == (result["status"] == "released")
 
 
 def forget(project: Project, period: str) -> None:
@@ -241,10 +181,9 @@ def forget(project: Project, period: str) -> None:
 
 def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiver) -> None:
     params = ui.project.folder / "params.yaml"
-    text = params.read_text()
-    params.write_text(text.replace("min_gain: 0.0", "min_gain: 0.9"))
+    change(params, "min_gain: 0.0", "min_gain: 0.9")
     ui.project.make("run", "PERIOD=2013-12")
-    params.write_text(text)
+    change(params, "min_gain: 0.9", "min_gain: 0.0")
     title = "2013-12: the challenger was rejected"
     check_arrived(receiver, "Airflow", "challenger_rejected", title, ", the champion's 0.")
 
@@ -252,18 +191,15 @@ def test_a_challenger_that_gains_too_little_is_rejected(ui: Ui, receiver: Receiv
 def test_a_run_that_takes_too_long_is_alerted(ui: Ui, receiver: Receiver) -> None:
     """By Airflow's own deadline, of five seconds in place of two hours."""
     dag = ui.project.folder / "dags/training.py"
-    text = dag.read_text()
-    assert "RunCreated(), timedelta(hours=2)" in text
-    dag.write_text(
-        text.replace("RunCreated(), timedelta(hours=2)", "RunCreated(), timedelta(seconds=5)")
-    )
+    usual, short = (f"RunCreated(), timedelta({limit})" for limit in ("hours=2", "seconds=5"))
+    change(dag, usual, short)
     ui.airflow_command("dags", "reserialize")
     forget(ui.project, "2013-07")
     ui.trigger(period="2013-07", window=2)
     check_arrived(
         receiver, "Airflow", "deadline_missed", "2013-07 has not ended in time", "was to end by"
     )
-    dag.write_text(text)
+    change(dag, short, usual)
     ui.airflow_command("dags", "reserialize")
 
 
@@ -278,7 +214,8 @@ def test_a_task_killed_for_good_leaves_a_result(ui: Ui, receiver: Receiver) -> N
     result = json.loads(asked.with_name("result.json").read_bytes())
     assert (result["status"], result["step"]) == ("failed", "train")
     check_arrived(
-        receiver, "Airflow", "run_failed", "2013-12 failed at train", "task train was killed"
+        *(receiver, "Airflow", "run_failed", "2013-12 failed at train", "task train was killed"),
+        *(asked.parent.name, "airflow dags trigger my-pipeline --conf"),
     )
 
 

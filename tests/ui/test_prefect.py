@@ -16,6 +16,7 @@ from tests.alerts.arrival import TARGETS, check_arrived, check_sent_once, text_o
 from tests.alerts.receiver import Receiver
 from tests.prefect_server import Api
 from tests.projects import PATIENCE, Project, clone, free_port, until
+from tests.shell import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("ui prefect")]
 
@@ -102,23 +103,6 @@ def test_a_schedule_fires(ui: Ui, receiver: Receiver) -> None:
     assert said["run_url"].endswith(f":{ui.prefect}/runs/flow-run/{run['id']}")
 
 
-def test_the_same_schedule_finds_nothing_new(ui: Ui) -> None:
-    assert ui.ends("scheduled") == "Nothing new"
-
-
-def test_a_challenger_is_rejected(ui: Ui, receiver: Receiver) -> None:
-    assert ui.ends("scheduled", period="2013-05") == "Kept champion"
-    title = "2013-05: the challenger was rejected"
-    check_arrived(receiver, "Prefect", "challenger_rejected", title, "auc 0.")
-
-
-def test_bad_data_are_quarantined(ui: Ui, receiver: Receiver) -> None:
-    ui.project.damage("2013-09")
-    assert ui.ends("scheduled", period="2013-09") == "Quarantined"
-    title, finding = "2013-09 is in quarantine", "2013-09: flights.dest: the column is missing"
-    check_arrived(receiver, "Prefect", "quarantined", title, finding)
-
-
 def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
     assert ui.ends("scheduled", period="2014-03") == "Failed"
     title = "2014-03 failed at plan"
@@ -129,10 +113,7 @@ def test_a_run_is_refused(ui: Ui, receiver: Receiver) -> None:
 
 def test_a_deadline_is_missed(ui: Ui, receiver: Receiver) -> None:
     """Of the last period, which the sample does not have."""
-    params = ui.project.folder / "params.yaml"
-    text = params.read_text()
-    assert "champion_days: null" in text
-    params.write_text(text.replace("champion_days: null", "champion_days: 3"))
+    change(ui.project.folder / "params.yaml", "champion_days: null", "champion_days: 3")
     due = (datetime.now(UTC) - timedelta(days=3)).replace(day=1) - timedelta(days=1)
     assert ui.ends("check") == ui.ends("check") == "Missed"
     title = f"{due:%Y-%m} has no champion in time"
