@@ -11,7 +11,6 @@ import pytest
 from kfp import local
 from kfp.local.orchestrator import task_executor
 from my_pipeline.runtime import room
-from my_pipeline.runtime.errors import BadInput
 from my_pipeline.runtime.results import Result
 from my_pipeline.runtime.run import Run, RunDir
 from my_pipeline.runtime.run.outcome import history, load_result, write_failed
@@ -93,12 +92,6 @@ def test_a_refused_period_fails_at_once_and_sends_one_alert(
     (alert,) = inbox.alerts
     assert (alert["kind"], alert["step"]) == ("run_failed", "plan")
     assert (alert["reason"], alert["rerun"]) == (result.reason, "make run PERIOD=2014-01")
-
-
-def test_no_such_runner(adapter: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNNER", "podman")
-    with pytest.raises(BadInput, match=r"No such runner: podman\. RUNNER is subprocess or docker"):
-        adapter.training("2013-04")
 
 
 def test_containers_have_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
