@@ -13,6 +13,8 @@ from cookiecutter.main import cookiecutter
 from copier import _template, _vcs
 from jinja2 import Environment
 
+from tests.projects import ORCHESTRATORS
+
 FrontEnd = Callable[..., Path]
 
 
@@ -73,6 +75,15 @@ def render_cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory
         )
 
     return render
+
+
+@pytest.fixture(scope="session")
+def by_orchestrator(
+    render_cookiecutter: FrontEnd, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Return a project of each orchestrator, which no test changes."""
+    out = tmp_path_factory.mktemp("orchestrators")
+    return {name: render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
 
 
 @pytest.fixture(scope="session")

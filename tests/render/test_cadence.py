@@ -85,15 +85,13 @@ def test_the_schedule_follows_the_cadence(
         assert (folder / file).read_text().count(line) == 1
 
 
-def test_schedules_follow_the_clocks_of_the_team(
-    folders: dict[str, Path], tmp_path: Path, render_cookiecutter: FrontEnd
-) -> None:
+def test_schedules_follow_the_clocks_of_the_team(by_orchestrator: dict[str, Path]) -> None:
     """Of each schedule, the zone is that in which a period begins and ends."""
-    airflow = render_cookiecutter(tmp_path, orchestrator="airflow")
+    airflow = by_orchestrator["airflow"]
     tables = (airflow / "src/my_pipeline/tables.py").read_text()
     (zone,) = re.findall(r'^TIME_ZONE = "(.+)"$', tables, re.MULTILINE)
     dags = "".join(file.read_text() for file in airflow.glob("dags/*.py"))
-    prefect = (folders["monthly"] / "prefect.yaml").read_text()
+    prefect = (by_orchestrator["prefect"] / "prefect.yaml").read_text()
     for text, pattern in ((dags, r'timezone="(.+?)"'), (prefect, r"timezone: (\S+)")):
         assert re.findall(pattern, text) == [zone, zone]
 

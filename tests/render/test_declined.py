@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import ORCHESTRATORS
 from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS, contents
+from tests.render.test_orchestrators import contents
 
 NO_STACK = {"stack": "none", "monitoring": "none"}
 DECLINED = {
@@ -24,6 +25,12 @@ DECLINED = {
         r"(?<!sklearn\.)compose\b|make (?:up|down|env|backup|restore)\b|operate\.md|\bthe stack\b"
         r"|ops/(?:stack|backup)|backups?\b",
     ),
+    "monitoring": (
+        {"monitoring": "none"},
+        r"ops/monitoring/.+|tests/runtime/test_run_metrics\.py"
+        r"|src/my_pipeline/runtime/monitor/(exporter|run_folders|run_metrics)\.py",
+        r"prometheus|grafana|alertmanager|monitoring:",
+    ),
     "versioning": (
         {"versioning": "none"},
         r"dvc\.yaml|\.dvc/.+|experiment/\.gitignore|ops/compare\.py"
@@ -40,12 +47,15 @@ NO_IMAGE = r"dockerfile|make (?:image|deploy|retrain)|docker build|\bimages?\b.*
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 @pytest.mark.parametrize("question", DECLINED)
 def test_nothing_of_it_is_there(
-    question: str, orchestrator: str, tmp_path: Path, render_cookiecutter: FrontEnd
+    question: str,
+    orchestrator: str,
+    tmp_path: Path,
+    by_orchestrator: dict[str, Path],
+    render_cookiecutter: FrontEnd,
 ) -> None:
     answers, own, words = DECLINED[question]
-    chosen = contents(render_cookiecutter(tmp_path / "chosen", orchestrator=orchestrator))
-    folder = render_cookiecutter(tmp_path / "declined", orchestrator=orchestrator, **answers)
-    declined = contents(folder)
+    chosen = contents(by_orchestrator[orchestrator])
+    declined = contents(render_cookiecutter(tmp_path, orchestrator=orchestrator, **answers))
     missing = set(chosen) - set(declined)
     assert missing
     assert not [name for name in missing if not re.fullmatch(own, name)]

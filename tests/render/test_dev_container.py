@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.projects import ORCHESTRATORS
 from tests.render.conftest import FrontEnd
 from tests.render.rendered import without_comments
 
@@ -20,10 +21,10 @@ def read(project: Path) -> Any:
     return json.loads(without_comments((project / ".devcontainer/devcontainer.json").read_text()))
 
 
-@pytest.mark.parametrize("orchestrator", ["prefect", "airflow", "kubeflow"])
-def test_pages(render_cookiecutter: FrontEnd, tmp_path: Path, orchestrator: str) -> None:
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+def test_pages(by_orchestrator: dict[str, Path], orchestrator: str) -> None:
     """It forwards and names each port that `make ui` uses."""
-    project = render_cookiecutter(tmp_path, orchestrator=orchestrator)
+    project = by_orchestrator[orchestrator]
     starters = [project / name for name in ("Makefile", "ops/ui.sh", "ops/ui.py")]
     ports = {port for file in starters if file.exists() for port in PORT.findall(file.read_text())}
     container = read(project)

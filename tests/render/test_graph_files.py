@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS
+from tests.projects import ORCHESTRATORS
 
 # Training at 6:00 in New York on the 2nd; the check of deadlines at 9:00, on a cluster hourly.
 # The cron of KFP is in UTC and begins with seconds.
@@ -29,23 +28,14 @@ LIMITS = {
 FEWEST_LIMITS = 2
 
 
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd) -> Path:
-    """Return a folder with a project of each orchestrator."""
-    out = tmp_path_factory.mktemp("graphs")
-    for name in ORCHESTRATORS:
-        render_cookiecutter(out / name, orchestrator=name)
-    return out
-
-
-def text(projects: Path, orchestrator: str, file: str) -> str:
-    return (projects / orchestrator / "my-pipeline" / file).read_text(encoding="utf-8")
+def text(projects: dict[str, Path], orchestrator: str, file: str) -> str:
+    return (projects[orchestrator] / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
-def test_schedules(projects: Path, orchestrator: str) -> None:
+def test_schedules(by_orchestrator: dict[str, Path], orchestrator: str) -> None:
     for file, crons in CRONS[orchestrator].items():
-        found = CRON.findall(text(projects, orchestrator, file))
+        found = CRON.findall(text(by_orchestrator, orchestrator, file))
         assert found == crons, file
 
 
@@ -56,23 +46,26 @@ def minutes(limit: str, unit: float) -> float:
 
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
-def test_no_task_takes_more_than_an_hour(projects: Path, orchestrator: str) -> None:
+def test_no_task_takes_more_than_an_hour(
+    by_orchestrator: dict[str, Path], orchestrator: str
+) -> None:
     file, pattern, unit = LIMITS[orchestrator]
     found = [
-        minutes(limit, unit) for limit in re.findall(pattern, text(projects, orchestrator, file))
+        minutes(limit, unit)
+        for limit in re.findall(pattern, text(by_orchestrator, orchestrator, file))
     ]
     assert len(found) >= FEWEST_LIMITS
     assert 0 < min(found) <= max(found) <= 60
 
 
-def test_airflow_retries_as_documented(projects: Path) -> None:
+def test_airflow_retries_as_documented(by_orchestrator: dict[str, Path]) -> None:
     """Three times, with delays that double up to ten minutes."""
-    dag = text(projects, "airflow", "dags/training.py")
+    dag = text(by_orchestrator, "airflow", "dags/training.py")
     assert '"retries": 3,' in dag
     assert '"retry_exponential_backoff": 2,' in dag
     assert '"max_retry_delay": timedelta(minutes=10),' in dag
 
 
-def test_airflow_names_the_author_as_owner(projects: Path) -> None:
-    assert '"owner": "ML Team"' in text(projects, "airflow", "dags/training.py")
-    assert "timedelta(hours=2)" in text(projects, "airflow", "dags/training.py")
+def test_airflow_names_the_author_as_owner(by_orchestrator: dict[str, Path]) -> None:
+    assert '"owner": "ML Team"' in text(by_orchestrator, "airflow", "dags/training.py")
+    assert "timedelta(hours=2)" in text(by_orchestrator, "airflow", "dags/training.py")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.conftest import FrontEnd
+from tests.projects import ORCHESTRATORS
 from tests.render.rendered import Rendered
-from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
 
 PACKAGE = Path("src/my_pipeline")
@@ -37,13 +36,8 @@ PROSE = {  # what must not come back, and what to write
 
 
 @pytest.fixture(scope="module", params=ORCHESTRATORS)
-def project(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    render_cookiecutter: FrontEnd,
-) -> Path:
-    out = tmp_path_factory.mktemp("measured")
-    return render_cookiecutter(out, orchestrator=request.param)
+def project(request: pytest.FixtureRequest, by_orchestrator: dict[str, Path]) -> Path:
+    return by_orchestrator[request.param]
 
 
 def phrases(text: str) -> list[str]:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS
+from tests.projects import ORCHESTRATORS
 
 SEVERITIES = {"critical", "warning", "info"}
 
@@ -57,13 +56,8 @@ class Monitoring:
 
 
 @pytest.fixture(scope="module", params=ORCHESTRATORS)
-def monitoring(
-    request: pytest.FixtureRequest,
-    render_cookiecutter: FrontEnd,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Monitoring:
-    out = tmp_path_factory.mktemp("monitoring")
-    return Monitoring(render_cookiecutter(out, orchestrator=request.param, monitoring="prometheus"))
+def monitoring(request: pytest.FixtureRequest, by_orchestrator: dict[str, Path]) -> Monitoring:
+    return Monitoring(by_orchestrator[request.param])
 
 
 def test_every_metric_in_a_query_is_exported(monitoring: Monitoring) -> None:

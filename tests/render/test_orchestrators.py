@@ -7,10 +7,6 @@ import pytest
 
 from tests.render.conftest import FrontEnd
 
-ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
-
-WATCHING = ("prometheus", "none")
-
 # Each project has these files, and their content may differ.
 DIFFERENT = {
     ".copier-answers.yml",
@@ -59,13 +55,9 @@ OWN = {
 
 
 @pytest.fixture(scope="module")
-def projects(
-    tmp_path_factory: pytest.TempPathFactory, render_cookiecutter: FrontEnd
-) -> dict[str, dict[str, bytes]]:
+def projects(by_orchestrator: dict[str, Path]) -> dict[str, dict[str, bytes]]:
     """Return the files of a project of each orchestrator, by their names."""
-    out = tmp_path_factory.mktemp("orchestrators")
-    folders = {name: render_cookiecutter(out / name, orchestrator=name) for name in ORCHESTRATORS}
-    return {name: contents(folder) for name, folder in folders.items()}
+    return {name: contents(folder) for name, folder in by_orchestrator.items()}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -83,7 +75,7 @@ def test_only_these_files_differ(projects: dict[str, dict[str, bytes]]) -> None:
     assert len(shared) > 60
 
 
-@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+@pytest.mark.parametrize("orchestrator", OWN)
 def test_only_these_files_are_its_own(
     projects: dict[str, dict[str, bytes]], orchestrator: str
 ) -> None:
@@ -112,22 +104,3 @@ def test_the_target_of_alerts_changes_three_files(
     for target, start in targets.items():
         (line,) = re.findall(r"^# ALERT_URLS=(.*)$", files[target][".env.example"].decode(), re.M)
         assert line.startswith(f"'{start}" if start else "")
-
-
-def test_without_monitoring_nothing_of_it_is_there(
-    tmp_path: Path, render_cookiecutter: FrontEnd
-) -> None:
-    chosen = {name: render_cookiecutter(tmp_path / name, monitoring=name) for name in WATCHING}
-    files = {name: contents(folder) for name, folder in chosen.items()}
-    more = set(files["prometheus"]) - set(files["none"])
-    own = (
-        r"ops/monitoring/.+|tests/runtime/test_run_metrics\.py"
-        r"|src/my_pipeline/runtime/monitor/(exporter|run_folders|run_metrics)\.py"
-    )
-    assert more
-    assert not [name for name in more if not re.fullmatch(own, name)]
-    assert not set(files["none"]) - set(files["prometheus"])
-    for name, content in files["none"].items():
-        assert name == ".copier-answers.yml" or not re.search(
-            rb"prometheus|grafana|alertmanager|monitoring:", content, re.IGNORECASE
-        ), name

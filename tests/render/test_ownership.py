@@ -6,19 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.ownership import team_files, team_patterns
+from tests.projects import ORCHESTRATORS
 from tests.render.conftest import FrontEnd
 from tests.render.test_orchestrators import contents
 
-ORCHESTRATORS = ("prefect", "airflow", "kubeflow")
 QUERIES = "/src/*/queries/*.sql"
 """Files that are there under one answer to `source`: another answer must not hide their owner."""
-
-
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory, render_copier: FrontEnd) -> dict[str, Path]:
-    """Return a project of each orchestrator."""
-    out = tmp_path_factory.mktemp("ownership")
-    return {name: render_copier(out / name, orchestrator=name) for name in ORCHESTRATORS}
 
 
 def test_no_answer_but_name_and_problem_changes_a_file_of_the_team(template: Path) -> None:
@@ -36,10 +29,10 @@ def test_no_answer_but_name_and_problem_changes_a_file_of_the_team(template: Pat
 
 
 def test_only_the_room_and_its_parameters_depend_on_the_problem(
-    projects: dict[str, Path], tmp_path: Path, render_copier: FrontEnd
+    by_orchestrator: dict[str, Path], tmp_path: Path, render_copier: FrontEnd
 ) -> None:
     other = render_copier(tmp_path / "regression", problem="regression")
-    binary, regression = contents(projects["prefect"]), contents(other)
+    binary, regression = contents(by_orchestrator["prefect"]), contents(other)
     assert binary.keys() == regression.keys()
     assert {name for name in binary if binary[name] != regression[name]} == {
         *(".copier-answers.yml", "params.yaml"),
@@ -50,19 +43,21 @@ def test_only_the_room_and_its_parameters_depend_on_the_problem(
     }
 
 
-def test_every_orchestrator_has_the_same_files_of_the_team(projects: dict[str, Path]) -> None:
+def test_every_orchestrator_has_the_same_files_of_the_team(
+    by_orchestrator: dict[str, Path],
+) -> None:
     rooms = [
         {file: (project / file).read_bytes() for file in team_files(project)}
-        for project in projects.values()
+        for project in by_orchestrator.values()
     ]
     assert rooms[0]
     assert rooms == [rooms[0]] * len(ORCHESTRATORS)
 
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
-def test_code_owners(projects: dict[str, Path], orchestrator: str) -> None:
+def test_code_owners(by_orchestrator: dict[str, Path], orchestrator: str) -> None:
     """The team's files are those that an update leaves alone. Paths exist; no line is active."""
-    project = projects[orchestrator]
+    project = by_orchestrator[orchestrator]
     lines = (project / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") or not line for line in lines)
     rules = [line.split()[1:] for line in lines if re.match(r"# [/*]", line)]

@@ -1,7 +1,6 @@
 """Invalid answers: both front ends print the same sentence and write no file."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import copier
@@ -144,21 +143,6 @@ def test_derived_names(tmp_path: Path, render_cookiecutter: FrontEnd) -> None:
     project = render_cookiecutter(tmp_path, project_name="_Late_Flights_ (NYC),  v2!")
     assert project.name == "late-flights-nyc-v2"
     assert (project / "src/late_flights_nyc_v2").is_dir()
-
-
-def check_refusal(done: subprocess.CompletedProcess[str], sentence: str) -> None:
-    said = done.stdout + done.stderr
-    assert done.returncode == 1, said
-    assert said.strip().splitlines()[-1].endswith(sentence)
-
-
-def test_on_the_command_line(tmp_path: Path, shell: Shell) -> None:
-    out = tmp_path / "new" / "out"
-    done = shell.cookiecutter(out, project_slug="a/b")
-    check_refusal(done, SLUG)
-    assert done.stdout == SLUG + "\n"  # nothing else
-    check_refusal(shell.copier(out, project_slug="a/b"), SLUG)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("question", ["license", "orchestrator", "tracker", "python_version"])

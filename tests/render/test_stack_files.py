@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.projects import ORCHESTRATORS
 from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS
 
 TOOLS = Path(sys.executable).parent
 

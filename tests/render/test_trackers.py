@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tests.offered import TRACKERS
-from tests.projects import need
+from tests.projects import ORCHESTRATORS, need
 from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS, contents
+from tests.render.test_orchestrators import contents
 
 SERVICES = {tracker.pages for tracker in TRACKERS.values()}
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import need
+from tests.projects import ORCHESTRATORS, need
 from tests.render.conftest import FrontEnd
-from tests.render.test_orchestrators import ORCHESTRATORS
 from tests.shell import ROOT
 from tests.workflows.act import jobs, read
 
