@@ -62,8 +62,12 @@ def test_an_alert_arrives_at_every_target_in_its_format(
     sent = send(project, receiver, [*urls.values(), receiver.urls("ssl")["email"]])
     assert sent.arrived == [True] * 6
     assert sorted(alert.target for alert in receiver.arrived) == sorted([*TARGETS, "email"])
+    assert receiver.attempts.total() == 6
+    assert not receiver.strays
     for alert in receiver.arrived:
         check_shape(alert)
+        assert (alert.tls is None) == (alert.target == "webhook")
+        assert alert.user == ("ops" if alert.target in ("webhook", "email") else None)
         text = text_of(alert)
         for word in ("2013-05 failed at train", "Error: ", "2013-05-1a2b3c4d", "33.3% are missing"):
             assert word in text, (alert.target, word)
@@ -100,20 +104,21 @@ def test_a_target_that_fails_twice_gets_the_third_try(project: Project, receiver
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "said"),
     [
-        *("refuse", "untrusted", "fail", "login"),
-        *(pytest.param(slow, marks=pytest.mark.matrix) for slow in ("hang", "drip")),
+        *(("refuse", ""), ("untrusted", "CERTIFICATE_VERIFY_FAILED"), ("fail", "")),
+        *(("login", "535"), ("recipient", "550")),
+        *(pytest.param(slow, "", marks=pytest.mark.matrix) for slow in ("hang", "drip")),
     ],
 )
 def test_a_failing_target_does_not_affect_the_others(
-    project: Project, receiver: Receiver, fault: str
+    project: Project, receiver: Receiver, fault: Any, said: str
 ) -> None:
     """All but the webhook fail; one that hangs does so for longer than `send` is waited for."""
     ill: list[Target] = [target for target in TARGETS if target != "webhook"]
-    if fault == "login":
+    if fault in ("login", "recipient"):
         ill = ["email"]
-        receiver.reject("login")
+        receiver.reject(fault)
     else:
         for target in ill:
             getattr(receiver, fault)(target)
@@ -122,6 +127,7 @@ def test_a_failing_target_does_not_affect_the_others(
     assert sent.arrived == [False] * len(ill) + [True]
     assert [alert.target for alert in receiver.arrived] == ["webhook"]
     assert sent.log.count("in 3 tries") == len(ill)
+    assert said in sent.log
 
 
 def test_a_target_that_does_not_listen(project: Project) -> None:
