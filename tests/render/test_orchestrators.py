@@ -83,6 +83,7 @@ def test_only_these_files_are_its_own(
     own = set(projects[orchestrator]) - shared
     assert own
     assert not [name for name in own if not re.fullmatch(OWN[orchestrator], name)]
+    assert not [name for name in shared if re.fullmatch(OWN[orchestrator], name)]
 
 
 def test_the_target_of_alerts_changes_three_files(

@@ -155,6 +155,29 @@ def test_settings_of_git_are_named(repository: Project, git: Callable[..., objec
 {% endif %}
 
 
+def test_a_folder_of_a_larger_repository(
+    repository: Project, git: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("teams/forecast")
+    shutil.copytree(".", folder, ignore=shutil.ignore_patterns(".git", "teams"))
+    monkeypatch.chdir(folder)
+{% if cookiecutter.delivery == "github" %}
+    Path(".github").mkdir()
+{% endif %}
+    passed, message = found(repository)["git"]
+    assert passed
+    assert "this is the folder teams/forecast/ of a larger repository" in message
+{% if cookiecutter.delivery == "github" %}
+    assert "GitHub runs no workflow in it, see docs/delivery.md" in message
+{% endif %}
+
+
+def test_a_uv_that_is_too_old(repository: Project, tmp_path: Path) -> None:
+    install("uv", '[ "$1" = --version ] && echo uv 0.4.30', tmp_path)
+    message = found(repository)["uv"][1]
+    assert message == "fetched by `make setup`, as uv 0.4.30 is too old for pyproject.toml"
+
+
 def test_the_uv_that_make_fetched(repository: Project, tmp_path: Path) -> None:
     install("uv", "echo uv 0.13", tmp_path)
     Path(".uv/bin").mkdir(parents=True)

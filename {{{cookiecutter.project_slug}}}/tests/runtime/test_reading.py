@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pyarrow as pa
@@ -329,6 +330,27 @@ def test_parquet_as_others_write_it(source: Path, options: dict[str, object]) ->
 
 
 # Damaged files
+
+
+def test_no_changed_byte_ends_the_process(source: Path, tmp_path: Path) -> None:
+    """Each change is noticed, or read as other values: the template's tests make many more."""
+    good = (source / FOLDER / f"{MAIN}.parquet").read_bytes()
+    chance, file = Random(1), tmp_path / FOLDER / f"{MAIN}.parquet"  # noqa: S311
+    file.parent.mkdir(parents=True)
+    damaged = 0
+    for _ in range(150):
+        content = bytearray(good)
+        content[chance.choice([chance.randrange(len(good)), -chance.randrange(1, 2000)])] = (
+            chance.randrange(256)
+        )
+        file.write_bytes(content)
+        try:
+            tables = Source(str(tmp_path)).tables(PERIOD, [MAIN])
+        except pl.exceptions.ComputeError:
+            damaged += 1
+        else:
+            find_faults(tables, PERIOD, [MAIN])
+    assert 20 < damaged < 150
 
 
 def test_a_file_that_ends_the_reader_is_named() -> None:

@@ -13,6 +13,15 @@ from {{{ cookiecutter.package_name }}}.runtime.errors import Unavailable, is_una
 from {{{ cookiecutter.package_name }}}.runtime.registry import mlflow_client, registry
 
 from .conftest import P, Project
+from .servers import answering
+
+PAGE = "<html>Welcome</html>"
+ANSWERS = {
+    "it fails (its log says why)": "500 Internal Server Error",
+    "it refuses us (set MLFLOW_TRACKING_USERNAME": "403 Forbidden",
+    "another server answers there": "200 OK",
+    "no answer came in time": None,  # it takes the request, and is silent
+}
 
 COMMANDS = {
     "status": (),
@@ -31,6 +40,20 @@ def use(address: str, patch: pytest.MonkeyPatch) -> None:
     """Make a server the project's tracker; what was set before comes back after the test."""
     patch.setenv("MLFLOW_TRACKING_URI", address)
     mlflow_client.load_mlflow().set_tracking_uri(None)
+
+
+@pytest.mark.parametrize("reason", ANSWERS)
+def test_a_server_that_answers_wrongly(
+    reason: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_client, "PATIENCE", 0.5)
+    with answering(ANSWERS[reason], PAGE) as address:
+        use(address, monkeypatch)
+        with pytest.raises(Unavailable) as raised:
+            mlflow_client.answers()
+    assert f"MLflow at {address} cannot be used, as {reason}" in str(raised.value)
+    assert str(raised.value).endswith("start it, or correct MLFLOW_TRACKING_URI.")
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
 
 @pytest.mark.parametrize(
@@ -52,7 +75,6 @@ def test_an_address_at_which_there_is_none(
         mlflow_client.answers()
     assert reason in str(raised.value)
     assert "hunter2" not in str(raised.value)
-    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
 
 def test_a_registry_on_another_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
