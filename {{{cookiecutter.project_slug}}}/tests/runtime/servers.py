@@ -61,9 +61,9 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @contextmanager
-def answering(answer: str | None) -> Iterator[str]:
+def answering(answer: str | None, page: str = "") -> Iterator[str]:
     """Give the address of a server that answers everything alike, or nothing."""
-    text = f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    text = f"HTTP/1.1 {answer}\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n{page}"
 
     def answer_all() -> None:
         with suppress(OSError):  # closed
