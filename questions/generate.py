@@ -145,7 +145,7 @@ def refused_names(source: Values) -> dict[str, str]:
     """Return the names that a package must not have, as one text for each reason."""
     folders = {path.name.rpartition("}")[2] for path in TREE.iterdir() if path.is_dir()}
     plugins = {path.stem for path in TREE.glob("*plugins/*.py")}  # Airflow imports them by name
-    words = {*keyword.kwlist, *keyword.softkwlist, *folders, *plugins}
+    words = {*keyword.kwlist, *keyword.softkwlist, "type", *folders, *plugins}  # 3.11 lacks `type`
     words |= set(source["generated_folders"].split())
     installed = {*module_names("installed"), *source["more_modules"].split()}
     return {

@@ -90,9 +90,9 @@ class Project:
                 text=True,
             )
 
-    def results(self) -> dict[str, Any]:
+    def results(self, runs: str = "runs") -> dict[str, Any]:
         """Return the results of all runs by period; each period has one."""
-        read = [json.loads(f.read_bytes()) for f in self.folder.glob("runs/*/result.json")]
+        read = [json.loads(f.read_bytes()) for f in self.folder.glob(f"{runs}/*/result.json")]
         results = {result["period"]: result for result in read}
         assert len(results) == len(read)
         return results
@@ -104,7 +104,7 @@ class Project:
             f"import polars as pl; pl.read_parquet('{file}').drop('dest').write_parquet('{file}')"
         )
 
-    def versions(self) -> list[str]:
+    def registered_runs(self) -> list[str]:
         """Return the runs of the registered versions."""
         return self.run_code(
             "from my_pipeline.runtime.registry import registry;"

@@ -121,10 +121,6 @@ class Receiver(Desk):
         """Let the mail servers reject the login or the recipient."""
         self.faults["email"] = Fault(what)
 
-    def heal(self, target: Target) -> None:
-        """End the target's fault."""
-        self.faults.pop(target, None)
-
     # What the servers ask for
 
     def context(self, host: str, trusted: bool) -> ssl.SSLContext:

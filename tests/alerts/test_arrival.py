@@ -1,4 +1,4 @@
-"""The alerts of `make run`, as they arrive at each target. Airflow's are in tests/run."""
+"""The alerts of `make run`, as they arrive at each target. Airflow's are in tests/ui."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -203,6 +203,8 @@ def plain(
 @given(answers=KEPT)
 @example(answers={name: ANSWERS[name] for name in FREE} | {"license": "BSD-3-Clause"})
 @example(answers=PLAIN | {"description": "See https://a.b/c_d~e or www.a_b.c/*d*."})
+@example(answers=PLAIN | {"description": "%YAML \"\"\" ''' \\u0041 שלום e\u0301"})
+@example(answers=PLAIN | {"author_name": "日" * 300, "author_email": "!{}@-"})
 def test_text_is_kept_word_for_word(
     render_cookiecutter: FrontEnd,
     render_copier: FrontEnd,
@@ -223,8 +225,6 @@ def test_text_is_kept_word_for_word(
 @settings(max_examples=3 * settings().max_examples)  # most are refused, which is quick
 @given(answers=ANY)
 @example(answers={"project_slug": "on"})  # true, to YAML
-@example(answers={"description": "%YAML \"\"\" ''' \\u0041 שלום e\u0301"})
-@example(answers={"project_slug": "x--1", "author_name": "日" * 300, "author_email": "!{}@-"})
 @example(answers={"project_slug": "scikit-learn"})  # would depend on itself
 @example(answers={"author_email": "a..b@c.de"})  # no address, to what builds the wheel
 @example(answers={"project_name": "\u200d\u3164"})  # nothing to be seen
@@ -233,6 +233,13 @@ def test_any_answer_is_kept_or_refused(
     render_cookiecutter: FrontEnd, render_copier: FrontEnd, answers: dict[str, str]
 ) -> None:
     check(answers, render_cookiecutter, render_copier)
+
+
+@pytest.mark.parametrize("slug", ["on", "x--1"])
+def test_such_a_slug_is_kept(
+    slug: str, render_cookiecutter: FrontEnd, render_copier: FrontEnd
+) -> None:
+    assert check({"project_slug": slug}, render_cookiecutter, render_copier)
 
 
 def test_the_command_lines_keep_the_same(

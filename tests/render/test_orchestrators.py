@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import ORCHESTRATORS
 from tests.render.conftest import FrontEnd
 
 # Each project has these files, and their content may differ.
@@ -75,7 +76,7 @@ def test_only_these_files_differ(projects: dict[str, dict[str, bytes]]) -> None:
     assert len(shared) > 60
 
 
-@pytest.mark.parametrize("orchestrator", OWN)
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_only_these_files_are_its_own(
     projects: dict[str, dict[str, bytes]], orchestrator: str
 ) -> None:

@@ -78,7 +78,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
     assert fresh.begin(log, "-m", "my_pipeline", "run", "--period", "2013-05", **server).wait() == 0
     expected, result = (p.results()["2013-05"] for p in (reference, fresh))
     assert {name: result[name] for name in SAME} == {name: expected[name] for name in SAME}
-    assert fresh.versions() == [result["run_id"]]
+    assert fresh.registered_runs() == [result["run_id"]]
     assert fresh.champion() == "1"
     assert snapshots(fresh) == {f"{result['data_version'][2:]}.dir"} == snapshots(reference)
     assert not half_made(fresh)
@@ -118,4 +118,4 @@ def test_a_locked_tracker_is_waited_for(fresh: Project, tmp_path: Path) -> None:
     tracker.close()
     assert run.wait(PATIENCE) == 0, log.read_text()
     assert fresh.results()["2013-05"]["status"] == "released"
-    assert len(fresh.versions()) == 1
+    assert len(fresh.registered_runs()) == 1

@@ -173,8 +173,10 @@ def test_a_champion_is_compared_and_rolled_back(
 ) -> None:
     """And the whole project passes its lint."""
     theirs, ours = clone(project, tmp_path / "my-pipeline"), tracked(tracker, orchestrator)
+    may = ours.results()["2013-05"]
     for each in (theirs, ours):
         each.make("backfill", "FROM=2013-05", "TO=2013-07")
+    assert ours.results()["2013-05"] == may
     for period in ("2013-06", "2013-07"):
         expected, found = (each.results()[period] for each in (theirs, ours))
         assert_same(neutral(expected), neutral(found))

@@ -109,7 +109,7 @@ class Ui:
 
     def versions(self, period: str) -> int:
         """Return how many versions of the model are of a period."""
-        return sum(run_id.startswith(period) for run_id in self.project.versions())
+        return sum(run_id.startswith(period) for run_id in self.project.registered_runs())
 
     def airflow_command(self, *words: str) -> None:
         """Run a command of Airflow's on its database."""

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise

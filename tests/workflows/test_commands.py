@@ -151,10 +151,13 @@ def test_a_deploy_by_hand_ends_in_staging(delivery: Delivery) -> None:
     assert calls["deploy"] == deployed(delivery, "staging")
 
 
-def test_a_deploy_that_fails_ends_in_staging(delivery: Delivery) -> None:
-    done, calls = delivery.run(delivery.hub.push(), "deploy.yml", '[ "$1" != deploy ]', ON)
+@pytest.mark.parametrize("command", ["deploy-check", "deploy"])
+def test_a_deploy_that_fails_ends_in_staging(delivery: Delivery, command: str) -> None:
+    done, calls = delivery.run(delivery.hub.push(), "deploy.yml", f'[ "$1" != {command} ]', ON)
     assert done.results == {"image": "success", "staging": "failure", "production": "skipped"}
-    assert calls["deploy"] == deployed(delivery, "staging", "failure")
+    *before, alert = deployed(delivery, "staging", "failure")
+    (failing,) = [n for n, call in enumerate(before) if call.endswith(f"make {command}")]
+    assert calls["deploy"] == [*before[: failing + 1], alert]
 
 
 @pytest.mark.parametrize("delivery", [PREFECT], indirect=True)

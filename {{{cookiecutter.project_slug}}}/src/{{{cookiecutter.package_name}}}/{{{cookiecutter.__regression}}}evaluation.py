@@ -1,5 +1,7 @@
 """What counts as a better model: metrics, the headline among them, slices, and the release rule."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -54,7 +56,7 @@ def curves(labels: Labels, predictions: Scores) -> dict[str, pl.DataFrame]:
     tenths = [rows for rows in np.array_split(tenth, 10) if rows.size]
     residuals = labels - predictions
     count, edges = np.histogram(residuals, bins=50)
-    points = {
+    points: dict[str, dict[str, Any]] = {
         "predicted_actual": {
             "predicted": [predictions[rows].mean() for rows in tenths],
             "actual": [labels[rows].mean() for rows in tenths],

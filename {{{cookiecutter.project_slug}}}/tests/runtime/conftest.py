@@ -276,7 +276,7 @@ def python(code: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run Python in the current folder, on the package that was copied into `code`."""
     return subprocess.run(
         [sys.executable, *words],
-        env=os.environ | {"PYTHONPATH": f"{code}{os.pathsep}{ROOT}"},
+        env=os.environ | {"PYTHONPATH": str(code)},
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,7 @@ from {{{ cookiecutter.package_name }}}.runtime.registry import registry
 from {{{ cookiecutter.package_name }}}.runtime.results import Evaluation
 from {{{ cookiecutter.package_name }}}.runtime.run.run_dir import Run, RunDir
 
-from .conftest import P, Project, V, copy_package, python
+from .conftest import ROOT, P, Project, V, copy_package, python
 
 PERIOD = P[5]
 
@@ -46,6 +46,7 @@ RUN = """
 import sys
 from pathlib import Path
 
+sys.path.append(sys.argv[2])
 from tests.runtime.conftest import Project
 
 print(Project(Path.cwd()).work(sys.argv[1]).model_dump_json())
@@ -58,7 +59,7 @@ def run_changed(folder: Path) -> Run:
     for name, change in CHANGES.items():
         with (copy / name).open("a", encoding="utf-8") as module:
             module.write(change)
-    done = python(copy.parent, "-c", RUN, PERIOD)
+    done = python(copy.parent, "-c", RUN, PERIOD, ROOT)
     assert done.returncode == 0, done.stderr
     return Run.model_validate_json(done.stdout.splitlines()[-1])
 

@@ -51,6 +51,13 @@ def test_a_bad_period_stops_the_run(project: Project, caplog: pytest.LogCaptureF
     assert warned == [f"validate {P[6]}: {found}"]
 
 
+def test_a_second_table_that_cannot_be_read_stops_the_run(project: Project) -> None:
+    other = next(table for table in room.tables().DATED if table != MAIN)
+    file = project.delivered(other, P[6])
+    file.write_bytes(file.read_bytes()[:-100])
+    assert f"{other}: " in quality_of(project).reason
+
+
 def test_a_reason_names_three_findings_and_counts_the_rest(project: Project) -> None:
     project.deliver(MAIN, P[6], lambda rows: rows.drop(list(SCHEMA.columns)[:4]))
     assert quality_of(project).reason.endswith("; and 1 more")

@@ -1,4 +1,4 @@
-"""A run by KFP's local runner: what is released, and what KFP is shown."""
+"""A run by KFP's local runner: what is released, what the alert says, and what KFP is shown."""
 
 import json
 import shutil
@@ -8,25 +8,29 @@ from typing import Any
 import pytest
 from upath import UPath
 
+from {{{ cookiecutter.package_name }}}.runtime import room
 from {{{ cookiecutter.package_name }}}.runtime.files import read_json
 from {{{ cookiecutter.package_name }}}.runtime.notify.jobs import Job
 from {{{ cookiecutter.package_name }}}.runtime.results import Result
 
 from .conftest import P, check_first_release, enter, remove_after
+from .inbox import Inbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:kfp")  # a laptop has no limits, no images
 
-April = tuple[Path, Result]
+April = tuple[Path, Result, Inbox]
 
 
 @pytest.fixture(scope="module")
 def april(adapter: Any, fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> April:
     """A project whose first period has gone through the pipeline."""
-    folder = shutil.copytree(fresh, tmp_path_factory.mktemp("pipeline") / "project")
+    folder, inbox = tmp_path_factory.mktemp("pipeline") / "project", Inbox()
+    shutil.copytree(fresh, folder)
     remove_after(folder, P[4])
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
-        return folder, adapter.training(P[4])
+        patch.setenv("ALERT_URLS", inbox.url)
+        return folder, adapter.training(P[4]), inbox
 
 
 def outputs(folder: Path, task: str) -> dict[str, Any]:
@@ -39,14 +43,23 @@ def outputs(folder: Path, task: str) -> dict[str, Any]:
 
 
 def test_the_first_period_is_released(april: April) -> None:
-    folder, result = april
+    folder, result, _ = april
     check_first_release(folder, result, "kubeflow")
     (job,) = folder.glob("runs/.jobs/*.json")
     assert read_json(UPath(job), Job).ended
 
 
+def test_one_alert_is_sent(april: April) -> None:
+    _, result, inbox = april
+    (alert,) = inbox.alerts
+    assert (alert["kind"], alert["period"]) == ("champion_changed", P[4])
+    headline = room.evaluation().HEADLINE
+    assert f"{headline} {result.metrics[headline]:.4f}" in alert["message"]
+    assert alert["run_url"] is None
+
+
 def test_artifacts_hold_the_model_the_metrics_and_the_report(april: April) -> None:
-    folder, result = april
+    folder, result, _ = april
     run = folder / "runs" / result.run_id
     for task, name, file in (("train", "model", "model.pkl"), ("report", "page", "report.html")):
         artifact = outputs(folder, task)[name]
@@ -61,7 +74,7 @@ def test_artifacts_hold_the_model_the_metrics_and_the_report(april: April) -> No
 def test_a_finished_run_returns_its_result_without_tasks(
     adapter: Any, april: April, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, result = april
+    folder, result, _ = april
     enter(folder, monkeypatch)
     before = set(folder.glob(".kubeflow/*"))
     assert adapter.training(P[4]) == result

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.own.postgres import SECRET, Postgres
 from tests.projects import Project, install, until
 from tests.shared import once
 from tests.shell import Shell
+from tests.team.postgres import SECRET, Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("own postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("team postgres")]
 
 PASSWORD = "hunter2-of-reader"  # noqa: S105
 PERIOD = "2013-05"

@@ -8,7 +8,7 @@ import yaml
 
 from tests.projects import Project, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own room")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("team ci data")]
 
 SMALL = """
 from pathlib import Path
@@ -44,6 +44,7 @@ def own(project: Project, tmp_path: Path) -> Project:
 def test_a_source_that_git_does_not_keep_is_named(own: Project) -> None:
     said = own.make("run", ok=False)
     assert "error: The source data/source has no month of flights" in said
+    assert "Error 2" in said
     assert "Traceback" not in said
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.projects import Project, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("own delivered files")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("team delivered files")]
 
 CHANGES = {"flights/month=2013-04": 300, "weather/month=2013-04": 1000, "planes": 300}
 """How many changes are read and validated, by folder."""

@@ -14,7 +14,7 @@ from tests.run.test_parity import assert_same
 from tests.shell import change
 
 pytestmark = pytest.mark.slow
-RUNS = pytest.mark.xdist_group("own variants")
+RUNS = pytest.mark.xdist_group("team variants")
 
 PERIODS = {"weekly": ("2013-W23", "2013-W24"), "daily": ("2013-06-17", "2013-06-18")}
 PROBLEM = {"weekly": "regression", "daily": "binary"}

@@ -14,7 +14,7 @@ from tests import blocks
 from tests.projects import Project, install
 from tests.shell import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("own births")]
+pytestmark = [pytest.mark.slow, pytest.mark.matrix, pytest.mark.xdist_group("team births")]
 
 FILES, LINES = 6, 300
 """So much may be edited by hand to replace the sample."""

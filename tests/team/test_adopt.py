@@ -17,7 +17,7 @@ from tests import blocks
 from tests.projects import Project, clone, install
 from tests.shell import Shell, change
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own adopt")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("team adopt")]
 
 ADOPTING = Path(__file__).with_name("adopting.py")
 
