@@ -225,6 +225,7 @@ def test_text_is_kept_word_for_word(
 @settings(max_examples=3 * settings().max_examples)  # most are refused, which is quick
 @given(answers=ANY)
 @example(answers={"project_slug": "on"})  # true, to YAML
+@example(answers={"project_slug": "x--1"})
 @example(answers={"project_slug": "scikit-learn"})  # would depend on itself
 @example(answers={"author_email": "a..b@c.de"})  # no address, to what builds the wheel
 @example(answers={"project_name": "\u200d\u3164"})  # nothing to be seen
@@ -237,9 +238,11 @@ def test_any_answer_is_kept_or_refused(
 
 @pytest.mark.parametrize("slug", ["on", "x--1"])
 def test_such_a_slug_is_kept(
-    slug: str, render_cookiecutter: FrontEnd, render_copier: FrontEnd
+    slug: str, tmp_path: Path, render_cookiecutter: FrontEnd, render_copier: FrontEnd
 ) -> None:
-    assert check({"project_slug": slug}, render_cookiecutter, render_copier)
+    for number, front_end in enumerate((render_cookiecutter, render_copier)):
+        folder = through(front_end, tmp_path / str(number) / "new", {"project_slug": slug})
+        assert isinstance(folder, Path), folder
 
 
 def test_the_command_lines_keep_the_same(
