@@ -320,9 +320,13 @@ def test_a_checkout_is_no_registry(
 
 @pytest.mark.parametrize("part", ["objects", "refs/tags", "refs/exps"])
 def test_a_repository_that_is_read_only(
-    part: str, released: Project, monkeypatch: pytest.MonkeyPatch
+    part: str,
+    released: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     folder = Path(DEFAULT, part).absolute()
+    request.addfinalizer(lambda: folder.chmod(0o755))  # pytest deletes it later
     folder.chmod(0o500)
     if os.access(folder, os.W_OK):  # root may write everywhere
         monkeypatch.setattr(os, "access", lambda path, _: path != folder)
