@@ -74,22 +74,24 @@ def table() -> Iterator[dict[str, str]]:
         DOCUMENT.write_text(text + HEAD + table, encoding="utf-8")
 
 
+@pytest.fixture
+def opened_later(released: Project) -> Iterator[None]:
+    """Open what a damage closes, so that pytest can delete it."""
+    yield
+    if (folder := released.folder / "data/source" / MAIN).exists():
+        folder.chmod(0o755)
+
+
+@pytest.mark.usefixtures("opened_later")
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.what)
 def test_damage(
-    damage: Damage,
-    released: Project,
-    source: Path,
-    table: dict[str, str],
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    damage: Damage, released: Project, source: Path, table: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "closed").touch(mode=0)
     if damage.closes and os.access(tmp_path / "closed", os.R_OK):
         pytest.skip("root may read everything")
     champion = champion_of(released)
     damage.do(released)
-    if damage.closes:  # pytest deletes it later
-        request.addfinalizer(lambda: (released.folder / "data/source" / MAIN).chmod(0o755))
     files = released.files()
 
     if damage.run == "refused":
