@@ -43,8 +43,11 @@ TURN = """
 from datetime import UTC, datetime
 from my_pipeline.runtime.config import load_params
 from my_pipeline.runtime.run.plan import choose_periods
+from my_pipeline.runtime.source.address import source_of
+params = load_params()
+periods = source_of(params).periods()
 for at in datetime(2013, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC):
-    print(choose_periods(load_params(), None, at)[0])
+    print(choose_periods(params, periods, None, at)[0])
 """
 
 
@@ -278,8 +281,8 @@ def test_ctrl_c_at_any_time(stage: Stage, seen: Any, tmp_path: Path) -> None:
         return list(stage.project.folder.glob(pattern))
 
     shutil.rmtree(stage.project.folder / ".prefect", ignore_errors=True)
-    first = [".prefect", "runs/*/plan.json", "runs/*/snapshot.json"]
-    for number, pattern in enumerate([*first, "mlflow.db.*.part", "runs/*/model.pkl"]):
+    state, run = [".prefect", "mlflow.db.*.part"], ["plan.json", "snapshot.json", "model.pkl"]
+    for number, pattern in enumerate([*state, *(f"runs/*/{name}" for name in run)]):
         assert not made(pattern)
         log = tmp_path / f"{number}.log"
         process = stage.project.start(log, "run", f"PERIOD={PERIOD}", **environment)
