@@ -38,7 +38,7 @@ dates = asyncio.run(schedule.get_dates(12, start=datetime(2026, 1, 1, tzinfo=UTC
 print(*(f"{date:%d. at %-H:%M}" for date in dates), sep="\\n")
 """
 
-# The newest period that had ended, a second before the year ends in UTC, and when it ends.
+# The newest period that had ended, a second before the year ends in New York, and when it ends.
 TURN = """
 from datetime import UTC, datetime
 from my_pipeline.runtime.config import load_params
@@ -46,7 +46,7 @@ from my_pipeline.runtime.run.plan import choose_periods
 from my_pipeline.runtime.source.address import source_of
 params = load_params()
 periods = source_of(params).periods()
-for at in datetime(2013, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC):
+for at in datetime(2014, 1, 1, 4, 59, 59, tzinfo=UTC), datetime(2014, 1, 1, 5, tzinfo=UTC):
     print(choose_periods(params, periods, None, at)[0])
 """
 
