@@ -134,11 +134,12 @@ def show_scheduled(project: Path) -> None:
     ports = {"AIRFLOW_PORT": free_port(), "MLFLOW_PORT": free_port()}
     health = f"http://127.0.0.1:{ports['AIRFLOW_PORT']}/api/v2/monitor/health"
     start = (project / ".venv/bin/python", "-m", "ops.ui")
+    variables = settings(project)
     empty, ours, phases = [], [], []
     with running(start, project, health, **ports):
         for period in SCHEDULED:
-            empty.append(scheduled(project, "empty"))
-            ours.append(scheduled(project, DAG_ID, period=period))
+            empty.append(scheduled(project, variables, "empty"))
+            ours.append(scheduled(project, variables, DAG_ID, period=period))
             phases.append(phases_of(next((project / "runs").glob(f"{period}-*")), 0))
     rows = []
     for part in empty[0]:
@@ -151,8 +152,10 @@ def show_scheduled(project: Path) -> None:
     show(f"A run by the scheduler, seconds, medians of {len(SCHEDULED)}", header, rows)
 
 
-def scheduled(project: Path, dag_id: str, **conf: str) -> dict[str, float]:
+def scheduled(
+    project: Path, variables: Mapping[str, str], dag_id: str, **conf: str
+) -> dict[str, float]:
     """Let the scheduler run a DAG; return the seconds of its tasks, between them, and of all."""
     script: list[str | Path] = [project / ".venv/bin/python", "-P", HERE / "scheduled.py"]
-    printed = output([*script, dag_id, json.dumps(conf)], project, **settings(project))
+    printed = output([*script, dag_id, json.dumps(conf)], project, **variables)
     return dict(json.loads(printed.splitlines()[-1]))

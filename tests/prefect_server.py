@@ -83,6 +83,10 @@ class Servers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the worker and the server, where they run."""
         for process in (self.worker, self.server):
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

@@ -29,7 +29,6 @@ class Fault:
     kind: Literal["hang", "drip", "refuse", "fail", "untrusted", "login", "recipient"]
     seconds: float = 0.0
     left: int = FOREVER
-    status: int = 500
 
 
 @dataclass

@@ -108,9 +108,9 @@ class Receiver(Desk):
         """Let the target close connections without an answer."""
         self.faults[target] = Fault("refuse")
 
-    def fail(self, target: Target, times: int = FOREVER, status: int = 500) -> None:
+    def fail(self, target: Target, times: int = FOREVER) -> None:
         """Let the target answer with an error so many times; a mail server says 451."""
-        self.faults[target] = Fault("fail", left=times, status=status)
+        self.faults[target] = Fault("fail", left=times)
 
     def untrusted(self, target: Target) -> None:
         """Let the target have a certificate of a CA that nobody trusts."""

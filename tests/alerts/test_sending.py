@@ -104,16 +104,18 @@ def test_a_target_that_fails_twice_gets_the_third_try(project: Project, receiver
     assert len(receiver.arrived) == 5
 
 
+LOGGED = {"untrusted": "CERTIFICATE_VERIFY_FAILED", "login": "(535, ", "recipient": "(550, "}
+
+
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    "fault",
     [
-        *(("refuse", ""), ("untrusted", "CERTIFICATE_VERIFY_FAILED"), ("fail", "")),
-        *(("login", "(535, "), ("recipient", "(550, ")),
-        *(pytest.param(slow, "", marks=pytest.mark.matrix) for slow in ("hang", "drip")),
+        *("refuse", "untrusted", "fail", "login", "recipient"),
+        *(pytest.param(slow, marks=pytest.mark.matrix) for slow in ("hang", "drip")),
     ],
 )
 def test_a_failing_target_does_not_affect_the_others(
-    project: Project, receiver: Receiver, fault: Any, said: str
+    project: Project, receiver: Receiver, fault: Any
 ) -> None:
     """All but the webhook fail; one that hangs does so for longer than `send` is waited for."""
     ill: list[Target] = [target for target in TARGETS if target != "webhook"]
@@ -128,7 +130,8 @@ def test_a_failing_target_does_not_affect_the_others(
     assert sent.arrived == [False] * len(ill) + [True]
     assert [alert.target for alert in receiver.arrived] == ["webhook"]
     assert sent.log.count("in 3 tries") == len(ill)
-    assert said in sent.log
+    if fault in LOGGED:
+        assert LOGGED[fault] in sent.log
 
 
 def test_a_target_that_does_not_listen(project: Project) -> None:

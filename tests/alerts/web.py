@@ -98,7 +98,7 @@ class Http(BaseHTTPRequestHandler):
 
     def _answer_badly(self, fault: Fault) -> None:
         if fault.kind == "fail":
-            self._answer(fault.status, "server_error")
+            self._answer(500, "server_error")
             return
         self.close_connection = True
         if fault.kind == "hang":

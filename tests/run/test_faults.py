@@ -3,7 +3,6 @@
 import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -59,10 +58,11 @@ def reference(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 def server(fresh: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return the variables with which runs find a server that outlives them."""
     servers = Servers(fresh, tmp_path, {})
-    with ExitStack() as ends:
-        ends.push(servers)
+    try:
         servers.start_server()
         yield {"PREFECT_API_URL": servers.api.address}
+    finally:
+        servers.stop()
 
 
 def test_killed_again_and_again_it_ends_as_if_undisturbed(
